@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+#
+# Registers every test with ctest. A C file is one executable and one test; a
+# script is one test. All of them find the tree by environment:
+#   SOJOURN_SRC    the source tree
+#   SOJOURN_BUILD  the build tree
+#   SOJOURN_BIN    its executables
+# Exit code 77 means skipped. Labels are the folders' names.
+
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+set(tests ${PROJECT_SOURCE_DIR}/tests)
+set(soj_test_env
+	SOJOURN_SRC=${PROJECT_SOURCE_DIR}
+	SOJOURN_BUILD=${PROJECT_BINARY_DIR}
+	SOJOURN_BIN=${PROJECT_BINARY_DIR}/bin
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
+
+function(soj_register name label timeout)
+	add_test(NAME ${name} COMMAND ${ARGN})
+	set_tests_properties(${name} PROPERTIES
+		LABELS ${label}
+		TIMEOUT ${timeout}
+		SKIP_RETURN_CODE 77
+		ENVIRONMENT "${soj_test_env}")
+	# These fork many processes: beside another one they only prove that
+	# two cores are few.
+	if(label MATCHES "^(stress|crash|e2e|model)$")
+		set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+	endif()
+endfunction()
+
+# soj_add_tests(LABEL PREFIX TIMEOUT LIBRARY...)
+# tests/LABEL/lib_*.c is shared by the tests of that folder.
+function(soj_add_tests label prefix timeout)
+	file(GLOB sources CONFIGURE_DEPENDS ${tests}/${label}/${prefix}_*.c)
+	file(GLOB shared CONFIGURE_DEPENDS ${tests}/${label}/lib_*.c)
+	foreach(source ${sources})
+		get_filename_component(name ${source} NAME_WE)
+		add_executable(${name} ${source} ${shared})
+		target_include_directories(${name} PRIVATE
+			${tests} ${tests}/${label} ${PROJECT_SOURCE_DIR}/tools)
+		target_link_libraries(${name} PRIVATE
+			${ARGN} soj_internal PkgConfig::CMOCKA m)
+		soj_register(${name} ${label} ${timeout} ${name})
+	endforeach()
+endfunction()
+
+soj_add_tests(unit test 120 sojourn_helper sojourn_static)
+soj_add_tests(format test 120 sojourn_helper sojourn_static)
+if(SOJ_FAULTS)
+	soj_add_tests(stress stress 300 sojourn_helper_faults sojourn_faults)
+	soj_add_tests(crash crash 300 sojourn_helper_faults sojourn_faults)
+endif()
+
+file(GLOB scripts CONFIGURE_DEPENDS
+	${tests}/e2e/*.sh ${tests}/lint/*.sh ${tests}/model/run.sh
+	${tests}/install/run.sh)
+foreach(script ${scripts})
+	cmake_path(RELATIVE_PATH script BASE_DIRECTORY ${tests}
+		OUTPUT_VARIABLE relative)
+	cmake_path(GET relative PARENT_PATH label)
+	cmake_path(GET relative STEM stem)
+	if(stem MATCHES "^lib")
+		continue() # sourced by the others
+	endif()
+	soj_register(${label}_${stem} ${label} 600 bash ${script})
+endforeach()
