@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_BASE_ATOMIC_H
+#define SOJ_BASE_ATOMIC_H
+
+/*
+ * Layer 0.  The only file that may name memory_order_*, and the only way to
+ * touch a word of the segment.
+ *
+ * The order is part of the operation's name: a reviewer sees every order in
+ * the diff, and `grep soj_store_release` finds one side of every edge.  There
+ * is no seq_cst load or store.  soj_fence_seq_cst() serves store->load
+ * (Dekker) edges only; soj_fence_acquire() and soj_fence_release() serve the
+ * optimistic copy-out only (its loads and stores are relaxed, word by word).
+ *
+ * Every access passes SOJ_POINT, so that a schedule explorer can switch, and a
+ * crash injector can kill, before each single access of the shipped source.
+ */
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SOJ_CACHELINE_BYTES 64u
+
+typedef _Atomic(uint64_t) soj_word_t;
+typedef _Atomic(uint32_t) soj_half_t;
+
+/* Atomics live in memory mapped by several processes: they must be lock-free
+ * (hence address-free, C17 7.17.5 p3) and have no padding. */
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
+	      "shared-memory atomics must be lock-free");
+static_assert(sizeof(soj_word_t) == 8 && alignof(soj_word_t) == 8,
+	      "soj_word_t must be a plain 8-byte word");
+static_assert(sizeof(soj_half_t) == 4, "soj_half_t must be a plain word");
+
+#ifdef SOJ_EXPLORE
+void soj_explore_point(const volatile void *addr, int kind);
+#define SOJ_POINT(p, kind) soj_explore_point((p), (kind))
+#else
+#define SOJ_POINT(p, kind) ((void)0)
+#endif
+
+/* Kinds of access, for the explorer. */
+enum { SOJ_POINT_LOAD, SOJ_POINT_STORE, SOJ_POINT_RMW, SOJ_POINT_FENCE };
+
+#define soj_load_relaxed(p)           \
+	(SOJ_POINT(p, SOJ_POINT_LOAD), \
+	 atomic_load_explicit((p), memory_order_relaxed))
+#define soj_load_acquire(p)           \
+	(SOJ_POINT(p, SOJ_POINT_LOAD), \
+	 atomic_load_explicit((p), memory_order_acquire))
+#define soj_store_relaxed(p, v)        \
+	(SOJ_POINT(p, SOJ_POINT_STORE), \
+	 atomic_store_explicit((p), (v), memory_order_relaxed))
+#define soj_store_release(p, v)        \
+	(SOJ_POINT(p, SOJ_POINT_STORE), \
+	 atomic_store_explicit((p), (v), memory_order_release))
+#define soj_xchg_acq_rel(p, v)       \
+	(SOJ_POINT(p, SOJ_POINT_RMW), \
+	 atomic_exchange_explicit((p), (v), memory_order_acq_rel))
+#define soj_add_relaxed(p, v)        \
+	(SOJ_POINT(p, SOJ_POINT_RMW), \
+	 atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define soj_or_acq_rel(p, v)         \
+	(SOJ_POINT(p, SOJ_POINT_RMW), \
+	 atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
+#define soj_and_acq_rel(p, v)        \
+	(SOJ_POINT(p, SOJ_POINT_RMW), \
+	 atomic_fetch_and_explicit((p), (v), memory_order_acq_rel))
+/* On failure *exp is reloaded with acquire; never compare-and-forget. */
+#define soj_cas_acq_rel(p, exp, v)                \
+	(SOJ_POINT(p, SOJ_POINT_RMW),             \
+	 atomic_compare_exchange_strong_explicit( \
+		 (p), (exp), (v), memory_order_acq_rel, memory_order_acquire))
+
+#if defined(__SANITIZE_THREAD__)
+#define SOJ_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SOJ_TSAN 1
+#endif
+#endif
+
+#ifdef SOJ_TSAN
+/*
+ * ThreadSanitizer does not model fences.  An RMW on one word of the process
+ * stands in for each: it orders fences totally, hence gives no false report,
+ * at the price of hiding some real races.
+ */
+extern soj_word_t soj_tsan_fence_word;
+static inline void soj_tsan_fence(void)
+{
+	atomic_fetch_add_explicit(&soj_tsan_fence_word, 1,
+				  memory_order_seq_cst);
+}
+#define soj_fence_seq_cst() soj_tsan_fence()
+#define soj_fence_acquire() soj_tsan_fence()
+#define soj_fence_release() soj_tsan_fence()
+#else
+static inline void soj_fence_seq_cst(void)
+{
+	SOJ_POINT(NULL, SOJ_POINT_FENCE);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+static inline void soj_fence_acquire(void)
+{
+	SOJ_POINT(NULL, SOJ_POINT_FENCE);
+	atomic_thread_fence(memory_order_acquire);
+}
+
+static inline void soj_fence_release(void)
+{
+	SOJ_POINT(NULL, SOJ_POINT_FENCE);
+	atomic_thread_fence(memory_order_release);
+}
+#endif
+
+/*
+ * The data copies of the optimistic protocol: relaxed, word by word, so that a
+ * racing writer is a stale read that validation throws away and never
+ * undefined behaviour.  words: 8-byte aligned shared memory; bytes need not be
+ * a multiple of 8, the shared side is then rounded up (chunks are).
+ */
+static inline void soj_copy_out(void *dst, const soj_word_t *words,
+				size_t bytes)
+{
+	uint8_t *to = dst;
+	size_t i = 0;
+
+	for (; bytes >= 8; bytes -= 8, i++) {
+		uint64_t word = soj_load_relaxed(&words[i]);
+
+		memcpy(to + 8 * i, &word, 8);
+	}
+	if (bytes > 0) {
+		uint64_t word = soj_load_relaxed(&words[i]);
+
+		memcpy(to + 8 * i, &word, bytes);
+	}
+}
+
+static inline void soj_copy_in(soj_word_t *words, const void *src,
+			       size_t bytes)
+{
+	const uint8_t *from = src;
+	size_t i = 0;
+
+	for (; bytes >= 8; bytes -= 8, i++) {
+		uint64_t word;
+
+		memcpy(&word, from + 8 * i, 8);
+		soj_store_relaxed(&words[i], word);
+	}
+	if (bytes > 0) {
+		uint64_t word = 0;
+
+		memcpy(&word, from + 8 * i, bytes);
+		soj_store_relaxed(&words[i], word);
+	}
+}
+
+static inline void soj_zero_words(soj_word_t *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		soj_store_relaxed(&words[i], 0);
+}
+
+#endif /* SOJ_BASE_ATOMIC_H */

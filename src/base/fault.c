@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "base/fault.h"
+
+#include "base/atomic.h"
+
+#ifdef SOJ_FAULTS
+void (*soj_step_hook)(const struct soj_step *step);
+#endif
+
+#ifdef SOJ_TSAN
+soj_word_t soj_tsan_fence_word;
+#endif
