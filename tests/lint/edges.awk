@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+#
+# Every ordered atomic carries an edge tag, and no tag is lonely.
+#
+# An edge table stands in a comment at the head of a file, from a line that
+# begins with "Edges" or with these columns up to the empty line below its rows,
+# columns separated by two or more spaces:
+#
+#	tag  operation                  pairs with  so that
+#	R0   enter: store pinned        A1, A2      ...
+#	S1   publish: cas ctl           index.c:L0  ...
+#
+# The tag of an operation is on its statement, or opens the comment right above
+# it: `/* R0 */`, `/* R0: why */`, `/* R0, A1: why */`.
+#
+# Checked: each ordered operation has a tag; each tag of an operation is a row;
+# each row is used by an operation and has a partner; the partner is a row, of
+# the same table or of the file named before the colon, and names this row back.
+# A lone "-" is a partner outside of this program: the kernel.
+
+FNR == 1 {
+	finish()
+	file = FILENAME
+	base = file
+	sub(/^.*\//, "", base)
+	reset_code()
+	rows = last = 0
+	split("", used)
+	split("", raw)
+	split("", text)
+	heading = 0
+}
+
+{
+	was_comment = in_comment
+	raw[FNR] = $0
+	text[FNR] = code($0)
+	last = FNR
+	if (was_comment)
+		table_line($0)
+	else
+		heading = 0
+}
+
+END {
+	finish()
+	check_partners()
+	exit bad
+}
+
+# Only the column of partners matters; the reason may name any tag.
+function table_line(s,    col, n, row) {
+	gsub(/\t/, "        ", s)
+	if (s ~ /^ *\* +(Edges|tag  +operation)/)
+		heading = 1
+	else if (heading == 2 && s ~ /^ *\* *$/)
+		heading = 0
+	if (!heading || s !~ /^ *\* +[A-Z][0-9]+  +[^ ]/)
+		return
+	sub(/^ *\* +/, "", s)
+	n = split(s, col, /  +/)
+	row = col[1]
+	heading = 2
+	if ((file, row) in table)
+		report(file, FNR, "edge " row " has two rows")
+	# An operation that fills its column leaves one space.
+	if (n == 2 || col[3] !~ /(^|[ :])[A-Z][0-9]+([ ,]|$)/)
+		if (match(col[2], /( [^ ]*[A-Z][0-9]+,?)+$/))
+			col[3] = substr(col[2], RSTART)
+	table[file, row] = col[3]
+	place[file, row] = FNR
+	owner[base, row] = owner[layer_of(file) "/" base, row] = file
+	order[++total] = file SUBSEP row
+	names[++rows] = row
+}
+
+function finish(    n, i) {
+	for (n = 1; n <= last; n++)
+		if (text[n] ~ ordered() && text[n] !~ /^[ \t]*#/)
+			check_operation(n)
+	for (i = 1; i <= rows; i++)
+		if (!(names[i] in used))
+			report(file, place[file, names[i]], \
+			       "edge " names[i] " has no operation")
+	last = rows = 0
+}
+
+function ordered() {
+	return "soj_(load_acquire|store_release|(xchg|cas|or|and|add)_acq_rel" \
+	       "|fence_(seq_cst|acquire|release))[ \t]*\\("
+}
+
+function check_operation(n,    tags, part, count, i) {
+	tags = tags_below(n)
+	if (tags == "")
+		tags = tags_above(n)
+	if (tags == "") {
+		report(file, n, "ordered atomic without an edge tag")
+		return
+	}
+	count = split(tags, part, " ")
+	for (i = 1; i <= count; i++) {
+		used[part[i]] = 1
+		if (!((file, part[i]) in table))
+			report(file, n, "tag " part[i] \
+			       " is not in the edge table")
+	}
+}
+
+# The statement of line n, to its end and at most three lines on.
+function tags_below(n,    k, tags) {
+	for (k = n; k <= n + 3 && k <= last; k++) {
+		# The next operation's tag is its own.
+		if (k > n && text[k] ~ ordered())
+			break
+		tags = tags_in(raw[k])
+		if (tags != "" || text[k] ~ /[;{}][ \t]*$/)
+			return tags
+	}
+	return ""
+}
+
+# Up over the statement's earlier lines, then the comment that ends there.
+function tags_above(n,    k, low) {
+	k = n - 1
+	while (k > n - 5 && k > 0 && text[k] ~ /[^ \t]/ && \
+	       text[k] !~ /[;{}:][ \t]*$/)
+		k--
+	if (k < 1 || text[k] ~ /[^ \t]/ || raw[k] !~ /\*\/[ \t]*$/)
+		return ""
+	for (low = k - 20; k > low && k > 0; k--)
+		if (raw[k] ~ /\/\*/)
+			return tags_in(raw[k] == "" ? "" : \
+				       raw[k] ~ /\/\*[ \t]*$/ ? \
+				       "/*" substr(raw[k + 1], \
+					index(raw[k + 1], "*") + 1) : raw[k])
+	return ""
+}
+
+# The tags that open a comment in this line, separated by a space.
+function tags_in(s,    out, tag) {
+	if (!match(s, /\/\* +[A-Z][0-9]+([,:. *]|$)/))
+		return ""
+	s = substr(s, RSTART + 2)
+	out = ""
+	while (match(s, /^(,| |and )*[A-Z][0-9]+/)) {
+		tag = substr(s, 1, RLENGTH)
+		sub(/^(,| |and )*/, "", tag)
+		out = out (out == "" ? "" : " ") tag
+		s = substr(s, RLENGTH + 1)
+	}
+	return out
+}
+
+function check_partners(    i, key, part, n, k, where, other) {
+	for (i = 1; i <= total; i++) {
+		split(order[i], key, SUBSEP)
+		n = split(table[key[1], key[2]], part, /[ ,]+/)
+		other = table[key[1], key[2]] ~ /^ *- *$/
+		for (k = 1; k <= n; k++) {
+			if (part[k] !~ /^([a-z0-9_\/]+\.[ch]:)?[A-Z][0-9]+$/)
+				continue
+			other++
+			check_pair(key[1], key[2], part[k])
+		}
+		if (!other)
+			report(key[1], place[key[1], key[2]], \
+			       "edge " key[2] " pairs with nothing")
+	}
+}
+
+function check_pair(here, tag, partner,    there, name, list, back) {
+	there = here
+	if (partner ~ /:/) {
+		name = partner
+		sub(/:.*$/, "", name)
+		sub(/^.*:/, "", partner)
+		there = owner[name, partner]
+		if (there == "") {
+			report(here, place[here, tag], "edge " tag \
+			       ": no row " partner " in " name)
+			return
+		}
+	} else if (!((here, partner) in table)) {
+		report(here, place[here, tag], \
+		       "edge " tag ": no row " partner " in this table")
+		return
+	}
+	list = " " table[there, partner] " "
+	gsub(/[ ,]+/, " ", list)
+	# "file.c:R0" and "layer/file.c:R0" are both good.
+	name = here
+	sub(/^.*\//, "", name)
+	back = there == here ? tag : name ":" tag
+	if (index(list, " " back " ") == 0 && \
+	    (there == here || index(list, "/" back " ") == 0))
+		report(there, place[there, partner], \
+		       "edge " partner " does not name " back " back")
+}

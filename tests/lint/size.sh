@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# shellcheck source=tests/lint/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mapfile -t list < <(files src include tools bench tests .ci -- \
+	'*.c' '*.h' '*.in' '*.sh' '*.awk' '*.cmake' run quickstart)
+scan size.awk "${list[@]}"
