@@ -29,11 +29,17 @@ install(FILES
 	${PROJECT_BINARY_DIR}/sojourn-config-version.cmake
 	DESTINATION ${package_dir})
 
-# A directory may be given absolute; then the prefix must not precede it.
+# Written when it is installed, because `cmake --install --prefix` may name
+# another prefix than the one configured. A directory may be given absolute;
+# then no prefix precedes it.
+set(SOJ_PC_PREFIX "@CMAKE_INSTALL_PREFIX@")
 foreach(dir LIBDIR INCLUDEDIR BINDIR)
 	cmake_path(APPEND SOJ_PC_${dir} "\${prefix}" "${CMAKE_INSTALL_${dir}}")
 endforeach()
 configure_file(${PROJECT_SOURCE_DIR}/tools/cmake/sojourn.pc.in
-	${PROJECT_BINARY_DIR}/sojourn.pc @ONLY)
+	${PROJECT_BINARY_DIR}/sojourn.pc.in @ONLY)
+install(CODE "configure_file(
+	\"${PROJECT_BINARY_DIR}/sojourn.pc.in\"
+	\"${PROJECT_BINARY_DIR}/sojourn.pc\" @ONLY)")
 install(FILES ${PROJECT_BINARY_DIR}/sojourn.pc
 	DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
