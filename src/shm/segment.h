@@ -24,8 +24,8 @@ struct soj_seg {
 	bool readonly;
 	struct soj_layout lay;
 	struct soj_shm_policy policy; /* private copy */
-	uint32_t flags;		      /* SOJ_SHM_*, private copy */
-	int64_t clock_base_ms;	      /* private copy */
+	uint32_t flags;               /* SOJ_SHM_*, private copy */
+	int64_t clock_base_ms;        /* private copy */
 
 	struct soj_shm_header *hdr;
 	struct soj_shm_slot *slots;
@@ -52,18 +52,26 @@ struct soj_seg_options {
 	uint32_t flags; /* SOJ_SHM_MANUAL_CLOCK or 0 */
 	struct soj_shm_policy policy;
 	uint8_t key_fingerprint[16];
-	gid_t group;	  /* (gid_t)-1: owner only, 0600; else 0660 */
+	gid_t group; /* (gid_t)-1: owner only, 0600; else 0660 */
 };
 
 /* Longest NAME: "/sojourn." NAME must be a file name of 255 bytes. */
 #define SOJ_SEG_NAME_MAX 200u
 
 /*
+ * Limits of a policy's periods.  ttl and idle timeout are those that fit in an
+ * entry (misc has 40 bits, idle_ms 32); nothing else may be absurd.
+ */
+#define SOJ_SEG_PERIOD_MAX_MS UINT64_C(3155760000000) /* 100 years */
+#define SOJ_SEG_TTL_MAX_MS    SOJ_MASK(40)            /* 34 years */
+#define SOJ_SEG_IDLE_MAX_MS   SOJ_MASK(32)            /* 49 days */
+
+/*
  * Why an operation of this file failed, in words for the user: names what,
  * the value and the rule.  Filled on every negative return; never empty then.
  */
 struct soj_seg_error {
-	char text[256];
+	char text[512];
 };
 
 /*

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Time of a segment: CLOCK_BOOTTIME, because it goes on during suspend and
+ * nobody can set it.  Two things make the same reading mean another instant:
+ * another boot, and another time namespace.
+ */
+
+#include "shm/segment_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#define OFFSETS_PATH "/proc/self/timens_offsets"
+
+static int64_t timespec_ms(struct timespec ts)
+{
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t boottime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return timespec_ms(now);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+static int read_boot_id(uint8_t id[16], struct soj_seg_error *err)
+{
+	char text[64];
+	unsigned digits = 0;
+	int rc = soj_seg_read_text(BOOT_ID_PATH, text, sizeof(text));
+
+	if (rc < 0)
+		return soj_seg_fail_sys(err, rc, "cannot read " BOOT_ID_PATH);
+	memset(id, 0, 16);
+	for (const char *c = text; *c && *c != '\n' && digits < 32; c++) {
+		int digit = hex_digit(*c);
+
+		if (digit < 0)
+			continue;
+		id[digits / 2] |= (uint8_t)(digits % 2 ? digit : digit << 4);
+		digits++;
+	}
+	if (digits != 32)
+		return soj_seg_fail(err, -EIO,
+				    BOOT_ID_PATH " does not hold a boot id");
+	return 0;
+}
+
+/*
+ * The offsets file speaks of the namespace of this process's children.  After
+ * unshare(CLONE_NEWTIME) that is not the one it lives in, and there is no way
+ * to ask for its own.
+ */
+static int check_own_namespace(struct soj_seg_error *err)
+{
+	struct stat own, children;
+
+	if (stat("/proc/self/ns/time", &own) < 0 ||
+	    stat("/proc/self/ns/time_for_children", &children) < 0)
+		return 0; /* a kernel without time namespaces */
+	if (own.st_dev == children.st_dev && own.st_ino == children.st_ino)
+		return 0;
+	return soj_seg_fail(err, -EXDEV,
+			    "this process has left its time namespace for its "
+			    "children only (unshare --time without --fork): "
+			    "its clock cannot be compared with theirs");
+}
+
+static int read_timens_offset(int64_t *offset_ms, struct soj_seg_error *err)
+{
+	char text[256];
+	const char *line;
+	long long sec;
+	long nsec;
+	int rc = soj_seg_read_text(OFFSETS_PATH, text, sizeof(text));
+
+	*offset_ms = 0;
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return soj_seg_fail_sys(err, rc, "cannot read " OFFSETS_PATH);
+	line = strstr(text, "boottime");
+	if (!line || sscanf(line, "boottime %lld %ld", &sec, &nsec) != 2 ||
+	    sec > INT64_MAX / 2000 || sec < INT64_MIN / 2000)
+		return soj_seg_fail(err, -EIO,
+				    OFFSETS_PATH " has no boottime line that "
+						 "this version understands");
+	*offset_ms = (int64_t)sec * 1000 + nsec / 1000000;
+	return check_own_namespace(err);
+}
+
+int soj_clock_base_read(struct soj_clock_base *clock, struct soj_seg_error *err)
+{
+	int rc = read_boot_id(clock->boot_id, err);
+
+	if (rc < 0)
+		return rc;
+	rc = read_timens_offset(&clock->timens_offset_ms, err);
+	clock->boottime_ms = boottime_ms();
+	return rc;
+}
+
+uint64_t soj_seg_now_ms(const struct soj_seg *seg)
+{
+	int64_t now_ms;
+
+	if (seg->flags & SOJ_SHM_MANUAL_CLOCK)
+		return soj_max(1, soj_load_relaxed(&seg->hdr->manual_now_ms));
+	now_ms = boottime_ms() - seg->clock_base_ms;
+	return now_ms < 1 ? 1 : (uint64_t)now_ms;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What creating and attaching have in common: names, limits, the mapping.
+ * create.c makes segments, attach.c checks and removes them, clock.c tells
+ * their time, room.c finds memory for them.
+ */
+
+#include "shm/segment_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void __attribute__((format(printf, 4, 0)))
+fill_error(struct soj_seg_error *err, int rc, bool sys, const char *format,
+	   va_list args)
+{
+	size_t used;
+
+	if (!err)
+		return;
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	used = strlen(err->text);
+	if (sys) {
+		errno = -rc;
+		snprintf(err->text + used, sizeof(err->text) - used, ": %m");
+	}
+}
+
+int soj_seg_fail(struct soj_seg_error *err, int rc, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill_error(err, rc, false, format, args);
+	va_end(args);
+	return rc;
+}
+
+int soj_seg_fail_sys(struct soj_seg_error *err, int rc, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fill_error(err, rc, true, format, args);
+	va_end(args);
+	return rc;
+}
+
+/* Not isalnum(): what is a letter must not depend on the locale. */
+static bool name_byte(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= '0' && c <= '9');
+}
+
+int soj_seg_name_check(const char *name, struct soj_seg_error *err)
+{
+	size_t bytes = strlen(name);
+
+	if (bytes == 0)
+		return soj_seg_fail(err, -EINVAL, "segment name is empty");
+	if (bytes > SOJ_SEG_NAME_MAX)
+		return soj_seg_fail(err, -EINVAL,
+				    "segment name has %zu bytes, the most "
+				    "is %u",
+				    bytes, SOJ_SEG_NAME_MAX);
+	for (size_t i = 0; i < bytes; i++) {
+		if (name_byte(name[i]) || (i > 0 && strchr("._-", name[i])))
+			continue;
+		/* The byte in hex: the name may be anything, even escapes. */
+		return soj_seg_fail(err, -EINVAL,
+				    "segment name has byte 0x%02x at offset "
+				    "%zu; it takes letters, digits, '.', '_' "
+				    "and '-', and begins with a letter or "
+				    "digit",
+				    (unsigned char)name[i], i);
+	}
+	return 0;
+}
+
+int soj_seg_path(char path[SOJ_SEG_PATH_BYTES], const char *name,
+		 struct soj_seg_error *err)
+{
+	int rc = soj_seg_name_check(name, err);
+
+	if (rc < 0)
+		return rc;
+	snprintf(path, SOJ_SEG_PATH_BYTES, SOJ_SEG_PREFIX "%s", name);
+	return 0;
+}
+
+int soj_seg_policy_check(const struct soj_shm_policy *policy,
+			 struct soj_seg_error *err)
+{
+	const struct {
+		const char *name;
+		uint64_t value, min, max;
+	} rows[] = {
+		{"ttl_ms", policy->ttl_ms, 1, SOJ_SEG_TTL_MAX_MS},
+		{"idle_ms", policy->idle_ms, 0, SOJ_SEG_IDLE_MAX_MS},
+		{"renewal_ms", policy->renewal_ms, 0, SOJ_SEG_PERIOD_MAX_MS},
+		{"grace_window_ms", policy->grace_window_ms, 0,
+		 SOJ_SEG_PERIOD_MAX_MS},
+		{"max_lifetime_ms", policy->max_lifetime_ms, 0,
+		 SOJ_SEG_PERIOD_MAX_MS},
+		{"lease_ms", policy->lease_ms, 256, 3600000},
+		{"expel_after_ms", policy->expel_after_ms, 1, 3600000},
+		{"when_full", policy->when_full, SOJ_FULL_REJECT,
+		 SOJ_FULL_EVICT},
+		{"id_bytes", policy->id_bytes, 16, 48},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].value >= rows[i].min &&
+		    rows[i].value <= rows[i].max)
+			continue;
+		return soj_seg_fail(err, -EINVAL,
+				    "policy: %s is %" PRIu64
+				    ", allowed are %" PRIu64 " to %" PRIu64,
+				    rows[i].name, rows[i].value, rows[i].min,
+				    rows[i].max);
+	}
+	return 0;
+}
+
+void soj_seg_point(struct soj_seg *seg)
+{
+	const struct soj_layout *lay = &seg->lay;
+	uint8_t *base = seg->base;
+
+	seg->hdr = (struct soj_shm_header *)base;
+	seg->slots = (struct soj_shm_slot *)(base + lay->slots_off);
+	seg->entry_states = (soj_word_t *)(base + lay->entry_states_off);
+	seg->chunk_states = (soj_word_t *)(base + lay->chunk_states_off);
+	seg->units = (soj_word_t *)(base + lay->units_off);
+	seg->entry_free = (soj_word_t *)(base + lay->entry_free_off);
+	seg->chunk_free = (soj_word_t *)(base + lay->chunk_free_off);
+	seg->unit_free = (soj_word_t *)(base + lay->unit_free_off);
+	seg->armed = (soj_word_t *)(base + lay->armed_off);
+	seg->armed_summary = (soj_word_t *)(base + lay->armed_summary_off);
+	seg->ended = (soj_word_t *)(base + lay->ended_off);
+	seg->ended_summary = (soj_word_t *)(base + lay->ended_summary_off);
+	seg->buckets = (struct soj_shm_bucket *)(base + lay->buckets_off);
+	seg->heads = (soj_word_t *)(base + lay->heads_off);
+	seg->entries = (struct soj_shm_entry *)(base + lay->entries_off);
+	seg->chunks = base + lay->chunks_off;
+}
+
+int soj_seg_map(struct soj_seg *seg, int fd, struct soj_seg_error *err)
+{
+	size_t bytes = (size_t)seg->lay.segment_bytes;
+	int prot = seg->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
+	void *base = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
+	int rc;
+
+	if (base == MAP_FAILED)
+		return soj_seg_fail_sys(err, -errno, "cannot map %s",
+					soj_size_text(bytes).text);
+	if (madvise(base, bytes, MADV_DONTDUMP) < 0) {
+		rc = soj_seg_fail_sys(err, -errno,
+				      "cannot keep a segment out of core "
+				      "dumps");
+		munmap(base, bytes);
+		return rc;
+	}
+	seg->base = base;
+	seg->bytes = bytes;
+	soj_seg_point(seg);
+	return 0;
+}
+
+void soj_seg_detach(struct soj_seg *seg)
+{
+	if (seg->base)
+		munmap(seg->base, seg->bytes);
+	if (seg->fd >= 0)
+		close(seg->fd);
+	memset(seg, 0, sizeof(*seg));
+	seg->fd = -1;
+}
+
+int soj_seg_fd_above_stdio(int fd)
+{
+	int copy, rc;
+
+	if (fd > STDERR_FILENO)
+		return fd;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	rc = copy < 0 ? -errno : copy;
+	close(fd);
+	return rc;
+}
+
+int soj_seg_read_text(const char *path, char *text, size_t text_bytes)
+{
+	size_t used = 0;
+	ssize_t got;
+	int fd, rc = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	do {
+		got = read(fd, text + used, text_bytes - 1 - used);
+		if (got > 0)
+			used += (size_t)got;
+		else if (got < 0 && errno != EINTR)
+			rc = -errno;
+	} while (got > 0 || (got < 0 && rc == 0));
+	close(fd);
+	text[used] = '\0';
+	return rc < 0 ? rc : (int)used;
+}
