@@ -12,6 +12,8 @@ trap 'rm -rf "$tmp"' EXIT
 tree=$tmp/tree
 failed=0
 count=0
+source='#include <string.h>
+int sojourn_call(char *v) { char b[9]; strcpy(b, v); return b[1]; }'
 
 # put FILE: standard input, without the margin.
 put() {
@@ -92,11 +94,21 @@ clean() {
 		echo "$1"
 	C
 	echo sojourn_call >"$tree/tests/lint/exports.txt"
-	library 'int sojourn_call(int v) { return v; }'
+	library "$source"
 }
 
+# library SOURCE [FLAG...]: the build tree of a hardened build.
 library() {
-	echo "$1" | gcc -shared -fPIC -x c -o "$tree/build/lib/libsojourn.so" -
+	local build=$tree/build
+
+	printf '%s\n' SOJ_HARDEN:BOOL=ON CMAKE_BUILD_TYPE:STRING=Release \
+		>"$build/CMakeCache.txt"
+	echo "$1" | gcc -c -fPIC -O2 -fstack-protector-all \
+		-D_FORTIFY_SOURCE=2 "${@:2}" -x c -o "$build/one.o" -
+	rm -f "$build/lib/libsojourn.a"
+	ar rc "$build/lib/libsojourn.a" "$build/one.o"
+	gcc -shared -Wl,-z,relro,-z,now "${@:2}" \
+		-o "$build/lib/libsojourn.so" "$build/one.o"
 }
 
 lint() {
@@ -135,7 +147,7 @@ edit() {
 }
 
 clean
-for name in layers edges orders size format words shell headers exports; do
+for name in layers edges orders size format words shell headers exports hardening; do
 	status=0
 	lint $name || status=$?
 	[ $status -eq 0 ] || [ $status -eq 77 ] ||
@@ -232,6 +244,17 @@ library 'int sojourn_call, soj_internal;'
 expect exports 'without the prefix'
 add include/sojourn/api.h 'SOJOURN_API int' 'sojourn_later(void);'
 expect exports 'declared in a public header'
+
+library "$source" -Wl,-z,norelro
+expect hardening 'no read-only relocations'
+library "$source" -Wl,-z,lazy
+expect hardening 'bound late'
+library "$source" -Wl,-z,execstack
+expect hardening 'stack is executable'
+library "$source" -fno-stack-protector
+expect hardening 'no stack protector'
+library "$source" -U_FORTIFY_SOURCE
+expect hardening 'no fortified calls'
 
 echo "$count planted violations, $failed not found as such"
 [ $failed -eq 0 ]

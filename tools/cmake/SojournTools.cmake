@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# The two executables. Both link the static library with its internals, because
+# The two executables and the benchmarks. All link the static library with its internals, because
 # the inspection commands read the segment's format. The allocator is chosen
 # here and only here: a library must not choose its host's.
 
@@ -10,22 +10,22 @@ mark_as_advanced(SOJ_JEMALLOC_LIBRARY)
 function(soj_add_tool target output)
 	add_executable(${target} ${ARGN})
 	set_target_properties(${target} PROPERTIES OUTPUT_NAME ${output})
-	target_link_libraries(${target} PRIVATE soj_internal)
 	# A sanitizer brings its own allocator.
 	if(SOJ_JEMALLOC AND SOJ_JEMALLOC_LIBRARY AND NOT SOJ_SANITIZE)
 		target_link_libraries(${target} PRIVATE
 			${SOJ_JEMALLOC_LIBRARY})
 	endif()
-	install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+	target_link_libraries(${target} PRIVATE
+		sojourn_helper sojourn_static soj_internal)
 endfunction()
 
 set(tools ${PROJECT_SOURCE_DIR}/tools)
 
 file(GLOB sojournd_sources CONFIGURE_DEPENDS
 	${tools}/sojournd.c ${tools}/sojournd_*.c)
-if(sojournd_sources)
+if(EXISTS ${tools}/sojournd.c)
 	soj_add_tool(sojournd sojournd ${sojournd_sources})
-	target_link_libraries(sojournd PRIVATE sojourn_helper)
+	install(TARGETS sojournd)
 endif()
 
 file(GLOB sojourn_sources CONFIGURE_DEPENDS
@@ -35,6 +35,19 @@ if(EXISTS ${tools}/sojourn.c)
 	pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 	soj_add_tool(sojourn_tool sojourn ${sojourn_sources})
 	target_include_directories(sojourn_tool PRIVATE ${tools})
-	target_link_libraries(sojourn_tool PRIVATE
-		sojourn_static PkgConfig::MICROHTTPD m)
+	target_link_libraries(sojourn_tool PRIVATE PkgConfig::MICROHTTPD m)
+	install(TARGETS sojourn_tool)
 endif()
+
+file(GLOB bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.c)
+foreach(source ${bench_sources})
+	get_filename_component(name ${source} NAME_WE)
+	soj_add_tool(bench_${name} bench_${name} ${source})
+	target_link_libraries(bench_${name} PRIVATE m)
+endforeach()
+
+foreach(section 1 8)
+	file(GLOB pages CONFIGURE_DEPENDS ${tools}/*.${section})
+	install(FILES ${pages}
+		DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
