@@ -10,13 +10,16 @@
 #	R0   enter: store pinned        A1, A2      ...
 #	S1   publish: cas ctl           index.c:L0  ...
 #
+# A partner in another file is written index.c:L0, index.c L0 or L0 (index.c), or
+# the operation ends with (index.c).
 # The tag of an operation is on its statement, or opens the comment right above
 # it: `/* R0 */`, `/* R0: why */`, `/* R0, A1: why */`.
 #
 # Checked: each ordered operation has a tag; each tag of an operation is a row;
-# each row is used by an operation and has a partner; the partner is a row, of
-# the same table or of the file named before the colon, and names this row back.
-# A lone "-" is a partner outside of this program: the kernel.
+# each row is used by an operation and has a partner; the partner is a row, and
+# names this row back if it is in the same table (one side of an edge may have
+# partners in many files). A lone "-" is a partner outside of this program: the
+# kernel.
 
 FNR == 1 {
 	finish()
@@ -67,11 +70,42 @@ function table_line(s,    col, n, row) {
 	if (n == 2 || col[3] !~ /(^|[ :])[A-Z][0-9]+([ ,]|$)/)
 		if (match(col[2], /( [^ ]*[A-Z][0-9]+,?)+$/))
 			col[3] = substr(col[2], RSTART)
-	table[file, row] = col[3]
+	table[file, row] = partners(col[3], col[2])
 	place[file, row] = FNR
 	owner[base, row] = owner[layer_of(file) "/" base, row] = file
 	order[++total] = file SUBSEP row
 	names[++rows] = row
+}
+
+# "L0, file.c:L1" from any of the ways to write it, separated by a space.
+function partners(s, operation,    home, part, n, k, out) {
+	home = ""
+	if (match(operation, /\([a-z0-9_\/]+\.[ch]\)$/))
+		home = substr(operation, RSTART + 1, RLENGTH - 2) ":"
+	if (s ~ /^ *- *$/)
+		return "-"
+	gsub(/[ ,]+/, " ", s)
+	out = ""
+	n = split(s, part, " ")
+	for (k = 1; k <= n; k++) {
+		if (part[k] ~ /^[a-z0-9_\/]+\.[ch]:?$/ && \
+		    part[k + 1] ~ /^[A-Z][0-9]+$/) {
+			sub(/:$/, "", part[k])
+			part[k + 1] = part[k] ":" part[k + 1]
+			continue
+		}
+		if (part[k + 1] ~ /^\([a-z0-9_\/]+\.[ch]\)$/) {
+			part[k] = substr(part[k + 1], 2, \
+					 length(part[k + 1]) - 2) ":" part[k]
+			k++
+			out = out " " part[k - 1]
+		} else if (part[k] ~ /^[A-Z][0-9]+$/) {
+			out = out " " home part[k]
+		} else if (part[k] ~ /:[A-Z][0-9]+$/) {
+			out = out " " part[k]
+		}
+	}
+	return out
 }
 
 function finish(    n, i) {
@@ -152,48 +186,32 @@ function tags_in(s,    out, tag) {
 	return out
 }
 
-function check_partners(    i, key, part, n, k, where, other) {
+function check_partners(    i, key, part, n, k) {
 	for (i = 1; i <= total; i++) {
 		split(order[i], key, SUBSEP)
-		n = split(table[key[1], key[2]], part, /[ ,]+/)
-		other = table[key[1], key[2]] ~ /^ *- *$/
-		for (k = 1; k <= n; k++) {
-			if (part[k] !~ /^([a-z0-9_\/]+\.[ch]:)?[A-Z][0-9]+$/)
-				continue
-			other++
-			check_pair(key[1], key[2], part[k])
-		}
-		if (!other)
+		n = split(table[key[1], key[2]], part, " ")
+		for (k = 1; k <= n; k++)
+			if (part[k] != "-")
+				check_pair(key[1], key[2], part[k])
+		if (n == 0)
 			report(key[1], place[key[1], key[2]], \
 			       "edge " key[2] " pairs with nothing")
 	}
 }
 
-function check_pair(here, tag, partner,    there, name, list, back) {
-	there = here
+function check_pair(here, tag, partner,    name) {
 	if (partner ~ /:/) {
 		name = partner
 		sub(/:.*$/, "", name)
 		sub(/^.*:/, "", partner)
-		there = owner[name, partner]
-		if (there == "") {
+		if (!((name, partner) in owner))
 			report(here, place[here, tag], "edge " tag \
 			       ": no row " partner " in " name)
-			return
-		}
 	} else if (!((here, partner) in table)) {
 		report(here, place[here, tag], \
 		       "edge " tag ": no row " partner " in this table")
-		return
+	} else if (index(table[here, partner] " ", " " tag " ") == 0) {
+		report(here, place[here, partner], \
+		       "edge " partner " does not name " tag " back")
 	}
-	list = " " table[there, partner] " "
-	gsub(/[ ,]+/, " ", list)
-	# "file.c:R0" and "layer/file.c:R0" are both good.
-	name = here
-	sub(/^.*\//, "", name)
-	back = there == here ? tag : name ":" tag
-	if (index(list, " " back " ") == 0 && \
-	    (there == here || index(list, "/" back " ") == 0))
-		report(there, place[there, partner], \
-		       "edge " partner " does not name " back " back")
 }
