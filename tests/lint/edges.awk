@@ -74,7 +74,7 @@ function table_line(s,    col, n, row) {
 	place[file, row] = FNR
 	owner[base, row] = owner[layer_of(file) "/" base, row] = file
 	order[++total] = file SUBSEP row
-	names[++rows] = row
+	rowname[++rows] = row
 }
 
 # "L0, file.c:L1" from any of the ways to write it, separated by a space.
@@ -113,9 +113,9 @@ function finish(    n, i) {
 		if (text[n] ~ ordered() && text[n] !~ /^[ \t]*#/)
 			check_operation(n)
 	for (i = 1; i <= rows; i++)
-		if (!(names[i] in used))
-			report(file, place[file, names[i]], \
-			       "edge " names[i] " has no operation")
+		if (!(rowname[i] in used))
+			report(file, place[file, rowname[i]], \
+			       "edge " rowname[i] " has no operation")
 	last = rows = 0
 }
 
@@ -204,14 +204,19 @@ function check_pair(here, tag, partner,    name) {
 		name = partner
 		sub(/:.*$/, "", name)
 		sub(/^.*:/, "", partner)
-		if (!((name, partner) in owner))
+		if (!((name, partner) in owner) && !names(here, partner, tag))
 			report(here, place[here, tag], "edge " tag \
 			       ": no row " partner " in " name)
 	} else if (!((here, partner) in table)) {
 		report(here, place[here, tag], \
 		       "edge " tag ": no row " partner " in this table")
-	} else if (index(table[here, partner] " ", " " tag " ") == 0) {
+	} else if (!names(here, partner, tag)) {
 		report(here, place[here, partner], \
 		       "edge " partner " does not name " tag " back")
 	}
+}
+
+function names(here, partner, tag) {
+	return (here, partner) in table && \
+	       (table[here, partner] " ") ~ ("[ :]" tag " ")
 }
