@@ -17,14 +17,13 @@
  *                     is attached
  *
  * Edges
- *   tag  operation                  pairs with     so that
- *   G1   attach: load magic         G0 (create.c)  what was filled in before it
- *                                                  is there
- *   G2   attach: load destroyed     G3             who is refused sees all that
- *                                                  came before the end
- *   G3   destroy: store destroyed   G2             the end is not seen before it
- *   G4   destroy: store asleep      role.c         a helper that is woken sees
- *                                                  destroyed
+ *   tag  operation                 pairs with   so that
+ *   G1   attach: load magic        create.c:G0  what was filled in is there
+ *   G2   attach: load destroyed    G3           who is refused sees all that
+ *   G3   destroy: store destroyed  G2           came before the end
+ *   G4   destroy: xchg of asleep   -            the kernel finds 0 in what would
+ *                                               sleep (W0 of role.c), or wakes
+ *                                               it; either then sees destroyed
  */
 
 #include "shm/segment_impl.h"
@@ -388,8 +387,8 @@ static void mark_destroyed(struct image *img)
 	seg_init(&seg, false);
 	if (check_image(img, NULL) < 0 || map_image(&seg, img, NULL) < 0)
 		return; /* no segment that anybody could be attached to */
-	soj_store_release(&seg.hdr->destroyed, 1);     /* G3 */
-	soj_store_release(&seg.hdr->helper_asleep, 0); /* G4 */
+	soj_store_release(&seg.hdr->destroyed, 1);    /* G3 */
+	soj_xchg_acq_rel(&seg.hdr->helper_asleep, 0); /* G4 */
 	syscall(SYS_futex, &seg.hdr->helper_asleep, FUTEX_WAKE, INT_MAX, NULL,
 		NULL, 0);
 	SOJ_STEP("destroy.marked");

@@ -20,9 +20,9 @@
  *                     helper                            a helper take the role
  *
  * Edges
- *   tag  operation                  pairs with     so that
- *   G0   create: store magic        G1 (attach.c)  who sees the magic sees the
- *                                                  whole of what was filled in
+ *   tag  operation            pairs with   so that
+ *   G0   create: store magic  attach.c:G1  who sees the magic sees all that was
+ *                                          filled in
  */
 
 #include "shm/segment_impl.h"
