@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Thread slots: who is attached, and who is dead.
+ *
+ * Each slot has a robust process-shared mutex, held by its thread for as long
+ * as it is attached.  When the thread dies, however it dies, the kernel sets
+ * FUTEX_OWNER_DIED in the mutex word.  That bit, under a claim word that says
+ * HELD, is the proof of death; slowness proves nothing.
+ *
+ * Trap.  The kernel also marks the mutex that a dying thread was *about to*
+ * lock, if the thread number in it is the dying thread's; numbers of two pid
+ * namespaces coincide.  So nobody ever locks or tries a mutex that somebody
+ * may hold: the claim word is CASed first, and only its winner touches the
+ * mutex.  Watchers read the word with plain loads, and the reaper leaves the
+ * marked mutex to the slot's next claimer.
+ *
+ *   claim word        mutex     meaning
+ *   FREE(g)           any       nobody has the slot; a mark is left over
+ *   BUSY(g,ns,tid)    any       tid is locking or unlocking: hands off
+ *   HELD(g,ns,tid)    tid       attached
+ *   HELD(g,ns,tid)    marked    dead: whatever it OWNED may be repaired, then
+ *                               HELD(g) -> FREE(g+1) by exact CAS
+ *
+ * Crash table (killed after the step)
+ *   claim FREE->BUSY       BUSY with an unlocked mutex: no kernel mark.  Freed
+ *                          by the second proof (below) from the same pid
+ *                          namespace; elsewhere one slot stays taken.
+ *   mutex locked           BUSY, marked by the kernel: as above
+ *   BUSY->HELD             HELD, marked: reaped
+ *   release HELD->BUSY     owns nothing any more; as BUSY above
+ *   release unlocked       as above
+ *   BUSY->FREE(g+1)        done
+ *   reaper after repair    HELD(g), marked: the next reaper repairs nothing
+ *                          and frees it
+ *
+ * Stop table.  A reaper that is stopped may find the slot reaped and in use
+ * again when it goes on.  It loads the word that names the slot as owner,
+ * then checks the claim word (soj_slot_still), then does the exact CAS: had
+ * the slot been freed before the word was loaded, the check fails; if after,
+ * the word has another generation and the CAS fails.
+ *
+ * Second proof, for deaths that the kernel could not mark (a thread killed by
+ * the out-of-memory reaper, or between CAS and lock): in the same pid
+ * namespace a thread number that does not exist is a dead thread.  A reused
+ * number looks alive; that is the harmless direction.
+ *
+ * Edges
+ *   C0  claim, release and reap: cas of claim   C0  a new holder sees what the
+ *                                                   reaper repaired
+ *   C1  look at claim: load                     C0
+ *   C2  look at the mutex word: load            -   the kernel wrote the mark
+ *                                                   after the thread's last
+ *                                                   store
+ *
+ * Progress: claim and release lock-free, the rest wait-free.
+ */
+
+#include "rcu/rcu.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0 &&
+		      sizeof(((pthread_mutex_t *)0)->__data.__lock) == 4,
+	      "the robust mutex no longer begins with its futex word");
+
+static uint32_t own_pidns(void)
+{
+	static soj_half_t cached;
+	uint32_t ns = soj_load_relaxed(&cached);
+	struct stat st;
+
+	/* A process that unshares keeps its own number, so caching is sound
+	 * for it; a forked child in a new namespace looks again. */
+	static soj_half_t cached_pid;
+
+	if (ns == 0 || soj_load_relaxed(&cached_pid) != (uint32_t)getpid()) {
+		if (stat("/proc/self/ns/pid", &st) != 0)
+			return 0;
+		ns = (uint32_t)(st.st_ino & SOJ_MASK(20));
+		soj_store_relaxed(&cached, ns);
+		soj_store_relaxed(&cached_pid, (uint32_t)getpid());
+	}
+	return ns;
+}
+
+static uint32_t mutex_word(struct soj_shm_slot *slot)
+{
+	soj_half_t *word = (soj_half_t *)(void *)&slot->life;
+
+	return soj_load_acquire(word); /* C2 */
+}
+
+void soj_thread_init(struct soj_thread *thr)
+{
+	memset(thr, 0, sizeof(*thr));
+	thr->alive = 1;
+	thr->slot = SOJ_SLOT_NONE;
+}
+
+/* BUSY is ours: lock the mutex, which nobody else touches now. */
+static int lock_life(struct soj_shm_slot *slot)
+{
+	int rc = pthread_mutex_trylock(&slot->life);
+
+	if (rc == EOWNERDEAD)
+		rc = pthread_mutex_consistent(&slot->life);
+	return -rc;
+}
+
+static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
+		     uint32_t idx)
+{
+	struct soj_shm_slot *slot = &seg->slots[idx];
+	uint64_t word = soj_load_acquire(&slot->claim); /* C1 */
+	uint32_t gen = soj_claim_gen(word);
+	uint32_t ns = own_pidns();
+	uint32_t tid = (uint32_t)gettid();
+	uint64_t busy = soj_claim(SOJ_CLAIM_BUSY, gen, ns, tid);
+	uint64_t held = soj_claim(SOJ_CLAIM_HELD, gen, ns, tid);
+
+	if (soj_claim_phase(word) != SOJ_CLAIM_FREE)
+		return -EAGAIN;
+	if (!soj_cas_acq_rel(&slot->claim, &word, busy)) /* C0 */
+		return -EAGAIN;
+	SOJ_STEP("slot.claim.busy");
+	if (lock_life(slot) < 0) {
+		/* Only an image that somebody tampered with gets here. */
+		soj_cas_acq_rel(&slot->claim, &busy, word); /* C0 */
+		return -ENOTSUP;
+	}
+	SOJ_STEP("slot.claim.locked");
+	slot->pid = (uint32_t)getpid();
+	thr->slot = idx;
+	thr->claim = held;
+	thr->section = 0;
+	thr->seq = (uint32_t)(soj_load_relaxed(&slot->section) >> 32);
+	soj_cas_acq_rel(&slot->claim, &busy, held); /* C0 */
+	SOJ_STEP("slot.claim.held");
+	return 0;
+}
+
+int soj_slot_claim(const struct soj_seg *seg, struct soj_thread *thr)
+{
+	const uint32_t slots_max = seg->lay.slots_max;
+	int rc = -EAGAIN;
+
+	if (seg->readonly)
+		return -EROFS;
+	for (uint32_t i = 0; i < slots_max; i++) {
+		int one = claim_one(seg, thr, i);
+
+		if (one == 0)
+			return 0;
+		if (one != -EAGAIN)
+			rc = one;
+	}
+	return rc;
+}
+
+void soj_slot_release(const struct soj_seg *seg, struct soj_thread *thr)
+{
+	struct soj_shm_slot *slot;
+	uint64_t word = thr->claim;
+	uint64_t busy, freed;
+
+	if (!thr->alive || thr->slot == SOJ_SLOT_NONE)
+		return;
+	slot = &seg->slots[thr->slot];
+	assert(thr->section == 0);
+	soj_count_flush(seg, thr);
+	busy = soj_claim(SOJ_CLAIM_BUSY, soj_claim_gen(word),
+			 soj_claim_pidns(word), soj_claim_tid(word));
+	freed = soj_claim(SOJ_CLAIM_FREE, soj_claim_gen(word) + 1, 0, 0);
+	thr->slot = SOJ_SLOT_NONE;
+	if (!soj_cas_acq_rel(&slot->claim, &word, busy)) /* C0 */
+		return;
+	SOJ_STEP("slot.release.busy");
+	pthread_mutex_unlock(&slot->life);
+	SOJ_STEP("slot.release.unlocked");
+	soj_cas_acq_rel(&slot->claim, &busy, freed); /* C0 */
+}
+
+/* Second proof: see the head. */
+static bool thread_is_gone(uint64_t claim)
+{
+	uint32_t ns = own_pidns();
+
+	return ns != 0 && soj_claim_pidns(claim) == ns &&
+	       soj_claim_tid(claim) != 0 &&
+	       kill((pid_t)soj_claim_tid(claim), 0) != 0 && errno == ESRCH;
+}
+
+bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, uint64_t *claim)
+{
+	struct soj_shm_slot *slot = &seg->slots[idx];
+	uint64_t word = soj_load_acquire(&slot->claim); /* C1 */
+	bool dead = false;
+
+	if (soj_claim_phase(word) == SOJ_CLAIM_FREE)
+		return false;
+	if (soj_claim_phase(word) == SOJ_CLAIM_HELD)
+		dead = (mutex_word(slot) & FUTEX_OWNER_DIED) != 0;
+	if (!dead)
+		dead = thread_is_gone(word);
+	/* The mark must be of this holder, not of one that came before. */
+	if (!dead || !soj_slot_still(seg, idx, word))
+		return false;
+	*claim = word;
+	return true;
+}
+
+bool soj_slot_still(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
+{
+	return soj_load_acquire(&seg->slots[idx].claim) == claim; /* C1 */
+}
+
+bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx,
+			uint64_t claim)
+{
+	struct soj_shm_slot *slot = &seg->slots[idx];
+	uint64_t section = soj_load_relaxed(&slot->section);
+	uint64_t idle = section & ~SOJ_MASK(32);
+
+	/* Word first, claim second: see the stop table. */
+	if (!soj_slot_still(seg, idx, claim))
+		return false;
+	if (section & SOJ_SECTION_ACTIVE)
+		soj_cas_acq_rel(&slot->section, &section, idle); /* C0 */
+	SOJ_STEP("slot.reap.section");
+	return soj_cas_acq_rel(&slot->claim, &claim, /* C0 */
+			       soj_claim(SOJ_CLAIM_FREE,
+					 soj_claim_gen(claim) + 1, 0, 0));
+}
+
+bool soj_slot_is_ours(const struct soj_seg *seg, uint32_t idx)
+{
+	return idx < seg->lay.slots_max &&
+	       seg->slots[idx].pid == (uint32_t)getpid();
+}
+
+void soj_count_flush(const struct soj_seg *seg, struct soj_thread *thr)
+{
+	struct soj_shm_slot *slot;
+
+	if (thr->slot == SOJ_SLOT_NONE || thr->pending == 0 || !thr->alive)
+		return;
+	slot = &seg->slots[thr->slot];
+	for (unsigned i = 0; i < SOJ_COUNTERS_USED; i++) {
+		uint64_t old;
+
+		if (thr->count[i] == 0)
+			continue;
+		/* The only writer: a plain read, add and store will do. */
+		old = soj_load_relaxed(&slot->count[i]);
+		soj_store_relaxed(&slot->count[i], old + thr->count[i]);
+		thr->count[i] = 0;
+	}
+	thr->pending = 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Chains by subject: one singly linked list per head, through the entries.
+ *
+ * Push at the head by CAS; removal by marking the victim's own link and then
+ * swinging its predecessor past it (T. Harris, "A Pragmatic Implementation of
+ * Non-Blocking Linked-Lists", 2001), so two removers are harmless.  Links and
+ * heads carry a version of their own that is never reset: a link of a reused
+ * entry never looks like the one that was read.  Walkers are in a section, so
+ * nothing that they can reach is reused unless they were expelled; then the
+ * walk says so and its result is dropped.
+ *
+ * The order of a chain never changes, and entries come in at the head only:
+ * what follows a node, marked or not, is what followed it before.  Hence a
+ * complete walk that did not meet an entry proves that it is out for good, if
+ * its maker was done pushing when the walk began (its state was LIVE).
+ *
+ * The login number of an entry is the version of the head that its push
+ * replaced, plus one: unique and rising within a chain.
+ *
+ * Crash table
+ *   link stored, not pushed   not in the chain; repair withdraws the entry
+ *   pushed                    in the chain, OWNED: repair decides
+ *   marked                    still linked; the next sweep swings
+ *   swung                     out, LIVE and ended: the next sweep does not meet
+ *                             it, and upkeep retires it
+ * Stop table: each CAS is exact and on a version; a sweeper that was expelled
+ * asks soj_section_valid() between its load and its CAS.
+ *
+ * Edges
+ *   K0  push: cas of head                      K2  the entry's fields are seen
+ *   K1  mark, swing: cas of link or head       K2
+ *   K2  load of link or head                   K0, K1
+ *   K3  push: store of own link                K2  released again by K0
+ *   E1  load of ctl (entry.c)                  E0
+ *   S1  load of a state (slab.c)               S0
+ *
+ * Progress: push lock-free; walk O(length) and never more than entries_max
+ * steps; sweep lock-free.
+ */
+
+#include <errno.h>
+
+#include "base/fault.h"
+#include "store/store.h"
+
+/* How many nodes a walker passes between two looks at its section word. */
+#define CHECK_EVERY 64u
+
+int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		   bool inherit_login)
+{
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	soj_word_t *head = &st->seg.heads[soj_head_of(
+		st, soj_entry_subject(st, idx))];
+	uint64_t own = soj_load_relaxed(&e->link);
+	uint64_t first = soj_load_acquire(head); /* K2 */
+	uint64_t next;
+
+	do {
+		if (soj_gone(w))
+			return -ECANCELED;
+		if (!inherit_login)
+			soj_store_relaxed(&e->login,
+					  soj_link_version(first) + 1);
+		own = soj_link(soj_link_entry(first),
+			       soj_link_version(own) + 1, false);
+		soj_store_release(&e->link, own); /* K3 */
+		SOJ_STEP("chain.linked");
+		next = soj_link(idx, soj_link_version(first) + 1, false);
+	} while (!soj_cas_acq_rel(head, &first, next)); /* K0 */
+	SOJ_STEP("chain.pushed");
+	return 0;
+}
+
+int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
+		   uint64_t *head_word,
+		   bool (*fn)(void *arg, uint32_t idx), void *arg)
+{
+	uint64_t link = soj_load_acquire(&st->seg.heads[head]); /* K2 */
+
+	*head_word = link;
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		uint32_t idx = soj_link_entry(link);
+
+		if (steps % CHECK_EVERY == CHECK_EVERY - 1 &&
+		    !soj_section_valid(&st->seg, &w->thr))
+			return -ESTALE;
+		if (idx == 0)
+			return soj_section_valid(&st->seg, &w->thr) ? 0 :
+								      -ESTALE;
+		if (!soj_entry_idx_ok(st, idx))
+			return -EBADMSG;
+		if (!fn(arg, idx))
+			return soj_section_valid(&st->seg, &w->thr) ? 0 :
+								      -ESTALE;
+		link = soj_load_acquire(&soj_entry(st, idx)->link); /* K2 */
+	}
+	return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG : -ESTALE;
+}
+
+/* Is it the time to take the entry out, and may it be?  Then mark it. */
+static uint64_t mark_if_ended(struct soj_store *st, struct soj_worker *w,
+			      uint32_t idx, const struct soj_sweep *sweep)
+{
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	uint64_t link = soj_load_acquire(&e->link); /* K2 */
+	uint64_t state, ctl;
+
+	while (!(link & SOJ_LINK_MARK)) {
+		state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+		ctl = soj_load_acquire(&e->ctl);		      /* E1 */
+		if (!soj_ctl_ended(ctl) ||
+		    soj_state_phase(state) != SOJ_LIVE ||
+		    !sweep->may_unlink(sweep->arg, idx) ||
+		    !soj_section_valid(&st->seg, &w->thr))
+			break;
+		if (soj_cas_acq_rel(&e->link, &link, /* K1 */
+				    soj_link(soj_link_entry(link),
+					     soj_link_version(link) + 1,
+					     true))) {
+			SOJ_STEP("chain.marked");
+			return soj_load_acquire(&e->link); /* K2 */
+		}
+	}
+	return link;
+}
+
+/* One attempt; -EAGAIN: a predecessor changed, begin again. */
+static int sweep_once(struct soj_store *st, struct soj_worker *w,
+		      soj_word_t *head, const struct soj_sweep *sweep)
+{
+	soj_word_t *prev = head;
+	uint64_t prev_word = soj_load_acquire(prev); /* K2 */
+
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		uint32_t idx = soj_link_entry(prev_word);
+		uint64_t link, swung;
+
+		if (idx == 0)
+			return soj_section_valid(&st->seg, &w->thr) ? 0 :
+								      -ESTALE;
+		if (!soj_entry_idx_ok(st, idx))
+			return -EBADMSG;
+		if (steps % CHECK_EVERY == CHECK_EVERY - 1 &&
+		    !soj_section_valid(&st->seg, &w->thr))
+			return -ESTALE;
+		link = mark_if_ended(st, w, idx, sweep);
+		if (!(link & SOJ_LINK_MARK)) {
+			sweep->met(sweep->arg, idx);
+			prev = &soj_entry(st, idx)->link;
+			prev_word = link;
+			continue;
+		}
+		if (!soj_section_valid(&st->seg, &w->thr))
+			return -ESTALE;
+		swung = soj_link(soj_link_entry(link),
+				 soj_link_version(prev_word) + 1, false);
+		if (!soj_cas_acq_rel(prev, &prev_word, swung)) /* K1 */
+			return -EAGAIN;
+		SOJ_STEP("chain.swung");
+		prev_word = swung;
+	}
+	return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG : -ESTALE;
+}
+
+int soj_chain_sweep(struct soj_store *st, struct soj_worker *w, uint32_t head,
+		    const struct soj_sweep *sweep)
+{
+	int rc;
+
+	do {
+		if (soj_gone(w))
+			return -ECANCELED;
+		rc = sweep_once(st, w, &st->seg.heads[head], sweep);
+	} while (rc == -EAGAIN);
+	return rc;
+}

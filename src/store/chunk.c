@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a chunk holds: head, then record, subject, metadata and data, each
+ * padded to 8 bytes.  Written word by word by its owner, read word by word by
+ * anyone; whoever reads validates afterwards (entry.c), so lengths are bounded
+ * here by the chunk's class before they are used.
+ */
+
+#include "store/store.h"
+
+static uint64_t padded(uint64_t bytes)
+{
+	return soj_align_up(bytes, 8);
+}
+
+uint64_t soj_value_chunk_bytes(const struct soj_value *v)
+{
+	return SOJ_CHUNK_HEAD_BYTES +
+	       (v->record ? sizeof(struct soj_shm_record) : 0) +
+	       padded(v->subject_bytes) + padded(v->meta_bytes) +
+	       padded(v->data_bytes);
+}
+
+void soj_chunk_write(struct soj_store *st, uint32_t chunk,
+		     const struct soj_value *v)
+{
+	uint32_t record_bytes = v->record ? sizeof(*v->record) : 0;
+	uint32_t bytes;
+	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
+
+	assert(words != NULL && soj_value_chunk_bytes(v) <= bytes);
+	soj_store_relaxed(&words[0],
+			  soj_chunk_head0(v->data_bytes, v->subject_bytes,
+					  v->meta_bytes, record_bytes));
+	soj_store_relaxed(&words[1], soj_chunk_head1(v->entry, v->version));
+	words += SOJ_CHUNK_HEAD_BYTES / 8;
+	if (record_bytes)
+		soj_copy_in(words, v->record, record_bytes);
+	words += record_bytes / 8;
+	soj_copy_in(words, v->subject, v->subject_bytes);
+	words += padded(v->subject_bytes) / 8;
+	soj_copy_in(words, v->meta, v->meta_bytes);
+	words += padded(v->meta_bytes) / 8;
+	soj_copy_in(words, v->data, v->data_bytes);
+}
+
+bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
+		    struct soj_chunk_view *view)
+{
+	uint32_t bytes;
+	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
+	uint64_t head0, head1, need;
+
+	if (words == NULL)
+		return false;
+	head0 = soj_load_relaxed(&words[0]);
+	head1 = soj_load_relaxed(&words[1]);
+	view->data_bytes = soj_head_data_bytes(head0);
+	view->subject_bytes = soj_head_subject_bytes(head0);
+	view->meta_bytes = soj_head_meta_bytes(head0);
+	view->record_bytes = soj_head_record_bytes(head0);
+	need = SOJ_CHUNK_HEAD_BYTES + padded(view->record_bytes) +
+	       padded(view->subject_bytes) + padded(view->meta_bytes) +
+	       padded(view->data_bytes);
+	if (need > bytes || view->data_bytes > SOJ_DATA_BYTES_MAX ||
+	    view->subject_bytes > SOJ_SUBJECT_BYTES_MAX ||
+	    view->meta_bytes > SOJ_META_BYTES_MAX ||
+	    (view->record_bytes != 0 &&
+	     view->record_bytes != sizeof(struct soj_shm_record)))
+		return false;
+	view->record = words + SOJ_CHUNK_HEAD_BYTES / 8;
+	view->subject = view->record + view->record_bytes / 8;
+	view->meta = view->subject + padded(view->subject_bytes) / 8;
+	view->data = view->meta + padded(view->meta_bytes) / 8;
+	view->entry = soj_head_entry(head1);
+	view->version = soj_head_version(head1);
+	return true;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Entries: consistent snapshots without locks, and their end.
+ *
+ * ctl = {status, chunk, version} decides everything about an entry.  Each
+ * change is a CAS from the exact word, each adds one to the version, and the
+ * version survives reuse of the entry.  So if ctl is the same word before and
+ * after a copy, then nothing that the copy read was reused in between: an
+ * entry is wiped, and a chunk retired, only after ctl has moved on.
+ *
+ * An ended ctl keeps naming its chunk (the record in it leads to successors),
+ * but the chunk may be retired without a further change of ctl.  A snapshot of
+ * an ended entry therefore holds only if the chunk's state word, too, is the
+ * same before and after and says that it was never retired.
+ *
+ * Ending: CAS ctl -> ended(reason).  Whoever wins has decided.  Then the index
+ * word goes, if the entry's state is LIVE; while its maker still OWNS it, the
+ * maker withdraws it when it sees the end (or repair, when the maker is dead):
+ * ender and maker do "my CAS, fence, look at the other word", so one of them
+ * sees the other.
+ *
+ * Crash table
+ *   expired bit set     every read answers "expired"; the next who looks, or
+ *                       the wheel, ends it
+ *   ctl ended           gone for everyone; index word still there and skipped;
+ *                       upkeep's full pass finds it without the hint
+ *   index word removed  as above
+ * Stop table: a snapshot compares ctl at the end; an ender's CAS fails on any
+ * other version.
+ *
+ * Edges
+ *   E0  publish, end: cas of ctl                  E1, E3
+ *   E1  load of ctl, life                         E0  the chunk's words are seen
+ *   E2  snapshot: fence before the second look    S2 (slab.c)  a word of a new
+ *                                                 owner seen means new ctl seen
+ *   E4  end: fence between ctl and state          E5
+ *   E5  go live: fence between state and ctl      E4
+ *   L0  cas of life                               E1
+ *   S0  cas of state (slab.c)                     S1
+ *   S1  load of state (slab.c)                    S0
+ *
+ * Progress: snapshot wait-free; end, expire one CAS each.
+ */
+
+#include <errno.h>
+
+#include "base/fault.h"
+#include "store/store.h"
+
+uint64_t soj_times_deadline_ms(const struct soj_times *t)
+{
+	uint64_t deadline = soj_min(t->expires_ms, t->grace_until_ms);
+
+	if (t->expires_max_ms)
+		deadline = soj_min(deadline, t->expires_max_ms);
+	if (t->idle_ms)
+		deadline = soj_min(deadline, t->accessed_ms + t->idle_ms);
+	if (t->sliding_ms)
+		deadline = soj_min(deadline, t->accessed_ms + t->sliding_ms);
+	return deadline;
+}
+
+enum soj_status soj_times_judge(const struct soj_times *t, uint64_t now_ms)
+{
+	if (now_ms >= t->expires_ms ||
+	    (t->expires_max_ms && now_ms >= t->expires_max_ms) ||
+	    (t->sliding_ms && now_ms >= t->accessed_ms + t->sliding_ms))
+		return SOJ_ENDED_EXPIRED;
+	if (t->idle_ms && now_ms >= t->accessed_ms + t->idle_ms)
+		return SOJ_ENDED_IDLE;
+	if (now_ms >= t->grace_until_ms)
+		return SOJ_ENDED_GRACE;
+	return SOJ_ACTIVE;
+}
+
+struct soj_digest soj_entry_digest(const struct soj_store *st, uint32_t idx)
+{
+	struct soj_shm_entry *e = soj_entry(st, idx);
+
+	return (struct soj_digest){ { soj_load_relaxed(&e->digest[0]),
+				      soj_load_relaxed(&e->digest[1]) } };
+}
+
+struct soj_digest soj_entry_subject(const struct soj_store *st, uint32_t idx)
+{
+	struct soj_shm_entry *e = soj_entry(st, idx);
+
+	return (struct soj_digest){ { soj_load_relaxed(&e->subject[0]),
+				      soj_load_relaxed(&e->subject[1]) } };
+}
+
+uint64_t soj_entry_place(const struct soj_store *st, uint64_t ref)
+{
+	return soj_place_of(soj_ref_entry(ref), soj_ref_gen(ref),
+			    soj_entry_digest(st, soj_ref_entry(ref)));
+}
+
+static void copy_fields(struct soj_shm_entry *e, struct soj_snapshot *snap)
+{
+	snap->renew = soj_load_relaxed(&e->renew);
+	snap->misc = soj_load_relaxed(&e->misc);
+	snap->login = soj_load_relaxed(&e->login);
+	snap->predecessor = soj_load_relaxed(&e->predecessor);
+	snap->times.created_ms = soj_load_relaxed(&e->created_ms);
+	snap->times.expires_ms = soj_load_relaxed(&e->expires_ms);
+	snap->times.expires_max_ms = soj_load_relaxed(&e->expires_max_ms);
+	snap->times.idle_ms = soj_load_relaxed(&e->idle_ms);
+	snap->times.sliding_ms = soj_load_relaxed(&e->sliding_ms);
+	snap->times.accessed_ms = soj_life_accessed_ms(snap->life);
+	snap->times.grace_until_ms = UINT64_MAX;
+}
+
+/* 0, -ENOBUFS, or -EBADMSG if the lengths do not fit. */
+static int copy_chunk(const struct soj_store *st, uint32_t chunk, uint32_t idx,
+		      const struct soj_copy *copy, struct soj_snapshot *snap)
+{
+	struct soj_chunk_view view;
+
+	if (!soj_chunk_look(st, chunk, &view) || view.entry != idx)
+		return -EBADMSG;
+	snap->version = view.version;
+	snap->data_bytes = view.data_bytes;
+	snap->subject_bytes = view.subject_bytes;
+	snap->meta_bytes = view.meta_bytes;
+	snap->has_record = view.record_bytes != 0;
+	if (snap->has_record) {
+		soj_copy_out(&snap->record, view.record, view.record_bytes);
+		snap->times.grace_until_ms = snap->record.grace_until_ms;
+	}
+	if (copy == NULL)
+		return 0;
+	if (copy->subject) {
+		soj_copy_out(copy->subject, view.subject, view.subject_bytes);
+		copy->subject[view.subject_bytes] = 0;
+	}
+	if (copy->meta)
+		soj_copy_out(copy->meta, view.meta, view.meta_bytes);
+	if (copy->data) {
+		if (view.data_bytes > copy->data_capacity)
+			return -ENOBUFS;
+		soj_copy_out(copy->data, view.data, view.data_bytes);
+	}
+	return 0;
+}
+
+/* Ended: the chunk must not have been retired since before the copy. */
+static bool chunk_kept(uint64_t before, uint64_t after)
+{
+	return before == after && (soj_state_phase(before) == SOJ_LIVE ||
+				   soj_state_phase(before) == SOJ_OWNED);
+}
+
+int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
+		       const struct soj_digest *digest,
+		       const struct soj_copy *copy, struct soj_snapshot *snap)
+{
+	uint32_t idx = soj_ref_entry(ref);
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	soj_word_t *chunk_state = NULL;
+	uint64_t before = 0;
+	int rc;
+
+	if (!soj_entry_idx_ok(st, idx))
+		return -ENOENT;
+	snap->ref = ref;
+	snap->ctl = soj_load_acquire(&e->ctl);	 /* E1 */
+	snap->life = soj_load_acquire(&e->life); /* E1 */
+	if (soj_ctl_status(snap->ctl) == SOJ_NONE ||
+	    soj_life_gen(snap->life) != soj_ref_gen(ref) ||
+	    (digest && !soj_digest_equal(soj_entry_digest(st, idx), *digest)))
+		return -ENOENT;
+	if (soj_ctl_ended(snap->ctl)) {
+		chunk_state = soj_chunk_state(st, soj_ctl_chunk(snap->ctl));
+		if (chunk_state == NULL)
+			return -ENOENT;
+		before = soj_load_acquire(chunk_state); /* S1 */
+	}
+	copy_fields(e, snap);
+	rc = copy_chunk(st, soj_ctl_chunk(snap->ctl), idx, copy, snap);
+	soj_fence_acquire(); /* E2 */
+	if (soj_load_relaxed(&e->ctl) != snap->ctl)
+		return -EAGAIN;
+	if (chunk_state && !chunk_kept(before, soj_load_relaxed(chunk_state)))
+		return -ENOENT;
+	return rc;
+}
+
+bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		   uint64_t ctl, enum soj_status reason)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+
+	if (soj_gone(w) || !soj_ctl_readable(ctl) ||
+	    !soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+			     soj_ctl_next(ctl, reason, soj_ctl_chunk(ctl))))
+		return false;
+	SOJ_STEP("entry.ended");
+	soj_entry_end_finish(st, w, ref);
+	return true;
+}
+
+void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
+			  uint64_t ref)
+{
+	uint32_t idx = soj_ref_entry(ref);
+	uint64_t state;
+
+	soj_fence_seq_cst(); /* E4 */
+	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	if (soj_state_phase(state) != SOJ_LIVE ||
+	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
+		    soj_ref_gen(ref))
+		return;
+	soj_index_remove(st, w, soj_entry_digest(st, idx),
+			 soj_entry_place(st, ref));
+	SOJ_STEP("entry.unindexed");
+	soj_hint_ended(st, idx);
+}
+
+bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		      uint64_t ctl, uint64_t life, enum soj_status reason)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+
+	if (soj_gone(w))
+		return false;
+	/* Grace windows do not depend on accesses, the others do: the bit
+	 * makes a late touch fail. */
+	if (!(life & SOJ_LIFE_EXPIRED) &&
+	    !soj_cas_acq_rel(&e->life, &life, life | SOJ_LIFE_EXPIRED)) /* L0 */
+		return false;
+	SOJ_STEP("entry.expired");
+	return soj_entry_end(st, w, ref, ctl, reason);
+}
+
+bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned)
+{
+	uint32_t idx = soj_ref_entry(ref);
+
+	if (!soj_state_publish(&st->seg.entry_states[idx], owned))
+		return false;
+	SOJ_STEP("entry.live");
+	soj_fence_seq_cst(); /* E5 */
+	soj_hint_armed(st, idx);
+	return true;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Whom to end when memory is short: of a random sample of live entries, one
+ * whose time is over, else the one not accessed for longest.  Sampling keeps
+ * no state that a crash could spoil, and a scan that reads every entry once
+ * does not flush it: reads within the touch interval leave no trace, and those
+ * after it make all entries equally young.  (A. Psounis et al. on sampled
+ * replacement, 2001; Redis uses the same idea.)
+ *
+ * Edges
+ *   S1  load of a state (slab.c)   S0
+ *   E1  load of ctl, life          entry.c E0
+ */
+
+#include <errno.h>
+
+#include "store/store.h"
+
+#define SAMPLE      24u
+#define PROBES_MAX  256u
+#define YOUNG_MS    3600000u
+
+static uint64_t next_random(struct soj_worker *w)
+{
+	/* xorshift64*, S. Vigna 2016: sampling needs no more. */
+	w->random ^= w->random >> 12;
+	w->random ^= w->random << 25;
+	w->random ^= w->random >> 27;
+	return w->random * UINT64_C(2685821657736338717);
+}
+
+struct victim {
+	uint64_t ref, ctl, life;
+	struct soj_times times;
+	enum soj_status verdict;
+	bool valid;
+};
+
+static bool in_class(const struct soj_store *st, uint64_t ctl, uint32_t class)
+{
+	uint64_t word;
+	uint32_t unit = soj_chunk_unit(soj_ctl_chunk(ctl));
+
+	return class == SOJ_CLASSES || (unit < st->seg.lay.units &&
+					soj_page_class(st, unit, &word) == class);
+}
+
+/* Better: over, or older than the best so far. */
+static void consider(const struct soj_store *st, uint32_t idx, uint64_t now_ms,
+		     uint32_t class, struct victim *best)
+{
+	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	struct soj_snapshot snap;
+	enum soj_status verdict;
+
+	if (soj_entry_snapshot(st, soj_ref(idx, soj_state_gen(state)), NULL,
+			       NULL, &snap) != 0 ||
+	    !soj_ctl_readable(snap.ctl) || !in_class(st, snap.ctl, class))
+		return;
+	verdict = soj_times_judge(&snap.times, now_ms);
+	if (best->valid && best->verdict != SOJ_ACTIVE)
+		return;
+	if (best->valid && verdict == SOJ_ACTIVE &&
+	    snap.times.accessed_ms >= best->times.accessed_ms)
+		return;
+	*best = (struct victim){ .ref = snap.ref,
+				 .ctl = snap.ctl,
+				 .life = snap.life,
+				 .times = snap.times,
+				 .verdict = verdict,
+				 .valid = true };
+}
+
+static uint32_t sample(const struct soj_store *st, struct soj_worker *w,
+		       uint64_t now_ms, uint32_t class, struct victim *best)
+{
+	const uint32_t count = st->seg.lay.entries_max;
+	uint32_t seen = 0;
+	uint32_t idx = 0;
+
+	for (uint32_t i = 0; i < PROBES_MAX && seen < SAMPLE; i++) {
+		idx = 1 + (uint32_t)soj_scale(next_random(w), count);
+		if (soj_state_phase(soj_load_relaxed(
+			    &st->seg.entry_states[idx])) != SOJ_LIVE)
+			continue;
+		consider(st, idx, now_ms, class, best);
+		seen++;
+	}
+	/* Few live ones, or few of the class: look at all from a random place. */
+	for (uint32_t i = 0; i < count && !best->valid; i++) {
+		idx = idx % count + 1;
+		if (soj_state_phase(soj_load_relaxed(
+			    &st->seg.entry_states[idx])) == SOJ_LIVE)
+			consider(st, idx, now_ms, class, best);
+	}
+	return seen;
+}
+
+int soj_evict_one(struct soj_store *st, struct soj_worker *w, uint64_t now_ms,
+		  uint32_t class)
+{
+	for (unsigned tries = 0; tries < 16 && !soj_gone(w); tries++) {
+		struct victim best = { .valid = false };
+
+		sample(st, w, now_ms, class, &best);
+		if (!best.valid)
+			return -ENOENT;
+		if (best.verdict != SOJ_ACTIVE) {
+			if (!soj_entry_expire(st, w, best.ref, best.ctl,
+					      best.life, best.verdict))
+				continue;
+			soj_count(&w->thr, SOJ_COUNT_expirations);
+			return 0;
+		}
+		if (!soj_entry_end(st, w, best.ref, best.ctl,
+				   SOJ_ENDED_EVICTED))
+			continue;
+		soj_count(&w->thr, SOJ_COUNT_evictions);
+		if (now_ms - best.times.created_ms < YOUNG_MS)
+			soj_count(&w->thr, SOJ_COUNT_evictions_young);
+		return 0;
+	}
+	return -ENOENT;
+}

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Owning and freeing entries and chunks.
+ *
+ * The state word is the truth: FREE -> OWNED(slot) -> LIVE -> RETIRED(epoch)
+ * -> OWNED(reclaimer) -> FREE with generation + 1.  Each arrow is one CAS of
+ * the exact word.  Bitmaps only say where to look; a bit may be lost or wrong.
+ * A thread takes a whole word of hints by exchange into its magazine, so two
+ * threads rarely try the same state word.
+ *
+ * Memory of something FREE is all zero (entries keep versions and
+ * generations).  It is wiped by its reclaimer while that one OWNS it: nobody
+ * writes, ever, into memory that it has not first owned by a CAS.
+ *
+ * Crash table
+ *   hint word taken          bits lost; the full search and the scrubber find
+ *                            the FREE words
+ *   FREE -> OWNED            OWNED by the dead, unreachable: repair frees it
+ *   OWNED -> LIVE            done
+ *   LIVE -> RETIRED          limbo lost: upkeep reclaims any RETIRED word
+ *   RETIRED -> OWNED         OWNED by the dead, half wiped: repair frees it
+ *   wiped, OWNED -> FREE     hint not set: as the first row
+ * Stop table: every arrow is an exact CAS on a word with a generation, so one
+ * who comes back late fails, whatever was done with the memory meanwhile.
+ *
+ * Edges
+ *   S0  own, publish, retire, reclaim: cas of state  S0, S1
+ *   S1  look: load of state                          S0
+ *   S2  own: fence before the first plain store      the closing check of every
+ *                                                    optimistic copy (entry.c)
+ *   B0  take or give hints: xchg, or, and            B0   free memory's wipe is
+ *                                                         over when found
+ *   U1  look at the unit's word after owning         page.c U0
+ *
+ * Progress: lock-free; at most one pass over the state words.
+ */
+
+#include "store/store.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+void soj_worker_init(struct soj_worker *w)
+{
+	memset(w, 0, sizeof(*w));
+	soj_thread_init(&w->thr);
+	soj_random(&w->random, sizeof(w->random));
+	w->random |= 1;
+	w->entry_cursor = (uint32_t)(w->random >> 32);
+}
+
+static void magazine_return(soj_word_t *bitmap, struct soj_magazine *mag)
+{
+	if (mag->bits)
+		soj_or_acq_rel(&bitmap[mag->word], mag->bits); /* B0 */
+	mag->bits = 0;
+}
+
+void soj_worker_deinit(struct soj_store *st, struct soj_worker *w)
+{
+	if (soj_gone(w))
+		return;
+	magazine_return(st->seg.entry_free, &w->entries);
+	for (uint32_t c = 0; c < SOJ_CLASSES; c++) {
+		uint32_t unit = w->chunks[c].word / (st->seg.lay.unit_slots / 64);
+		bool some = w->chunks[c].bits != 0;
+
+		magazine_return(st->seg.chunk_free, &w->chunks[c]);
+		if (some)
+			soj_or_acq_rel(&st->seg.unit_free[unit / 64], /* B0 */
+				       UINT64_C(1) << unit % 64);
+	}
+	w->limbo_count = 0;
+	soj_slot_release(&st->seg, &w->thr);
+}
+
+/* ---- hints for the helper and for allocation ---- */
+
+static void hint_set(soj_word_t *bitmap, soj_word_t *summary, uint32_t idx)
+{
+	soj_or_acq_rel(&bitmap[idx / 64], UINT64_C(1) << idx % 64); /* B0 */
+	SOJ_STEP("hint.leaf");
+	soj_or_acq_rel(&summary[idx / 4096], /* B0 */
+		       UINT64_C(1) << idx / 64 % 64);
+}
+
+void soj_hint_armed(struct soj_store *st, uint32_t idx)
+{
+	hint_set(st->seg.armed, st->seg.armed_summary, idx);
+}
+
+void soj_hint_ended(struct soj_store *st, uint32_t idx)
+{
+	hint_set(st->seg.ended, st->seg.ended_summary, idx);
+	soj_helper_wake(&st->seg);
+}
+
+void soj_entry_hint_free(struct soj_store *st, uint32_t idx)
+{
+	soj_or_acq_rel(&st->seg.entry_free[idx / 64], /* B0 */
+		       UINT64_C(1) << idx % 64);
+}
+
+void soj_chunk_hint_free(struct soj_store *st, uint32_t chunk)
+{
+	uint32_t unit = soj_chunk_unit(chunk);
+	uint64_t bit = (uint64_t)unit * st->seg.lay.unit_slots +
+		       soj_chunk_slot(chunk);
+
+	soj_or_acq_rel(&st->seg.chunk_free[bit / 64], /* B0 */
+		       UINT64_C(1) << bit % 64);
+	soj_or_acq_rel(&st->seg.unit_free[unit / 64], /* B0 */
+		       UINT64_C(1) << unit % 64);
+}
+
+/* ---- owning ---- */
+
+soj_word_t *soj_chunk_state(const struct soj_store *st, uint32_t chunk)
+{
+	uint32_t unit = soj_chunk_unit(chunk);
+
+	if (unit >= st->seg.lay.units ||
+	    soj_chunk_slot(chunk) >= st->seg.lay.unit_slots)
+		return NULL;
+	return &st->seg.chunk_states[(uint64_t)unit * st->seg.lay.unit_slots +
+				     soj_chunk_slot(chunk)];
+}
+
+static bool own_state(struct soj_worker *w, soj_word_t *state)
+{
+	uint64_t word = soj_load_acquire(state); /* S1 */
+
+	while (soj_state_phase(word) == SOJ_FREE) {
+		uint64_t owned = soj_state(SOJ_OWNED, w->thr.slot,
+					   soj_state_gen(word));
+
+		if (soj_gone(w))
+			return false;
+		if (soj_cas_acq_rel(state, &word, owned)) { /* S0 */
+			soj_fence_release(); /* S2 */
+			SOJ_STEP("slab.owned");
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool own_from_magazine(struct soj_store *st, struct soj_worker *w,
+			      uint32_t *idx)
+{
+	struct soj_magazine *mag = &w->entries;
+
+	while (mag->bits) {
+		uint32_t e = mag->word * 64 + soj_ctz64(mag->bits);
+
+		mag->bits &= mag->bits - 1;
+		if (soj_entry_idx_ok(st, e) &&
+		    own_state(w, &st->seg.entry_states[e])) {
+			*idx = e;
+			return true;
+		}
+	}
+	return false;
+}
+
+int soj_entry_own(struct soj_store *st, struct soj_worker *w, uint32_t *idx)
+{
+	const uint32_t words = st->seg.lay.entry_hint_words;
+
+	if (!soj_has_slot(w))
+		return -EAGAIN;
+	if (own_from_magazine(st, w, idx))
+		return 0;
+	for (uint32_t i = 0; i < words; i++) {
+		uint32_t word = (w->entry_cursor + i) % words;
+
+		if (soj_load_relaxed(&st->seg.entry_free[word]) == 0)
+			continue;
+		if (soj_gone(w))
+			return -ECANCELED;
+		w->entries.word = word;
+		w->entries.bits = soj_xchg_acq_rel( /* B0 */
+			&st->seg.entry_free[word], 0);
+		SOJ_STEP("slab.hints.taken");
+		w->entry_cursor = word;
+		if (own_from_magazine(st, w, idx))
+			return 0;
+	}
+	/* Hints in idle magazines must not look like a full segment. */
+	for (uint32_t e = 1; e <= st->seg.lay.entries_max; e++)
+		if (own_state(w, &st->seg.entry_states[e])) {
+			*idx = e;
+			return 0;
+		}
+	return soj_gone(w) ? -ECANCELED : -ENOSPC;
+}
+
+/*
+ * The page may have changed hands before the state word was owned; while a
+ * chunk of it is owned it cannot.
+ */
+static bool chunk_still_of(struct soj_store *st, struct soj_worker *w,
+			   uint32_t class, uint32_t unit, uint32_t slot)
+{
+	soj_word_t *state = soj_chunk_state(st, soj_chunk(unit, slot));
+	uint64_t word = soj_load_acquire(&st->seg.units[unit]); /* U1 */
+	uint64_t owned;
+
+	if (soj_unit_phase(word) == SOJ_UNIT_ACTIVE &&
+	    soj_unit_class(word) == class)
+		return true;
+	owned = soj_load_acquire(state); /* S1 */
+	if (soj_state_phase(owned) == SOJ_OWNED &&
+	    soj_state_aux(owned) == w->thr.slot)
+		soj_cas_acq_rel(state, &owned, /* S0 */
+				soj_state(SOJ_FREE, 0,
+					  soj_state_gen(owned) + 1));
+	return false;
+}
+
+static bool chunk_from_magazine(struct soj_store *st, struct soj_worker *w,
+				uint32_t class, uint32_t *chunk)
+{
+	struct soj_magazine *mag = &w->chunks[class];
+	const uint32_t per_unit = st->seg.lay.unit_slots / 64;
+
+	while (mag->bits) {
+		uint32_t unit = mag->word / per_unit;
+		uint32_t slot = mag->word % per_unit * 64 +
+				soj_ctz64(mag->bits);
+
+		mag->bits &= mag->bits - 1;
+		*chunk = soj_chunk(unit, slot);
+		if (slot >= st->classes[class].page_slots)
+			continue;
+		if (!own_state(w, soj_chunk_state(st, *chunk)))
+			continue;
+		if (chunk_still_of(st, w, class, unit, slot))
+			return true;
+		mag->bits = 0;
+	}
+	return false;
+}
+
+/* Takes a word of hints of one page; clears the unit's hint if there is none. */
+static bool refill_from_unit(struct soj_store *st, struct soj_worker *w,
+			     uint32_t class, uint32_t unit)
+{
+	const uint32_t per_unit = st->seg.lay.unit_slots / 64;
+	soj_word_t *hints = &st->seg.chunk_free[(uint64_t)unit * per_unit];
+	uint64_t bit = UINT64_C(1) << unit % 64;
+	struct soj_magazine *mag = &w->chunks[class];
+
+	for (uint32_t i = 0; i < per_unit; i++) {
+		if (soj_load_relaxed(&hints[i]) == 0)
+			continue;
+		mag->word = unit * per_unit + i;
+		mag->bits = soj_xchg_acq_rel(&hints[i], 0); /* B0 */
+		if (mag->bits)
+			return true;
+	}
+	soj_and_acq_rel(&st->seg.unit_free[unit / 64], ~bit); /* B0 */
+	for (uint32_t i = 0; i < per_unit; i++)
+		if (soj_load_relaxed(&hints[i]) != 0) {
+			soj_or_acq_rel(&st->seg.unit_free[unit / 64], /* B0 */
+				       bit);
+			break;
+		}
+	return false;
+}
+
+static bool chunk_from_pages(struct soj_store *st, struct soj_worker *w,
+			     uint32_t class, uint32_t *chunk)
+{
+	for (uint32_t i = 0; i < st->seg.lay.unit_hint_words; i++) {
+		uint64_t bits = soj_load_relaxed(&st->seg.unit_free[i]);
+
+		for (; bits; bits &= bits - 1) {
+			uint32_t unit = i * 64 + soj_ctz64(bits);
+			uint64_t word;
+
+			if (unit >= st->seg.lay.units ||
+			    soj_page_class(st, unit, &word) != class)
+				continue;
+			if (soj_gone(w))
+				return false;
+			while (refill_from_unit(st, w, class, unit))
+				if (chunk_from_magazine(st, w, class, chunk))
+					return true;
+		}
+	}
+	return false;
+}
+
+/* The truth instead of the hints: every state word of the class's pages. */
+static bool chunk_from_states(struct soj_store *st, struct soj_worker *w,
+			      uint32_t class, uint32_t *chunk)
+{
+	for (uint32_t unit = 0; unit < st->seg.lay.units; unit++) {
+		uint64_t word;
+
+		if (soj_page_class(st, unit, &word) != class)
+			continue;
+		for (uint32_t s = 0; s < st->classes[class].page_slots; s++) {
+			*chunk = soj_chunk(unit, s);
+			if (own_state(w, soj_chunk_state(st, *chunk)) &&
+			    chunk_still_of(st, w, class, unit, s))
+				return true;
+		}
+	}
+	return false;
+}
+
+int soj_chunk_own(struct soj_store *st, struct soj_worker *w, uint32_t class,
+		  uint32_t *chunk)
+{
+	int rc;
+
+	if (!soj_has_slot(w))
+		return -EAGAIN;
+	if (class >= SOJ_CLASSES)
+		return -EMSGSIZE;
+	soj_limbo_drain(st, w);
+	if (chunk_from_magazine(st, w, class, chunk) ||
+	    chunk_from_pages(st, w, class, chunk))
+		return 0;
+	do {
+		rc = soj_page_new(st, w, class);
+		if (rc == 0 && chunk_from_magazine(st, w, class, chunk))
+			return 0;
+	} while (rc == 0);
+	if (rc == -ENOSPC && chunk_from_states(st, w, class, chunk))
+		return 0;
+	return soj_gone(w) ? -ECANCELED : rc;
+}
+
+bool soj_state_publish(soj_word_t *state, uint64_t owned)
+{
+	return soj_cas_acq_rel(state, &owned, /* S0 */
+			       soj_state(SOJ_LIVE, 0, soj_state_gen(owned)));
+}
+
+/* ---- freeing ---- */
+
+soj_word_t *soj_chunk_words(const struct soj_store *st, uint32_t chunk,
+			    uint32_t *chunk_bytes)
+{
+	uint32_t unit = soj_chunk_unit(chunk);
+	uint32_t class;
+	uint64_t word;
+
+	if (unit >= st->seg.lay.units)
+		return NULL;
+	class = soj_page_class(st, unit, &word);
+	if (class >= SOJ_CLASSES ||
+	    soj_chunk_slot(chunk) >= st->classes[class].page_slots ||
+	    unit + st->classes[class].page_units > st->seg.lay.units)
+		return NULL;
+	*chunk_bytes = st->classes[class].chunk_bytes;
+	return (soj_word_t *)(void *)(st->seg.chunks +
+				      (uint64_t)unit * SOJ_UNIT_BYTES +
+				      (uint64_t)soj_chunk_slot(chunk) *
+					      *chunk_bytes);
+}
+
+/* all: the head cannot be believed (its writer died). */
+static void chunk_wipe(struct soj_store *st, uint32_t chunk, bool all)
+{
+	struct soj_chunk_view view;
+	uint32_t bytes;
+	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
+
+	if (words == NULL)
+		return;
+	if (!all && soj_chunk_look(st, chunk, &view)) {
+		uint64_t used = (uint64_t)(view.data - words) * 8;
+
+		bytes = (uint32_t)soj_min(
+			bytes, used + soj_align_up(view.data_bytes, 8));
+	}
+	soj_zero_words(words, bytes / 8);
+}
+
+/* The chunk is OWNED by me, exactly `owned`. */
+static void chunk_free(struct soj_store *st, struct soj_worker *w,
+		       uint32_t chunk, uint64_t owned, bool all)
+{
+	soj_word_t *state = soj_chunk_state(st, chunk);
+
+	chunk_wipe(st, chunk, all);
+	SOJ_STEP("slab.chunk.wiped");
+	if (soj_gone(w))
+		return;
+	soj_cas_acq_rel(state, &owned, /* S0 */
+			soj_state(SOJ_FREE, 0, soj_state_gen(owned) + 1));
+	SOJ_STEP("slab.chunk.freed");
+	soj_chunk_hint_free(st, chunk);
+}
+
+void soj_chunk_abandon(struct soj_store *st, struct soj_worker *w,
+		       uint32_t chunk)
+{
+	uint64_t owned = soj_load_acquire(soj_chunk_state(st, chunk)); /* S1 */
+
+	if (soj_gone(w) || soj_state_phase(owned) != SOJ_OWNED ||
+	    soj_state_aux(owned) != w->thr.slot)
+		return;
+	chunk_free(st, w, chunk, owned, false);
+}
+
+bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t chunk, uint64_t was)
+{
+	soj_word_t *state = soj_chunk_state(st, chunk);
+	uint64_t mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
+
+	/* Same owner word (a reused slot number): nothing to take over. */
+	if (soj_gone(w) || mine == was || !soj_cas_acq_rel(state, &was, mine)) /* S0 */
+		return false;
+	soj_fence_release(); /* S2 */
+	SOJ_STEP("slab.taken.over");
+	chunk_free(st, w, chunk, mine, true);
+	return true;
+}
+
+/* The entry is OWNED by me, exactly `owned`.  Versions survive. */
+static void entry_free(struct soj_store *st, struct soj_worker *w,
+		       uint32_t idx, uint64_t owned)
+{
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	uint64_t ctl = soj_load_relaxed(&e->ctl);
+	uint64_t link = soj_load_relaxed(&e->link);
+	uint64_t gen = soj_state_gen(owned) + 1;
+
+	soj_store_release(&e->ctl, /* S0 */
+			  soj_ctl_next(ctl, SOJ_NONE, SOJ_CHUNK_NONE));
+	soj_fence_release(); /* S2 */
+	SOJ_STEP("slab.entry.ctl");
+	soj_store_relaxed(&e->life, soj_life(gen, 0));
+	soj_zero_words(e->digest, 2);
+	soj_store_relaxed(&e->renew, soj_renew(gen, SOJ_SLOT_NONE, 0));
+	soj_store_relaxed(&e->created_ms, 0);
+	soj_store_relaxed(&e->expires_ms, 0);
+	soj_store_relaxed(&e->idle_ms, 0);
+	soj_store_relaxed(&e->sliding_ms, 0);
+	soj_store_relaxed(&e->link,
+			  soj_link(0, soj_link_version(link) + 1, false));
+	soj_zero_words(e->subject, 2);
+	soj_store_relaxed(&e->login, 0);
+	soj_store_relaxed(&e->expires_max_ms, 0);
+	soj_store_relaxed(&e->predecessor, 0);
+	soj_store_relaxed(&e->misc, 0);
+	SOJ_STEP("slab.entry.wiped");
+	if (soj_gone(w))
+		return;
+	soj_cas_acq_rel(&st->seg.entry_states[idx], &owned, /* S0 */
+			soj_state(SOJ_FREE, 0, gen));
+	SOJ_STEP("slab.entry.freed");
+	soj_entry_hint_free(st, idx);
+}
+
+void soj_entry_abandon(struct soj_store *st, struct soj_worker *w, uint32_t idx)
+{
+	uint64_t owned = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+
+	if (soj_gone(w) || soj_state_phase(owned) != SOJ_OWNED ||
+	    soj_state_aux(owned) != w->thr.slot)
+		return;
+	entry_free(st, w, idx, owned);
+}
+
+static void limbo_add(struct soj_store *st, struct soj_worker *w,
+		      uint32_t chunk, uint64_t retired)
+{
+	uint32_t at;
+
+	/* Nobody else may be moving the epoch: see to it now and then. */
+	if (w->limbo_count % 64 == 63) {
+		soj_epoch_advance(&st->seg);
+		soj_limbo_drain(st, w);
+	}
+	if (w->limbo_count == SOJ_LIMBO_MAX)
+		return; /* upkeep finds it by its state word */
+	at = (w->limbo_first + w->limbo_count++) % SOJ_LIMBO_MAX;
+	w->limbo[at].chunk = chunk;
+	w->limbo[at].state = retired;
+}
+
+static bool retire(struct soj_store *st, soj_word_t *state, uint64_t was,
+		   uint64_t *retired)
+{
+	*retired = soj_state(SOJ_RETIRED, soj_epoch_retire(&st->seg),
+			     soj_state_gen(was));
+	if (soj_state_phase(was) != SOJ_LIVE &&
+	    soj_state_phase(was) != SOJ_OWNED)
+		return false;
+	return soj_cas_acq_rel(state, &was, *retired); /* S0 */
+}
+
+bool soj_chunk_retire(struct soj_store *st, struct soj_worker *w,
+		      uint32_t chunk, uint64_t was)
+{
+	uint64_t retired;
+
+	if (soj_gone(w) ||
+	    !retire(st, soj_chunk_state(st, chunk), was, &retired))
+		return false;
+	SOJ_STEP("slab.chunk.retired");
+	limbo_add(st, w, chunk, retired);
+	return true;
+}
+
+bool soj_entry_retire(struct soj_store *st, uint32_t idx, uint64_t was)
+{
+	uint64_t retired;
+
+	return retire(st, &st->seg.entry_states[idx], was, &retired);
+}
+
+static bool take_retired(struct soj_worker *w, soj_word_t *state, uint64_t was,
+			 uint64_t epoch, uint64_t *owned)
+{
+	if (soj_gone(w) || !soj_has_slot(w) ||
+	    soj_state_phase(was) != SOJ_RETIRED ||
+	    !soj_gp_elapsed(epoch, soj_state_aux(was)))
+		return false;
+	*owned = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
+	if (!soj_cas_acq_rel(state, &was, *owned)) /* S0 */
+		return false;
+	soj_fence_release(); /* S2 */
+	SOJ_STEP("slab.reclaim.owned");
+	soj_count(&w->thr, SOJ_COUNT_reclaimed);
+	return true;
+}
+
+bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
+		       uint32_t chunk, uint64_t was, uint64_t epoch)
+{
+	uint64_t owned;
+
+	if (!take_retired(w, soj_chunk_state(st, chunk), was, epoch, &owned))
+		return false;
+	chunk_free(st, w, chunk, owned, false);
+	return true;
+}
+
+bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w,
+		       uint32_t idx, uint64_t was, uint64_t epoch)
+{
+	uint64_t owned;
+
+	if (!take_retired(w, &st->seg.entry_states[idx], was, epoch, &owned))
+		return false;
+	entry_free(st, w, idx, owned);
+	return true;
+}
+
+void soj_limbo_drain(struct soj_store *st, struct soj_worker *w)
+{
+	uint64_t epoch = soj_epoch(&st->seg);
+
+	while (w->limbo_count > 0) {
+		uint32_t chunk = w->limbo[w->limbo_first].chunk;
+		uint64_t was = w->limbo[w->limbo_first].state;
+
+		if (!soj_gp_elapsed(epoch, soj_state_aux(was)))
+			return;
+		soj_chunk_reclaim(st, w, chunk, was, epoch);
+		if (soj_gone(w))
+			return;
+		w->limbo_first = (w->limbo_first + 1) % SOJ_LIMBO_MAX;
+		w->limbo_count--;
+	}
+}

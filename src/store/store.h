@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_STORE_STORE_H
+#define SOJ_STORE_STORE_H
+
+/*
+ * Layer 3.  Entries and the immutable chunks that hold their values: owning,
+ * publishing, finding, chaining, ending, retiring and reclaiming them.  Knows
+ * deadlines as numbers, not what they mean.
+ *
+ *   slab.c     owning and freeing entries and chunks; hints, magazines, limbo
+ *   page.c     units of the chunk area <-> pages of one class; draining
+ *   chunk.c    writing and copying out what a chunk holds
+ *   index.c    by id: unique insert, removal, lookup
+ *   chain.c    by subject: push, walk, unlink
+ *   entry.c    snapshots of entries, ending and expiring them
+ *   evict.c    whom to end when memory is short
+ *
+ * Every function that takes a worker must run in that worker's thread and may
+ * return -ECANCELED in a forked child of it: nothing was then touched.
+ */
+
+#include "rcu/rcu.h"
+
+#define SOJ_SUBJECT_BYTES_MAX 255u
+#define SOJ_META_BYTES_MAX    2048u
+#define SOJ_DATA_BYTES_MAX    (1024u * 1024u)
+
+/*
+ * Classes: payloads from 64 B, eight per doubling, so at most 12.5 % apart; a
+ * chunk of a class is 32 bytes larger: its head and room for a short subject.
+ */
+#define SOJ_CLASSES 114u
+
+struct soj_class {
+	uint32_t chunk_bytes;
+	uint32_t page_units; /* units that one page takes */
+	uint32_t page_slots; /* chunks in one page */
+};
+
+/* One process's view of a segment; constant after soj_store_init. */
+struct soj_store {
+	struct soj_seg seg;
+	struct soj_class classes[SOJ_CLASSES];
+};
+
+/* Free hints taken by this thread: a word of a bitmap. */
+struct soj_magazine {
+	uint64_t bits;
+	uint32_t word;
+};
+
+#define SOJ_LIMBO_MAX 1024u
+
+/* All of one thread.  Lives in memory that is wiped in a forked child. */
+struct soj_worker {
+	struct soj_thread thr;
+	struct soj_magazine entries;
+	struct soj_magazine chunks[SOJ_CLASSES];
+	uint32_t entry_cursor;
+	uint64_t random; /* for sampling */
+	uint32_t limbo_first;
+	uint32_t limbo_count;
+	struct {
+		uint32_t chunk;
+		uint64_t state; /* the exact RETIRED word */
+	} limbo[SOJ_LIMBO_MAX];
+};
+
+static inline bool soj_gone(const struct soj_worker *w)
+{
+	return !w->thr.alive;
+}
+
+static inline bool soj_has_slot(const struct soj_worker *w)
+{
+	return w->thr.slot != SOJ_SLOT_NONE;
+}
+
+void soj_store_init(struct soj_store *st); /* st->seg is mapped */
+void soj_worker_init(struct soj_worker *w);
+/* Gives hints back and the slot; the worker can be used again. */
+void soj_worker_deinit(struct soj_store *st, struct soj_worker *w);
+
+static inline struct soj_shm_entry *soj_entry(const struct soj_store *st,
+					      uint32_t idx)
+{
+	return &st->seg.entries[idx];
+}
+
+static inline bool soj_entry_idx_ok(const struct soj_store *st, uint32_t idx)
+{
+	return idx >= 1 && idx <= st->seg.lay.entries_max;
+}
+
+/* ---- slab.c ---- */
+
+/* FREE -> OWNED by me.  0, -ENOSPC, -EAGAIN (no thread slot), -ECANCELED. */
+int soj_entry_own(struct soj_store *st, struct soj_worker *w, uint32_t *idx);
+int soj_chunk_own(struct soj_store *st, struct soj_worker *w, uint32_t class,
+		  uint32_t *chunk);
+
+/* The state word of a chunk number; NULL if it is out of range. */
+soj_word_t *soj_chunk_state(const struct soj_store *st, uint32_t chunk);
+
+/* The words of a chunk and how many bytes it has, by its page's class; NULL if
+ * the number is out of range or its unit is no page. */
+soj_word_t *soj_chunk_words(const struct soj_store *st, uint32_t chunk,
+			    uint32_t *chunk_bytes);
+
+/* Mine, never published: wiped and FREE again. */
+void soj_chunk_abandon(struct soj_store *st, struct soj_worker *w,
+		       uint32_t chunk);
+void soj_entry_abandon(struct soj_store *st, struct soj_worker *w,
+		       uint32_t idx);
+
+/* OWNED -> LIVE, from exactly `owned`. */
+bool soj_state_publish(soj_word_t *state, uint64_t owned);
+
+/* LIVE or OWNED -> RETIRED, from exactly `was`, which the caller loaded before
+ * the CAS that unlinked it.  The chunk goes to the worker's limbo. */
+bool soj_chunk_retire(struct soj_store *st, struct soj_worker *w,
+		      uint32_t chunk, uint64_t was);
+bool soj_entry_retire(struct soj_store *st, uint32_t idx, uint64_t was);
+
+/* RETIRED, exactly `was`, and past its grace period -> wiped and FREE. */
+bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
+		       uint32_t chunk, uint64_t was, uint64_t epoch);
+bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w,
+		       uint32_t idx, uint64_t was, uint64_t epoch);
+
+/* Frees what of the worker's limbo has passed its grace period. */
+void soj_limbo_drain(struct soj_store *st, struct soj_worker *w);
+
+/* Sets the free hint of what is FREE; idempotent. */
+void soj_chunk_hint_free(struct soj_store *st, uint32_t chunk);
+void soj_entry_hint_free(struct soj_store *st, uint32_t idx);
+
+/* Repair and scrub: wipes all of a chunk that is OWNED, exactly `was`, by a
+ * dead thread, after taking it over; FREE afterwards. */
+bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t chunk, uint64_t was);
+
+/* Hints for the helper: `armed` when a deadline came into being or moved
+ * nearer, `ended` when something is to be unlinked and retired. */
+void soj_hint_armed(struct soj_store *st, uint32_t idx);
+void soj_hint_ended(struct soj_store *st, uint32_t idx);
+
+/* ---- page.c ---- */
+
+/* Smallest class that holds chunk_bytes, head included; SOJ_CLASSES if none. */
+uint32_t soj_class_of(uint64_t chunk_bytes);
+
+/* Makes a page of the class from free units and fills the magazine.
+ * 0, -ENOSPC, -ECANCELED. */
+int soj_page_new(struct soj_store *st, struct soj_worker *w, uint32_t class);
+
+/* The class of the page that the unit is the first unit of; SOJ_CLASSES if it
+ * is not.  *word is the unit word seen. */
+uint32_t soj_page_class(const struct soj_store *st, uint32_t unit,
+			uint64_t *word);
+
+/*
+ * Moves all chunks of one page of another class out of the way and frees its
+ * units.  Best effort: 0 when a page was freed, -EBUSY when none could be.
+ * reserve_units of FREE units suffice to return 0 at once.
+ */
+int soj_page_drain(struct soj_store *st, struct soj_worker *w,
+		   uint32_t class);
+
+/* Moves one LIVE chunk to another place: copy, CAS ctl, retire.  0, -EAGAIN
+ * (it changed), -ENOSPC, -ECANCELED. */
+int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
+		       uint32_t chunk);
+
+/* Units that dead threads left half-way; `slot` OWNED and DRAINING words go
+ * back, orphaned PARTs are freed.  Returns how many words were changed. */
+uint32_t soj_units_repair(struct soj_store *st, uint32_t slot,
+			  uint64_t claim);
+
+/* ---- chunk.c ---- */
+
+/* What goes into a chunk. */
+struct soj_value {
+	const void *data;
+	uint32_t data_bytes;
+	const void *subject;
+	uint32_t subject_bytes;
+	const void *meta;
+	uint32_t meta_bytes;
+	const struct soj_shm_record *record; /* NULL: none */
+	uint64_t version;
+	uint32_t entry;
+};
+
+uint64_t soj_value_chunk_bytes(const struct soj_value *v);
+/* The chunk is OWNED by the caller and large enough. */
+void soj_chunk_write(struct soj_store *st, uint32_t chunk,
+		     const struct soj_value *v);
+
+/* Lengths of a chunk, checked against its class. */
+struct soj_chunk_view {
+	soj_word_t *record, *subject, *meta, *data;
+	uint32_t record_bytes, subject_bytes, meta_bytes, data_bytes;
+	uint32_t entry;
+	uint64_t version;
+};
+
+/* False: the lengths do not fit (being overwritten, or corrupt). */
+bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
+		    struct soj_chunk_view *view);
+
+/* ---- index.c ---- */
+
+static inline uint64_t soj_place_of(uint32_t entry, uint64_t gen,
+				    struct soj_digest digest)
+{
+	return soj_place(soj_ref(entry, gen),
+			 (uint32_t)(digest.word[1] & 0xffff));
+}
+
+/*
+ * Commits a place word for the digest.  0; -EEXIST (a readable entry has that
+ * digest: *existing is its reference); -ENOSPC (bucket full: another id, or
+ * eviction); -ECANCELED.
+ */
+int soj_index_insert(struct soj_store *st, struct soj_worker *w,
+		     struct soj_digest digest, uint64_t place,
+		     uint64_t *existing);
+
+/* Removes the word, committed or (by its owner only) reserved.  Idempotent.
+ * True if it was committed and this call removed it. */
+bool soj_index_remove(struct soj_store *st, struct soj_worker *w,
+		      struct soj_digest digest, uint64_t place);
+
+/* Is the word committed?  For repair. */
+bool soj_index_committed(const struct soj_store *st, struct soj_digest digest,
+			 uint64_t place);
+
+/*
+ * Finds the entry of a digest.  0 and its reference, ctl and life; -ENOENT;
+ * -EBUSY (the bucket changed under every one of many tries).  Prefers a readable entry to an ended one that still has
+ * its word.  Stores nothing.
+ */
+struct soj_found {
+	uint64_t ref;
+	uint64_t ctl;
+	uint64_t life;
+};
+int soj_index_find(const struct soj_store *st, struct soj_digest digest,
+		   struct soj_found *found);
+
+/* Clears places of a bucket that are reserved by nobody alive. */
+uint32_t soj_index_scrub(struct soj_store *st, uint32_t bucket);
+
+/* ---- chain.c ---- */
+
+static inline uint32_t soj_head_of(const struct soj_store *st,
+				   struct soj_digest subject)
+{
+	return (uint32_t)soj_scale(subject.word[0],
+				   UINT64_C(1) << st->seg.lay.heads_log2);
+}
+
+/* Pushes an entry that is OWNED by the caller; stores its login number unless
+ * it has one (a successor inherits it).  0, -ECANCELED. */
+int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		   bool inherit_login);
+
+/*
+ * Walks a chain in a section that the caller is in, oldest last.  fn returns
+ * false to stop.  stop_at: entry index at which the walk ends (0: none).
+ * 0, -ESTALE (expelled), -EBADMSG (bounds).  *head is the head word seen.
+ */
+int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
+		   uint64_t *head_word,
+		   bool (*fn)(void *arg, uint32_t idx), void *arg);
+
+/*
+ * One pass over one chain: marks and unlinks every ended entry whose state is
+ * LIVE, for which may_unlink() agrees.  Afterwards each entry for which the
+ * call `met` is false is out.  0, -ESTALE, -ECANCELED.  The caller is in a
+ * section.
+ */
+struct soj_sweep {
+	bool (*may_unlink)(void *arg, uint32_t idx);
+	void (*met)(void *arg, uint32_t idx); /* still linked */
+	void *arg;
+};
+int soj_chain_sweep(struct soj_store *st, struct soj_worker *w, uint32_t head,
+		    const struct soj_sweep *sweep);
+
+/* ---- entry.c ---- */
+
+/* When an entry's time is over; see deadline() in entry.c. */
+struct soj_times {
+	uint64_t created_ms;
+	uint64_t accessed_ms;
+	uint64_t expires_ms;
+	uint64_t expires_max_ms; /* 0: none */
+	uint64_t grace_until_ms; /* UINT64_MAX unless renewed */
+	uint32_t idle_ms;
+	uint32_t sliding_ms;
+};
+
+/* SOJ_ACTIVE if the entry lives at now_ms, else the reason that ends it. */
+enum soj_status soj_times_judge(const struct soj_times *t, uint64_t now_ms);
+/* The next deadline, if it is not touched before. */
+uint64_t soj_times_deadline_ms(const struct soj_times *t);
+
+struct soj_snapshot {
+	uint64_t ref;
+	uint64_t ctl;
+	uint64_t life;
+	uint64_t renew;
+	uint64_t misc;
+	uint64_t login;
+	uint64_t predecessor;
+	struct soj_times times;
+	uint64_t version; /* user version */
+	uint32_t data_bytes;
+	uint32_t subject_bytes;
+	uint32_t meta_bytes;
+	struct soj_shm_record record; /* if the chunk has one */
+	bool has_record;
+};
+
+/* What to copy besides; NULL buffers are skipped. */
+struct soj_copy {
+	void *data;
+	size_t data_capacity;
+	uint8_t *subject; /* SOJ_SUBJECT_BYTES_MAX + 1 */
+	uint8_t *meta;	  /* SOJ_META_BYTES_MAX */
+};
+
+/*
+ * A consistent copy of an entry at one instant, without a store, a lock or a
+ * wait.  `ref` names it; digest (may be NULL) must match too.  Ended entries
+ * are copied as well, until they are retired.
+ * 0; -ENOENT (no longer that entry); -ENOBUFS (data longer than the capacity:
+ * everything else is valid); -EAGAIN (changed meanwhile: look again);
+ * -EBADMSG (bounds violated although nothing changed).
+ */
+int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
+		       const struct soj_digest *digest,
+		       const struct soj_copy *copy, struct soj_snapshot *snap);
+
+struct soj_digest soj_entry_digest(const struct soj_store *st, uint32_t idx);
+struct soj_digest soj_entry_subject(const struct soj_store *st, uint32_t idx);
+uint64_t soj_entry_place(const struct soj_store *st, uint64_t ref);
+
+/*
+ * Ends an entry: CAS of ctl from exactly `ctl`.  True if this call decided it.
+ * The index word goes, unless the maker still owns the entry; the rest is
+ * upkeep's.
+ */
+bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		   uint64_t ctl, enum soj_status reason);
+
+/* What has to follow an end, whoever decided it; idempotent. */
+void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
+			  uint64_t ref);
+
+/*
+ * Makes the end by time final, for one who saw `life` past its deadline: sets
+ * the expired bit (fails if it was touched), then ends.  False: look again.
+ */
+bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		      uint64_t ctl, uint64_t life, enum soj_status reason);
+
+/* OWNED -> LIVE, by its maker or by whoever resolves a successor whose
+ * predecessor names it.  Then the hints that follow. */
+bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned);
+
+/* ---- evict.c ---- */
+
+/*
+ * Ends one entry: one past its deadline if the sample has one, else the one
+ * unused for longest.  0, or -ENOENT (nothing to end).  Prefers entries whose
+ * chunk is of `class` (SOJ_CLASSES: any).
+ */
+int soj_evict_one(struct soj_store *st, struct soj_worker *w, uint64_t now_ms,
+		  uint32_t class);
+
+#endif /* SOJ_STORE_STORE_H */
