@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJOURN_SOJOURN_H
+#define SOJOURN_SOJOURN_H
+
+/*
+ * Sojourn: login sessions shared by the processes of one host.
+ *
+ * Caveats first
+ *  - The segment lives in memory.  A reboot ends every session.
+ *  - All processes that attach are in one trust domain: whoever can write the
+ *    segment can end, forge or read sessions.  Ids are never stored in it.
+ *  - Limits: 67,108,862 entries, 16 GiB of values, 4,094 threads, values of
+ *    0 to 1,048,576 bytes, subjects of 1 to 255 bytes.
+ *  - A forked child may use the parent's handle; a thread of it gets a thread
+ *    slot of its own on first use.  Detach before exec is not needed.
+ *
+ * Conventions
+ *  - Functions return 0 (or a count) or a negative errno value.  sojourn_reason()
+ *    tells apart what an errno cannot, sojourn_error_text() says it in words;
+ *    both speak of the calling thread's last call.
+ *  - Any thread of any attached process may call anything at any time, but for
+ *    sojourn_detach(), which must be the handle's last call in the process.
+ *  - No call waits for another process.  Reads take no lock and store nothing
+ *    in the segment, but for a touch that is due and the end of what expired.
+ *  - Times are milliseconds of a clock that starts with the segment, counts
+ *    suspend (CLOCK_BOOTTIME) and cannot be stepped.  Durations are in ms too.
+ *  - Strings and buffers belong to the caller; nothing is kept after a call.
+ *
+ * Errors that every function may return: -EINVAL (an argument is out of its
+ * stated range), -ECANCELED (a fork happened inside the call and this is the
+ * child: nothing was done), -EBUSY (thousands of lost races in a row),
+ * -EBADMSG (the segment is corrupt there).  Those that change something also:
+ * -EROFS (attached read-only), -EAGAIN (all threads_max thread slots are
+ * taken).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sojourn/export.h>
+#include <sojourn/version.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sojourn; /* an attached segment */
+
+#define SOJOURN_ID_CHARS_MAX	  64u /* base64url of at most 48 bytes */
+#define SOJOURN_HANDLE_CHARS	  24u /* hexadecimal */
+#define SOJOURN_LOG_HASH_CHARS	  16u /* hexadecimal */
+#define SOJOURN_SUBJECT_BYTES_MAX 255u
+#define SOJOURN_DATA_BYTES_MAX	  1048576u
+#define SOJOURN_METADATA_BYTES_MAX 2048u /* all strings together */
+#define SOJOURN_OFF		  UINT64_MAX /* "none" where 0 means "default" */
+
+/* Why a call did not do what was asked, or what it found. */
+enum sojourn_reason {
+	SOJOURN_OK = 0,
+	SOJOURN_NOT_FOUND,	/* no such id, or long gone */
+	SOJOURN_EXPIRED,	/* past its ttl or maximum lifetime */
+	SOJOURN_IDLE,		/* past its idle timeout */
+	SOJOURN_DELETED,	/* ended by a caller */
+	SOJOURN_RENEWED,	/* replaced by a new id, grace window over */
+	SOJOURN_EVICTED,	/* ended by memory pressure */
+	SOJOURN_SUPERSEDED,	/* ended while it was being created */
+	SOJOURN_STALE,		/* not the expected version */
+	SOJOURN_FULL,		/* no entry or no memory left */
+	SOJOURN_BUSY,		/* lost too many races */
+	SOJOURN_TOO_LARGE,	/* value, subject or metadata over its limit */
+	SOJOURN_NO_SLOT,	/* threads_max threads are attached */
+	SOJOURN_INVALID,	/* an argument is out of range */
+	SOJOURN_READ_ONLY,
+	SOJOURN_CORRUPT,
+	SOJOURN_FORKED,
+	SOJOURN_SYSTEM,		/* an operating system call failed */
+};
+
+/* A short lower-case name such as "not_found"; static. */
+SOJOURN_API const char *sojourn_reason_name(enum sojourn_reason reason);
+/* What the calling thread's last call found. */
+SOJOURN_API enum sojourn_reason sojourn_reason(void);
+/* The same in words: names what, the value and the rule.  Valid until the
+ * thread's next call; never contains a session id or a value. */
+SOJOURN_API const char *sojourn_error_text(void);
+/* A static text for a negative errno as this library uses it. */
+SOJOURN_API const char *sojourn_strerror(int error);
+
+/* ---- segments ---- */
+
+enum sojourn_when_full {
+	SOJOURN_WHEN_FULL_REJECT = 0, /* -ENOSPC, nothing else is touched */
+	SOJOURN_WHEN_FULL_EVICT = 1,  /* expired first, then least recently used */
+};
+
+enum sojourn_helper {
+	SOJOURN_HELPER_SPAWN = 0,    /* sojourn_create() starts sojournd */
+	SOJOURN_HELPER_EXTERNAL = 1, /* a service manager does */
+	SOJOURN_HELPER_NONE = 2,     /* workers do its work when short of memory */
+};
+
+/* Call sojourn_options_init() first, then change what differs. */
+struct sojourn_options {
+	uint32_t entries_max;	  /* sessions at a time; default 100,000 */
+	uint64_t segment_bytes;	  /* all included; default 256 MiB */
+	uint32_t threads_max;	  /* attached threads; 1 to 4,094, default 1,024 */
+	uint64_t ttl_ms;	  /* from creation; default 30 min, 1 ms to 10 years */
+	uint64_t idle_timeout_ms; /* from last use; 0 = none (default); < ttl;
+				     at most 49 days */
+	uint64_t renewal_ms;	  /* age at which a read renews; 0 = never (default);
+				     < ttl */
+	uint64_t grace_window_ms; /* how long a renewed id still answers; default
+				     5 s; 0 = not at all; < ttl */
+	uint64_t max_lifetime_ms; /* from the first ancestor; 0 = none (default);
+				     >= ttl */
+	uint64_t lease_ms;	  /* after which another worker may retry a renewal;
+				     default 2 s; 256 ms to 1 h */
+	uint64_t expel_after_ms;  /* a section open for longer is expelled;
+				     default 50 ms; 1 ms to 1 h */
+	enum sojourn_when_full when_full; /* default reject */
+	uint32_t id_bytes;	  /* random bytes of an id; 16 to 48, default 24 */
+	bool sliding;		  /* ttl counts from last use instead */
+	bool manual_clock;	  /* for tests: sojourn_clock_advance() */
+	const char *group;	  /* name: segment 0660, key file 0640; NULL: 0600 */
+	const char *key_file;	  /* NULL: /var/lib/sojourn/NAME.key for root, else
+				     $XDG_STATE_HOME/sojourn/NAME.key */
+	enum sojourn_helper helper; /* default spawn */
+	const char *helper_path;  /* NULL: SOJOURN_HELPER_PATH, beside the running
+				     program, as installed, then PATH */
+};
+
+SOJOURN_API void sojourn_options_init(struct sojourn_options *options);
+
+/*
+ * Creates a segment and attaches it.
+ *
+ * name: letters, digits, '.', '_', '-', at most 200, not beginning with a dot
+ * or a dash; the shared-memory object is "/sojourn.NAME".  NULL: an anonymous
+ * segment for this process and the children it forks.
+ * All memory is reserved now: too little is an error here, never a signal
+ * later.  Blocking: writes the whole segment once (about 0.3 s per GiB).
+ *
+ * 0, or -EINVAL (the text names option, value and rule), -EEXIST (name taken),
+ * -ENOSPC or -ENOMEM (not enough shared memory), -EACCES, -ENOENT (no helper
+ * program), other -errno of the operating system.  On failure nothing is left.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_create(const char *name, const struct sojourn_options *options,
+	       struct sojourn **out);
+
+struct sojourn_attach_options {
+	bool read_only;	      /* maps without write permission: reads by id only;
+				 cannot touch, renew, list or make an expiry
+				 final */
+	const char *key_file; /* NULL: the default path */
+};
+
+/*
+ * Attaches a segment by name, after checking owner, mode, size, version,
+ * layout, boot, time namespace and key.  options may be NULL.
+ * 0, or -ENOENT, -EACCES, -ELOOP, -EPROTO (other version or layout), -ESTALE
+ * (other boot), -EXDEV (other time namespace), -EBADMSG (damaged),
+ * -EKEYREJECTED (not the key it was made with), -ESHUTDOWN (destroyed).
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_attach(const char *name, const struct sojourn_attach_options *options,
+	       struct sojourn **out);
+
+/* Unmaps and frees.  No other thread may be in a call on the handle.  In a
+ * forked child it leaves the parent's attachment alone.  NULL is allowed. */
+SOJOURN_API void sojourn_detach(struct sojourn *s);
+
+/*
+ * Removes a segment's name and tells its helper to end.  Processes that are
+ * attached keep working on memory that nobody else can find any more.
+ * 0, -ENOENT, -EACCES, -EINVAL.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_destroy(const char *name);
+
+/* The descriptor of an anonymous segment (for `sojournd --fd`), else -1. */
+SOJOURN_API int sojourn_fd(const struct sojourn *s);
+
+/* Now, on the segment's clock. */
+SOJOURN_API uint64_t sojourn_now_ms(const struct sojourn *s);
+/* The Unix time of a time of the segment's clock, for showing. */
+SOJOURN_API uint64_t sojourn_unix_ms(const struct sojourn *s, uint64_t ms);
+/* Moves a manual clock forward, for all processes; -EINVAL on a real one. */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_clock_advance(struct sojourn *s,
+							 uint64_t ms);
+
+/* ---- sessions ---- */
+
+/* Strings, NULL = not known.  Together at most 2,048 bytes. */
+struct sojourn_metadata {
+	const char *ip;
+	const char *user_agent;
+	const char *location;
+	const char *device_id;
+	const char *device_name;
+	const char *device_type;
+	const char *device_client;
+	const char *device_os;
+};
+
+/* A renewal that a read or renew found or made. */
+enum sojourn_renewal {
+	SOJOURN_RENEWAL_NONE = 0,
+	SOJOURN_RENEWAL_WON,		/* this call made it: new_id */
+	SOJOURN_RENEWAL_DONE,		/* made before: new_id is its result */
+	SOJOURN_RENEWAL_HERE,		/* being made by a thread of this process */
+	SOJOURN_RENEWAL_ELSEWHERE,	/* being made by another process */
+};
+
+/* All about one session but its data.  Filled by value: no pointer leads into
+ * the segment, those of `metadata` lead into `text`. */
+struct sojourn_info {
+	char handle[SOJOURN_HANDLE_CHARS + 1];	  /* for lists and deletion */
+	char log_hash[SOJOURN_LOG_HASH_CHARS + 1]; /* for logs; "" in lists */
+	char subject[SOJOURN_SUBJECT_BYTES_MAX + 1];
+	uint64_t created_ms;
+	uint64_t accessed_ms;
+	uint64_t expires_ms;	 /* absolute deadline, without idle timeout */
+	uint64_t deadline_ms;	 /* the earliest of all its deadlines */
+	uint64_t idle_timeout_ms; /* 0: none */
+	uint64_t version;	 /* of the data, from 1 */
+	uint32_t data_bytes;
+	uint32_t renewals;	 /* how many ids its login had before */
+	bool renewed;		 /* an old id within its grace window */
+	bool current;		 /* in lists: the caller's own session */
+	enum sojourn_renewal renewal;
+	char new_id[SOJOURN_ID_CHARS_MAX + 1]; /* as `renewal` says, else "" */
+	struct sojourn_metadata metadata;
+	char text[SOJOURN_METADATA_BYTES_MAX];
+};
+
+struct sojourn_new {
+	const char *subject; /* who: 1 to 255 bytes */
+	const void *data;    /* may be NULL if data_bytes is 0 */
+	size_t data_bytes;
+	struct sojourn_metadata metadata;
+	uint64_t ttl_ms;	  /* 0: the segment's */
+	uint64_t idle_timeout_ms; /* 0: the segment's; SOJOURN_OFF: none */
+};
+
+/*
+ * Makes a session with a fresh random id.  The id is written to `id` and kept
+ * nowhere else.  info may be NULL.
+ * 0; -ENOSPC (full, and the policy is reject or nothing could be evicted);
+ * -EMSGSIZE; -ECANCELED with SOJOURN_SUPERSEDED (all sessions of the subject
+ * were deleted meanwhile).  Lock-free.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
+		       char id[SOJOURN_ID_CHARS_MAX + 1],
+		       struct sojourn_info *info);
+
+struct sojourn_read {
+	const char *subject; /* must be the session's; NULL: by id alone */
+	bool no_touch;	     /* leave the access time alone */
+	bool no_renew;	     /* do not renew although due */
+};
+
+/*
+ * Reads a session: exists, not past its deadline, not idle, subject, renewal
+ * if due, touch if due, in this order.
+ *
+ * data: a buffer of *data_bytes bytes, or NULL; *data_bytes becomes the
+ * session's length.  how and info may be NULL (then nothing is renewed, as the
+ * new id could not be told).
+ * 0; -ENOENT with reason NOT_FOUND, EXPIRED, IDLE, DELETED, RENEWED or
+ * EVICTED; -ENOBUFS (buffer too small: *data_bytes says what is needed, info
+ * is filled, nothing was touched or renewed).
+ * When info->renewal is WON or DONE the client must be given info->new_id.
+ * Wait-free but for lost races with writers of the same session.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_read(struct sojourn *s, const char *id,
+		     const struct sojourn_read *how, void *data,
+		     size_t *data_bytes, struct sojourn_info *info);
+
+/*
+ * Replaces the data.  if_version: the version that it must have (0: any).
+ * An id within its grace window leads to its successor's data.
+ * 0 and the new version in *version (may be NULL); -ENOENT as read; -ESTALE
+ * (not that version; *version is the one it has); -ENOSPC; -EMSGSIZE.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_update(struct sojourn *s, const char *id, const void *data,
+		       size_t data_bytes, uint64_t if_version,
+		       uint64_t *version);
+
+/*
+ * Read-modify-write.  fn gets a private copy of the data in a buffer of
+ * `capacity` bytes, changes it and *data_bytes, and returns 0, or a negative
+ * errno to give up, which is then returned.  It is called again if another
+ * writer came in between (at most 1,000 times, then -EBUSY), so it must have
+ * no other effect.  It may call the library and may fork.
+ */
+typedef int (*sojourn_modify_fn)(void *arg, void *data, size_t *data_bytes,
+				 size_t capacity);
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_modify(struct sojourn *s, const char *id, size_t capacity,
+		       sojourn_modify_fn fn, void *arg, uint64_t *version);
+
+/* Moves the access time to now, never past the maximum lifetime, never a
+ * store more often than the touch interval (the smaller of 1 s and idle
+ * timeout / 64).  0, or -ENOENT as read. */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_touch(struct sojourn *s,
+							 const char *id);
+
+/*
+ * Gives the session a new id, whether or not renewal is due.  The old id
+ * answers for the grace window.  info->renewal tells the outcome: WON and DONE
+ * come with new_id.  HERE and ELSEWHERE: somebody is at it; read again.
+ * 0; -ENOENT as read; -ENOSPC.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_renew(struct sojourn *s, const char *id,
+		      struct sojourn_info *info);
+
+/*
+ * Ends a session and whatever it was renewed to.  Once it has returned nothing
+ * brings the session back.  Returns how many logins were ended: 1, or 0 (absent is no error).
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_delete(struct sojourn *s,
+							  const char *id);
+/* The same by the handle that a list or a read gave. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_delete_handle(struct sojourn *s, const char *handle);
+
+/*
+ * Ends all sessions of a subject, but for the line of except_id if given (it
+ * must be a session of the subject: else -ENOENT, nothing ended).  Logins that
+ * are being made and were not acknowledged before the call may be ended too.
+ * Returns how many logins were ended.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_delete_subject(struct sojourn *s, const char *subject,
+			       const char *except_id);
+
+/*
+ * Calls fn for each living session of a subject, newest first; an id within
+ * its grace window is listed too (info->renewed).  current_id may be NULL.
+ * fn may call the library; nonzero stops.  Returns the number of calls.
+ * Needs memory for 8 bytes per session of the subject: -ENOMEM.
+ */
+typedef int (*sojourn_list_fn)(void *arg, const struct sojourn_info *info);
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_list_subject(struct sojourn *s, const char *subject,
+			     const char *current_id, sojourn_list_fn fn,
+			     void *arg);
+
+/* A short keyed hash of an id, stable for the life of the key, for logs. */
+SOJOURN_API void sojourn_log_hash(const struct sojourn *s, const char *id,
+				  char hash[SOJOURN_LOG_HASH_CHARS + 1]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SOJOURN_SOJOURN_H */
