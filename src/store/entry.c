@@ -243,5 +243,6 @@ bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned)
 	SOJ_STEP("entry.live");
 	soj_fence_seq_cst(); /* E5 */
 	soj_hint_armed(st, idx);
+	soj_helper_wake(&st->seg);
 	return true;
 }

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_UPKEEP_UPKEEP_H
+#define SOJ_UPKEEP_UPKEEP_H
+
+/*
+ * Layer 4.  The work that nobody waits for: repair after dead threads, advance
+ * epochs, expel, unlink and retire what ended, reclaim what is retired, find
+ * what hints lost.  The helper runs it all the time, a worker short of memory
+ * runs a pass.  Every step is an exact CAS, so any number of threads may be at
+ * it, and each may die or stop anywhere.
+ */
+
+#include "store/store.h"
+
+/* Private to one thread. */
+struct soj_upkeep {
+	struct soj_store *st;
+	struct soj_worker *w;	/* of the calling thread; it has a slot */
+	struct soj_watch *watch;
+	uint32_t *pending;	/* entries to unlink in this pass */
+	uint8_t *met;		/* one flag for each of them */
+	uint32_t pending_max;
+	uint32_t pending_count;
+};
+
+/* 0 or -ENOMEM. */
+int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
+		    struct soj_worker *w);
+void soj_upkeep_deinit(struct soj_upkeep *up);
+
+/* What a pass did; `left` says that another one soon has work. */
+struct soj_upkeep_work {
+	uint32_t repaired;  /* dead threads */
+	uint32_t expelled;
+	uint32_t retired;   /* entries */
+	uint32_t reclaimed; /* entries and chunks */
+	uint32_t scrubbed;  /* leftovers found, by a full pass only */
+	bool left;
+};
+
+/* Cheap: hints only.  Reap, expel, advance, unlink, retire. */
+void soj_upkeep_pass(struct soj_upkeep *up, struct soj_upkeep_work *work);
+
+/* Looks at every state word, unit and bucket: what is RETIRED past its grace
+ * period is reclaimed, what the hints lost is found.  O(entries + chunks). */
+void soj_upkeep_full(struct soj_upkeep *up, struct soj_upkeep_work *work);
+
+/* Reclaims RETIRED words past their grace; the middle part of a full pass. */
+uint32_t soj_upkeep_reclaim(struct soj_upkeep *up, bool *left);
+
+/* Are there hints of ended entries?  For deciding whether to sleep. */
+bool soj_upkeep_hinted(const struct soj_store *st);
+
+#endif /* SOJ_UPKEEP_UPKEEP_H */
