@@ -46,8 +46,10 @@ void soj_slot_release(const struct soj_seg *seg, struct soj_thread *thr);
 /*
  * True when it is proved that the thread that holds slot `idx` is dead;
  * *claim is then the claim word that the proof is about.  Wait-free.
+ * deep: ask the kernel as well whether the thread still exists (a system call).
  */
-bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, uint64_t *claim);
+bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, bool deep,
+		   uint64_t *claim);
 
 /* True while the claim word still is the one of a dead thread: loaded after a
  * word that names the slot as owner, it makes that word the dead thread's. */

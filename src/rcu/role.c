@@ -43,7 +43,7 @@ static bool holder_lives(const struct soj_seg *seg, uint64_t role)
 	claim = soj_load_acquire(&seg->slots[slot].claim); /* H1 */
 	return soj_claim_phase(claim) == SOJ_CLAIM_HELD &&
 	       soj_claim_gen(claim) == gen &&
-	       !soj_slot_dead(seg, slot, &dead);
+	       !soj_slot_dead(seg, slot, false, &dead);
 }
 
 static uint64_t role_of(const struct soj_thread *thr, uint32_t term)

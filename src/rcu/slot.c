@@ -198,7 +198,8 @@ static bool thread_is_gone(uint64_t claim)
 	       kill((pid_t)soj_claim_tid(claim), 0) != 0 && errno == ESRCH;
 }
 
-bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, uint64_t *claim)
+bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, bool deep,
+		   uint64_t *claim)
 {
 	struct soj_shm_slot *slot = &seg->slots[idx];
 	uint64_t word = soj_load_acquire(&slot->claim); /* C1 */
@@ -208,7 +209,7 @@ bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, uint64_t *claim)
 		return false;
 	if (soj_claim_phase(word) == SOJ_CLAIM_HELD)
 		dead = (mutex_word(slot) & FUTEX_OWNER_DIED) != 0;
-	if (!dead)
+	if (!dead && deep)
 		dead = thread_is_gone(word);
 	/* The mark must be of this holder, not of one that came before. */
 	if (!dead || !soj_slot_still(seg, idx, word))

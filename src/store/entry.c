@@ -52,8 +52,6 @@ uint64_t soj_times_deadline_ms(const struct soj_times *t)
 {
 	uint64_t deadline = soj_min(t->expires_ms, t->grace_until_ms);
 
-	if (t->expires_max_ms)
-		deadline = soj_min(deadline, t->expires_max_ms);
 	if (t->idle_ms)
 		deadline = soj_min(deadline, t->accessed_ms + t->idle_ms);
 	if (t->sliding_ms)
@@ -64,7 +62,6 @@ uint64_t soj_times_deadline_ms(const struct soj_times *t)
 enum soj_status soj_times_judge(const struct soj_times *t, uint64_t now_ms)
 {
 	if (now_ms >= t->expires_ms ||
-	    (t->expires_max_ms && now_ms >= t->expires_max_ms) ||
 	    (t->sliding_ms && now_ms >= t->accessed_ms + t->sliding_ms))
 		return SOJ_ENDED_EXPIRED;
 	if (t->idle_ms && now_ms >= t->accessed_ms + t->idle_ms)
@@ -96,15 +93,21 @@ uint64_t soj_entry_place(const struct soj_store *st, uint64_t ref)
 			    soj_entry_digest(st, soj_ref_entry(ref)));
 }
 
+static void copy_cold(struct soj_shm_entry *e, struct soj_cold *cold)
+{
+	cold->misc = soj_load_relaxed(&e->misc);
+	cold->login = soj_load_relaxed(&e->login);
+	cold->predecessor = soj_load_relaxed(&e->predecessor);
+	cold->expires_max_ms = soj_load_relaxed(&e->expires_max_ms);
+	cold->subject.word[0] = soj_load_relaxed(&e->subject[0]);
+	cold->subject.word[1] = soj_load_relaxed(&e->subject[1]);
+}
+
 static void copy_fields(struct soj_shm_entry *e, struct soj_snapshot *snap)
 {
 	snap->renew = soj_load_relaxed(&e->renew);
-	snap->misc = soj_load_relaxed(&e->misc);
-	snap->login = soj_load_relaxed(&e->login);
-	snap->predecessor = soj_load_relaxed(&e->predecessor);
 	snap->times.created_ms = soj_load_relaxed(&e->created_ms);
 	snap->times.expires_ms = soj_load_relaxed(&e->expires_ms);
-	snap->times.expires_max_ms = soj_load_relaxed(&e->expires_max_ms);
 	snap->times.idle_ms = soj_load_relaxed(&e->idle_ms);
 	snap->times.sliding_ms = soj_load_relaxed(&e->sliding_ms);
 	snap->times.accessed_ms = soj_life_accessed_ms(snap->life);
@@ -177,6 +180,8 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 		before = soj_load_acquire(chunk_state); /* S1 */
 	}
 	copy_fields(e, snap);
+	if (copy && copy->cold)
+		copy_cold(e, copy->cold);
 	rc = copy_chunk(st, soj_ctl_chunk(snap->ctl), idx, copy, snap);
 	soj_fence_acquire(); /* E2 */
 	if (soj_load_relaxed(&e->ctl) != snap->ctl)
@@ -198,6 +203,32 @@ bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	SOJ_STEP("entry.ended");
 	soj_entry_end_finish(st, w, ref);
 	return true;
+}
+
+bool soj_chunk_named(const struct soj_store *st, uint32_t chunk)
+{
+	struct soj_chunk_view view;
+	uint64_t ctl, state;
+
+	if (!soj_chunk_look(st, chunk, &view) ||
+	    !soj_entry_idx_ok(st, view.entry))
+		return false;
+	ctl = soj_load_acquire(&soj_entry(st, view.entry)->ctl); /* E1 */
+	state = soj_load_acquire( /* S1 */
+		&st->seg.entry_states[view.entry]);
+	return soj_ctl_status(ctl) != SOJ_NONE && soj_ctl_chunk(ctl) == chunk &&
+	       (soj_state_phase(state) == SOJ_LIVE ||
+		soj_state_phase(state) == SOJ_OWNED);
+}
+
+void soj_entry_end_finish_if_ended(struct soj_store *st, struct soj_worker *w,
+				   uint64_t ref)
+{
+	uint64_t ctl = soj_load_acquire( /* E1 */
+		&soj_entry(st, soj_ref_entry(ref))->ctl);
+
+	if (soj_ctl_ended(ctl))
+		soj_entry_end_finish(st, w, ref);
 }
 
 void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,

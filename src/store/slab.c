@@ -116,6 +116,23 @@ void soj_chunk_hint_free(struct soj_store *st, uint32_t chunk)
 		       UINT64_C(1) << unit % 64);
 }
 
+void soj_entry_hint_missing(struct soj_store *st, uint32_t idx)
+{
+	if (!(soj_load_relaxed(&st->seg.entry_free[idx / 64]) >> idx % 64 & 1))
+		soj_entry_hint_free(st, idx);
+}
+
+void soj_chunk_hint_missing(struct soj_store *st, uint32_t chunk)
+{
+	uint32_t unit = soj_chunk_unit(chunk);
+	uint64_t bit = (uint64_t)unit * st->seg.lay.unit_slots +
+		       soj_chunk_slot(chunk);
+
+	if (!(soj_load_relaxed(&st->seg.chunk_free[bit / 64]) >> bit % 64 & 1) ||
+	    !(soj_load_relaxed(&st->seg.unit_free[unit / 64]) >> unit % 64 & 1))
+		soj_chunk_hint_free(st, chunk);
+}
+
 /* ---- owning ---- */
 
 soj_word_t *soj_chunk_state(const struct soj_store *st, uint32_t chunk)
@@ -411,17 +428,25 @@ void soj_chunk_abandon(struct soj_store *st, struct soj_worker *w,
 	chunk_free(st, w, chunk, owned, false);
 }
 
-bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
-			 uint32_t chunk, uint64_t was)
+static bool take_over(struct soj_worker *w, soj_word_t *state, uint64_t was,
+		      uint64_t *mine)
 {
-	soj_word_t *state = soj_chunk_state(st, chunk);
-	uint64_t mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
-
-	/* Same owner word (a reused slot number): nothing to take over. */
-	if (soj_gone(w) || mine == was || !soj_cas_acq_rel(state, &was, mine)) /* S0 */
+	*mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
+	if (soj_gone(w) || !soj_has_slot(w) ||
+	    !soj_cas_acq_rel(state, &was, *mine)) /* S0 */
 		return false;
 	soj_fence_release(); /* S2 */
 	SOJ_STEP("slab.taken.over");
+	return true;
+}
+
+bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t chunk, uint64_t was)
+{
+	uint64_t mine;
+
+	if (!take_over(w, soj_chunk_state(st, chunk), was, &mine))
+		return false;
 	chunk_free(st, w, chunk, mine, true);
 	return true;
 }
@@ -472,8 +497,19 @@ void soj_entry_abandon(struct soj_store *st, struct soj_worker *w, uint32_t idx)
 	entry_free(st, w, idx, owned);
 }
 
+bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t idx, uint64_t was)
+{
+	uint64_t mine;
+
+	if (!take_over(w, &st->seg.entry_states[idx], was, &mine))
+		return false;
+	entry_free(st, w, idx, mine);
+	return true;
+}
+
 static void limbo_add(struct soj_store *st, struct soj_worker *w,
-		      uint32_t chunk, uint64_t retired)
+		      uint32_t number, bool is_entry, uint64_t retired)
 {
 	uint32_t at;
 
@@ -482,10 +518,13 @@ static void limbo_add(struct soj_store *st, struct soj_worker *w,
 		soj_epoch_advance(&st->seg);
 		soj_limbo_drain(st, w);
 	}
-	if (w->limbo_count == SOJ_LIMBO_MAX)
-		return; /* upkeep finds it by its state word */
+	if (w->limbo_count == SOJ_LIMBO_MAX) {
+		w->limbo_lost++; /* upkeep finds it by its state word */
+		return;
+	}
 	at = (w->limbo_first + w->limbo_count++) % SOJ_LIMBO_MAX;
-	w->limbo[at].chunk = chunk;
+	w->limbo[at].number = number;
+	w->limbo[at].is_entry = is_entry;
 	w->limbo[at].state = retired;
 }
 
@@ -509,15 +548,21 @@ bool soj_chunk_retire(struct soj_store *st, struct soj_worker *w,
 	    !retire(st, soj_chunk_state(st, chunk), was, &retired))
 		return false;
 	SOJ_STEP("slab.chunk.retired");
-	limbo_add(st, w, chunk, retired);
+	limbo_add(st, w, chunk, false, retired);
 	return true;
 }
 
-bool soj_entry_retire(struct soj_store *st, uint32_t idx, uint64_t was)
+bool soj_entry_retire(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		      uint64_t was)
 {
 	uint64_t retired;
 
-	return retire(st, &st->seg.entry_states[idx], was, &retired);
+	if (soj_gone(w) ||
+	    !retire(st, &st->seg.entry_states[idx], was, &retired))
+		return false;
+	SOJ_STEP("slab.entry.retired");
+	limbo_add(st, w, idx, true, retired);
+	return true;
 }
 
 static bool take_retired(struct soj_worker *w, soj_word_t *state, uint64_t was,
@@ -563,12 +608,15 @@ void soj_limbo_drain(struct soj_store *st, struct soj_worker *w)
 	uint64_t epoch = soj_epoch(&st->seg);
 
 	while (w->limbo_count > 0) {
-		uint32_t chunk = w->limbo[w->limbo_first].chunk;
+		uint32_t number = w->limbo[w->limbo_first].number;
 		uint64_t was = w->limbo[w->limbo_first].state;
 
 		if (!soj_gp_elapsed(epoch, soj_state_aux(was)))
 			return;
-		soj_chunk_reclaim(st, w, chunk, was, epoch);
+		if (w->limbo[w->limbo_first].is_entry)
+			soj_entry_reclaim(st, w, number, was, epoch);
+		else
+			soj_chunk_reclaim(st, w, number, was, epoch);
 		if (soj_gone(w))
 			return;
 		w->limbo_first = (w->limbo_first + 1) % SOJ_LIMBO_MAX;

@@ -49,7 +49,7 @@ struct soj_magazine {
 	uint32_t word;
 };
 
-#define SOJ_LIMBO_MAX 1024u
+#define SOJ_LIMBO_MAX 4096u
 
 /* All of one thread.  Lives in memory that is wiped in a forked child. */
 struct soj_worker {
@@ -60,8 +60,10 @@ struct soj_worker {
 	uint64_t random; /* for sampling */
 	uint32_t limbo_first;
 	uint32_t limbo_count;
+	uint32_t limbo_lost; /* retired, but no room: found by a scan only */
 	struct {
-		uint32_t chunk;
+		uint32_t number; /* of the chunk or entry */
+		bool is_entry;
 		uint64_t state; /* the exact RETIRED word */
 	} limbo[SOJ_LIMBO_MAX];
 };
@@ -117,10 +119,11 @@ void soj_entry_abandon(struct soj_store *st, struct soj_worker *w,
 bool soj_state_publish(soj_word_t *state, uint64_t owned);
 
 /* LIVE or OWNED -> RETIRED, from exactly `was`, which the caller loaded before
- * the CAS that unlinked it.  The chunk goes to the worker's limbo. */
+ * the CAS that unlinked it; goes to the worker's limbo. */
 bool soj_chunk_retire(struct soj_store *st, struct soj_worker *w,
 		      uint32_t chunk, uint64_t was);
-bool soj_entry_retire(struct soj_store *st, uint32_t idx, uint64_t was);
+bool soj_entry_retire(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		      uint64_t was);
 
 /* RETIRED, exactly `was`, and past its grace period -> wiped and FREE. */
 bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
@@ -131,14 +134,19 @@ bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w,
 /* Frees what of the worker's limbo has passed its grace period. */
 void soj_limbo_drain(struct soj_store *st, struct soj_worker *w);
 
-/* Sets the free hint of what is FREE; idempotent. */
+/* Sets the free hint of what is FREE; idempotent.  The `missing` ones look
+ * first, so that a scan does not write to what is in order. */
 void soj_chunk_hint_free(struct soj_store *st, uint32_t chunk);
 void soj_entry_hint_free(struct soj_store *st, uint32_t idx);
+void soj_chunk_hint_missing(struct soj_store *st, uint32_t chunk);
+void soj_entry_hint_missing(struct soj_store *st, uint32_t idx);
 
-/* Repair and scrub: wipes all of a chunk that is OWNED, exactly `was`, by a
- * dead thread, after taking it over; FREE afterwards. */
+/* Repair: what a dead thread OWNED, exactly `was`, and nobody can reach, is
+ * taken over, wiped completely and FREE. */
 bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
 			 uint32_t chunk, uint64_t was);
+bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t idx, uint64_t was);
 
 /* Hints for the helper: `armed` when a deadline came into being or moved
  * nearer, `ended` when something is to be unlinked and retired. */
@@ -295,8 +303,7 @@ int soj_chain_sweep(struct soj_store *st, struct soj_worker *w, uint32_t head,
 struct soj_times {
 	uint64_t created_ms;
 	uint64_t accessed_ms;
-	uint64_t expires_ms;
-	uint64_t expires_max_ms; /* 0: none */
+	uint64_t expires_ms; /* never later than the maximum lifetime */
 	uint64_t grace_until_ms; /* UINT64_MAX unless renewed */
 	uint32_t idle_ms;
 	uint32_t sliding_ms;
@@ -312,9 +319,6 @@ struct soj_snapshot {
 	uint64_t ctl;
 	uint64_t life;
 	uint64_t renew;
-	uint64_t misc;
-	uint64_t login;
-	uint64_t predecessor;
 	struct soj_times times;
 	uint64_t version; /* user version */
 	uint32_t data_bytes;
@@ -324,8 +328,18 @@ struct soj_snapshot {
 	bool has_record;
 };
 
-/* What to copy besides; NULL buffers are skipped. */
+/* The entry's second cache line, for those who need it. */
+struct soj_cold {
+	uint64_t misc;
+	uint64_t login;
+	uint64_t predecessor;
+	uint64_t expires_max_ms; /* 0: no maximum lifetime */
+	struct soj_digest subject;
+};
+
+/* What to copy besides; NULL pointers are skipped. */
 struct soj_copy {
+	struct soj_cold *cold;
 	void *data;
 	size_t data_capacity;
 	uint8_t *subject; /* SOJ_SUBJECT_BYTES_MAX + 1 */
@@ -356,6 +370,14 @@ uint64_t soj_entry_place(const struct soj_store *st, uint64_t ref);
 bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		   uint64_t ctl, enum soj_status reason);
 
+/* Does the ctl of the entry that the chunk belongs to name it, and is that
+ * entry not retired? */
+bool soj_chunk_named(const struct soj_store *st, uint32_t chunk);
+
+/* For the maker, after soj_entry_go_live(): it may have been ended before. */
+void soj_entry_end_finish_if_ended(struct soj_store *st, struct soj_worker *w,
+				   uint64_t ref);
+
 /* What has to follow an end, whoever decided it; idempotent. */
 void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
 			  uint64_t ref);
@@ -370,6 +392,26 @@ bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 /* OWNED -> LIVE, by its maker or by whoever resolves a successor whose
  * predecessor names it.  Then the hints that follow. */
 bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned);
+
+/* ---- line.c ---- */
+
+/*
+ * Ends an entry and, if `reason` means the login, the line of its successors.
+ * seen: the caller saw the entry readable when its operation began, so the
+ * record is followed even if the entry was ended meanwhile.  The caller is in
+ * a section.  Returns how many tips (readable and not renewed) this call
+ * ended; -ESTALE (expelled: nothing may be reported), -EBUSY, -ECANCELED.
+ */
+int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		 enum soj_status reason, bool seen);
+
+/* Does the ended entry's record still lead to something unresolved, or is its
+ * predecessor still there?  Then it is not yet to be retired. */
+bool soj_line_holds(const struct soj_store *st, uint64_t ref);
+
+/* Is the successor `ref` named by the record of `predecessor`? */
+bool soj_line_names(const struct soj_store *st, uint64_t predecessor,
+		    uint64_t ref);
 
 /* ---- evict.c ---- */
 

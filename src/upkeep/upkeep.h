@@ -12,13 +12,24 @@
 
 #include "store/store.h"
 
+struct soj_dead; /* upkeep/repair.h */
+
+/* An ended entry on its way out. */
+struct soj_pending {
+	uint32_t idx;
+	uint32_t head;
+	uint64_t state; /* as loaded before the sweep */
+	bool may;	/* be unlinked */
+	bool met;	/* still linked */
+};
+
 /* Private to one thread. */
 struct soj_upkeep {
 	struct soj_store *st;
 	struct soj_worker *w;	/* of the calling thread; it has a slot */
 	struct soj_watch *watch;
-	uint32_t *pending;	/* entries to unlink in this pass */
-	uint8_t *met;		/* one flag for each of them */
+	struct soj_dead *dead;
+	struct soj_pending *pending;
 	uint32_t pending_max;
 	uint32_t pending_count;
 };

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Lines: an entry, the successor that its record names, that one's successor.
+ *
+ * Some reasons mean the login and go down the whole line, also through members
+ * whose own time is over; the others end one entry.  An ended entry keeps its
+ * record until it is retired, and no successor is retired before its
+ * predecessor, so a line can be walked from any member that is still there.
+ *
+ * Crash table: killed between two members: the first is ended for a reason
+ * that means the login, and upkeep does not retire it before it has ended the
+ * rest (soj_line_end again, from that member).
+ *
+ * Edges
+ *   S1  load of a state (slab.c)   S0
+ */
+
+#include <errno.h>
+
+#include "base/fault.h"
+#include "store/store.h"
+
+#define TRIES 10000u
+
+static int look(const struct soj_store *st, uint64_t ref,
+		const struct soj_copy *copy, struct soj_snapshot *snap)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; i < TRIES && rc == -EAGAIN; i++)
+		rc = soj_entry_snapshot(st, ref, NULL, copy, snap);
+	return rc == -EAGAIN ? -EBUSY : rc;
+}
+
+/* Still being made: its renewer's death or success decides about it. */
+static bool is_owned(const struct soj_store *st, uint64_t ref)
+{
+	uint64_t state = soj_load_acquire( /* S1 */
+		&st->seg.entry_states[soj_ref_entry(ref)]);
+
+	return soj_state_phase(state) == SOJ_OWNED &&
+	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
+		       soj_ref_gen(ref);
+}
+
+/*
+ * Ends one member.  *next: the successor to go on with, 0 if none.  Returns 1
+ * if a tip was ended by this call, 0, or an error.
+ */
+static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		      enum soj_status reason, bool *seen, uint64_t *next)
+{
+	*next = 0;
+	for (unsigned i = 0; i < TRIES; i++) {
+		struct soj_snapshot snap;
+		int rc = look(st, ref, NULL, &snap);
+
+		if (soj_gone(w))
+			return -ECANCELED;
+		if (rc < 0)
+			return rc == -ENOENT ? 0 : rc;
+		if (soj_ctl_readable(snap.ctl)) {
+			bool tip = soj_ctl_status(snap.ctl) == SOJ_ACTIVE;
+
+			*seen = true;
+			if (!soj_section_valid(&st->seg, &w->thr))
+				return -ESTALE;
+			if (!soj_entry_end(st, w, ref, snap.ctl, reason))
+				continue; /* changed: look again */
+			SOJ_STEP("line.ended");
+			*next = snap.has_record ? snap.record.successor : 0;
+			return tip;
+		}
+		/* Ended by another.  If that one means the login it may have
+		 * died before the rest of the line. */
+		if (*seen || soj_status_ends_line(soj_ctl_status(snap.ctl)))
+			*next = snap.has_record ? snap.record.successor : 0;
+		return 0;
+	}
+	return -EBUSY;
+}
+
+int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		 enum soj_status reason, bool seen)
+{
+	int ended = 0;
+
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		uint64_t next;
+		int rc = end_member(st, w, ref, reason, &seen, &next);
+
+		if (rc < 0)
+			return rc;
+		ended += rc;
+		if (next == 0 || !soj_status_ends_line(reason))
+			break;
+		seen = true;
+		ref = next;
+	}
+	return ended;
+}
+
+bool soj_line_holds(const struct soj_store *st, uint64_t ref)
+{
+	struct soj_cold cold;
+	struct soj_copy copy = { .cold = &cold };
+	struct soj_snapshot snap;
+	uint64_t state;
+
+	switch (look(st, ref, &copy, &snap)) {
+	case 0:
+		break;
+	case -EBUSY:
+		return true;
+	default:
+		return false; /* no record that could be followed */
+	}
+	if (snap.has_record && is_owned(st, snap.record.successor))
+		return true;
+	if (cold.predecessor == 0 ||
+	    !soj_entry_idx_ok(st, soj_ref_entry(cold.predecessor)))
+		return false;
+	state = soj_load_acquire(&st->seg.entry_states[ /* S1 */
+			soj_ref_entry(cold.predecessor)]);
+	return soj_state_phase(state) == SOJ_LIVE &&
+	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
+		       soj_ref_gen(cold.predecessor) &&
+	       soj_line_names(st, cold.predecessor, ref);
+}
+
+bool soj_line_names(const struct soj_store *st, uint64_t predecessor,
+		    uint64_t ref)
+{
+	struct soj_snapshot snap;
+
+	return look(st, predecessor, NULL, &snap) == 0 && snap.has_record &&
+	       snap.record.successor == ref;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Repair after dead threads: what they OWNED is made LIVE if it was decided,
+ * and withdrawn or freed if it was not.
+ *
+ * Proof first: the claim word and the kernel's mark (rcu/slot.c).  Then each
+ * state word is loaded, the claim checked again, and only then the exact CAS
+ * made.  Only when nothing names the slot any more is it given free.  All of
+ * it may be done by several threads at once, and by one that dies half-way.
+ *
+ *   an OWNED entry has            then
+ *   ctl NONE                      never visible: taken over and freed
+ *   ctl ended                     index word cleared, LIVE, upkeep unlinks it
+ *   ctl live, committed, and      LIVE: the renewal was decided
+ *     its predecessor names it
+ *   ctl live, otherwise           ended(withdrawn): nobody was told its id
+ *   an OWNED chunk is
+ *   named by its entry's ctl      LIVE
+ *   not named                     taken over, wiped and freed
+ *
+ * Entries come before chunks: an entry that is freed no longer names a chunk.
+ *
+ * Edges
+ *   S1  load of a state (store/slab.c)   S0
+ *   E1  load of ctl (store/entry.c)      E0
+ *   E0  cas of ctl (store/entry.c)       E1
+ *   S0  cas of a state (store/slab.c)    S1
+ */
+
+#include <stdlib.h>
+
+#include "base/fault.h"
+#include "upkeep/repair.h"
+
+static bool owned_by_dead(const struct soj_dead *dead, uint64_t state,
+			  const struct soj_seg *seg)
+{
+	uint32_t slot = soj_state_aux(state);
+
+	return soj_state_phase(state) == SOJ_OWNED &&
+	       slot < seg->lay.slots_max && dead->claim[slot] != 0 &&
+	       soj_slot_still(seg, slot, dead->claim[slot]);
+}
+
+/* Decided by somebody else's word: only a successor can be. */
+static bool was_decided(const struct soj_store *st, uint32_t idx, uint64_t ref)
+{
+	uint64_t predecessor =
+		soj_load_relaxed(&soj_entry(st, idx)->predecessor);
+
+	return predecessor != 0 && soj_line_names(st, predecessor, ref) &&
+	       soj_index_committed(st, soj_entry_digest(st, idx),
+				   soj_entry_place(st, ref));
+}
+
+static void repair_entry(struct soj_upkeep *up, const struct soj_dead *dead,
+			 uint32_t idx)
+{
+	struct soj_store *st = up->st;
+	soj_word_t *state = &st->seg.entry_states[idx];
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	uint64_t was = soj_load_acquire(state); /* S1 */
+	uint64_t ref = soj_ref(idx, soj_state_gen(was));
+	uint64_t ctl;
+
+	if (!owned_by_dead(dead, was, &st->seg))
+		return;
+	ctl = soj_load_acquire(&e->ctl); /* E1 */
+	if (soj_ctl_status(ctl) == SOJ_NONE) {
+		soj_entry_take_over(st, up->w, idx, was);
+		return;
+	}
+	if (soj_ctl_readable(ctl) && was_decided(st, idx, ref)) {
+		soj_entry_go_live(st, ref, was);
+		SOJ_STEP("repair.live");
+		soj_entry_end_finish_if_ended(st, up->w, ref);
+		return;
+	}
+	while (soj_ctl_readable(ctl))
+		if (soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+				    soj_ctl_next(ctl, SOJ_ENDED_WITHDRAWN,
+						 soj_ctl_chunk(ctl))))
+			break;
+	SOJ_STEP("repair.ended");
+	soj_index_remove(st, up->w, soj_entry_digest(st, idx),
+			 soj_entry_place(st, ref));
+	SOJ_STEP("repair.unindexed");
+	if (soj_state_publish(state, was))
+		soj_hint_ended(st, idx);
+}
+
+static void repair_chunk(struct soj_upkeep *up, const struct soj_dead *dead,
+			 uint32_t chunk)
+{
+	soj_word_t *state = soj_chunk_state(up->st, chunk);
+	uint64_t was = soj_load_acquire(state); /* S1 */
+
+	if (!owned_by_dead(dead, was, &up->st->seg))
+		return;
+	if (soj_chunk_named(up->st, chunk))
+		soj_state_publish(state, was);
+	else
+		soj_chunk_take_over(up->st, up->w, chunk, was);
+	SOJ_STEP("repair.chunk");
+}
+
+static uint32_t find_dead(struct soj_upkeep *up, struct soj_dead *dead,
+			  bool deep)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < up->st->seg.lay.slots_max; i++)
+		if (i != up->w->thr.slot &&
+		    soj_slot_dead(&up->st->seg, i, deep, &dead->claim[i]))
+			count++;
+	return count;
+}
+
+static void repair_all(struct soj_upkeep *up, const struct soj_dead *dead)
+{
+	const struct soj_layout *lay = &up->st->seg.lay;
+
+	for (uint32_t e = 1; e <= lay->entries_max; e++)
+		if (soj_state_phase(soj_load_relaxed(
+			    &up->st->seg.entry_states[e])) == SOJ_OWNED)
+			repair_entry(up, dead, e);
+	for (uint32_t u = 0; u < lay->units; u++)
+		for (uint32_t s = 0; s < lay->unit_slots; s++) {
+			uint32_t chunk = soj_chunk(u, s);
+
+			if (soj_state_phase(soj_load_relaxed(soj_chunk_state(
+				    up->st, chunk))) == SOJ_OWNED)
+				repair_chunk(up, dead, chunk);
+		}
+	for (uint32_t i = 0; i < lay->slots_max; i++)
+		if (dead->claim[i])
+			soj_units_repair(up->st, i, dead->claim[i]);
+}
+
+uint32_t soj_upkeep_reap(struct soj_upkeep *up, bool deep)
+{
+	struct soj_dead *dead = up->dead;
+	uint32_t freed = 0;
+
+	memset(dead->claim, 0,
+	       up->st->seg.lay.slots_max * sizeof(dead->claim[0]));
+	if (find_dead(up, dead, deep) == 0)
+		return 0;
+	repair_all(up, dead);
+	SOJ_STEP("repair.done");
+	for (uint32_t i = 0; i < up->st->seg.lay.slots_max; i++)
+		if (dead->claim[i] && !soj_gone(up->w) &&
+		    soj_slot_free_dead(&up->st->seg, i, dead->claim[i])) {
+			soj_count(&up->w->thr, SOJ_COUNT_repaired);
+			freed++;
+		}
+	return freed;
+}
