@@ -10,7 +10,7 @@
 #ifndef SOJOURN_EXPORT_H
 #define SOJOURN_EXPORT_H
 
-#define SOJOURN_API		__attribute__((visibility("default")))
-#define SOJOURN_MUST_CHECK	__attribute__((warn_unused_result))
+#define SOJOURN_API        __attribute__((visibility("default")))
+#define SOJOURN_MUST_CHECK __attribute__((warn_unused_result))
 
 #endif /* SOJOURN_EXPORT_H */
