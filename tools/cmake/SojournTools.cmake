@@ -16,7 +16,7 @@ function(soj_add_tool target output)
 			${SOJ_JEMALLOC_LIBRARY})
 	endif()
 	target_link_libraries(${target} PRIVATE
-		sojourn_helper sojourn_static soj_internal)
+		soj_tool_lib sojourn_helper sojourn_static soj_internal)
 endfunction()
 
 set(tools ${PROJECT_SOURCE_DIR}/tools)
@@ -29,12 +29,10 @@ if(EXISTS ${tools}/sojournd.c)
 endif()
 
 file(GLOB sojourn_sources CONFIGURE_DEPENDS
-	${tools}/sojourn.c ${tools}/cmd_*.c ${tools}/lib_*.c
-	${tools}/demo_*.c)
+	${tools}/sojourn.c ${tools}/cmd_*.c ${tools}/demo_*.c)
 if(EXISTS ${tools}/sojourn.c)
 	pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 	soj_add_tool(sojourn_tool sojourn ${sojourn_sources})
-	target_include_directories(sojourn_tool PRIVATE ${tools})
 	target_link_libraries(sojourn_tool PRIVATE PkgConfig::MICROHTTPD m)
 	install(TARGETS sojourn_tool)
 endif()
