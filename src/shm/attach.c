@@ -352,6 +352,9 @@ static int check_seals(const struct image *img, struct soj_seg_error *err)
 
 	if (seals >= 0 && (seals & want) == want)
 		return 0;
+	if (seals < 0 && errno != EINVAL) /* that is: cannot have any */
+		return soj_seg_fail_sys(err, -errno, "%s: cannot see its seals",
+					img->what);
 	return soj_seg_fail(err, -EACCES,
 			    "%s is not sealed against a change of its size",
 			    img->what);

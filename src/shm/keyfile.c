@@ -167,9 +167,8 @@ static int make_folders(const char *dir, gid_t group, struct soj_seg_error *err)
 		if (end)
 			*end = '\0';
 		rc = mkdir(path, 0700) < 0 ? -errno : 0;
-		if (rc == 0 && shared &&
-		    (chown(path, (uid_t)-1, group) < 0 ||
-		     chmod(path, 0750) < 0))
+		if (rc == 0 && ((shared && chown(path, (uid_t)-1, group) < 0) ||
+				chmod(path, shared ? 0750 : 0700) < 0))
 			rc = -errno;
 		if (rc < 0 && rc != -EEXIST)
 			return soj_seg_fail_sys(

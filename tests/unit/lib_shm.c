@@ -13,13 +13,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Of the test, also in its children. */
+static pid_t owner;
+
+static void __attribute__((constructor)) remember_owner(void)
+{
+	owner = getpid();
+}
+
 const char *shm_name(const char *suffix)
 {
 	static char names[8][256];
 	static unsigned turn;
 	char *name = names[turn++ % 8];
 
-	snprintf(name, sizeof(names[0]), "test-%d-%s", (int)getpid(), suffix);
+	snprintf(name, sizeof(names[0]), "test-%d-%s", (int)owner, suffix);
 	return name;
 }
 
@@ -41,7 +49,7 @@ static unsigned walk_files(bool remove_them)
 	DIR *dir = opendir("/dev/shm");
 
 	assert_non_null(dir);
-	snprintf(prefix, sizeof(prefix), "sojourn.test-%d-", (int)getpid());
+	snprintf(prefix, sizeof(prefix), "sojourn.test-%d-", (int)owner);
 	while ((file = readdir(dir)) != NULL) {
 		if (strncmp(file->d_name, prefix, strlen(prefix)) != 0)
 			continue;
