@@ -270,6 +270,7 @@ static int map_image(struct soj_seg *seg, const struct image *img,
 		     struct soj_seg_error *err)
 {
 	uint8_t mapped[SOJ_SEG_CONSTANT_BYTES];
+	const soj_word_t *words;
 	uint64_t magic;
 	int rc;
 
@@ -280,8 +281,9 @@ static int map_image(struct soj_seg *seg, const struct image *img,
 	rc = soj_seg_map(seg, img->fd, err);
 	if (rc < 0)
 		return rc;
+	words = (void *)seg->base;
 	magic = soj_load_acquire(&seg->hdr->magic); /* G1 */
-	soj_copy_out(mapped, (soj_word_t *)seg->base, sizeof(mapped));
+	soj_copy_out(mapped, words, sizeof(mapped));
 	if (magic == SOJ_SHM_MAGIC &&
 	    memcmp(mapped, &img->hdr, sizeof(mapped)) == 0)
 		return 0;

@@ -129,27 +129,31 @@ int soj_seg_policy_check(const struct soj_shm_policy *policy,
 	return 0;
 }
 
+static void *at(const struct soj_seg *seg, uint64_t off)
+{
+	return seg->base + off;
+}
+
 void soj_seg_point(struct soj_seg *seg)
 {
 	const struct soj_layout *lay = &seg->lay;
-	uint8_t *base = seg->base;
 
-	seg->hdr = (struct soj_shm_header *)base;
-	seg->slots = (struct soj_shm_slot *)(base + lay->slots_off);
-	seg->entry_states = (soj_word_t *)(base + lay->entry_states_off);
-	seg->chunk_states = (soj_word_t *)(base + lay->chunk_states_off);
-	seg->units = (soj_word_t *)(base + lay->units_off);
-	seg->entry_free = (soj_word_t *)(base + lay->entry_free_off);
-	seg->chunk_free = (soj_word_t *)(base + lay->chunk_free_off);
-	seg->unit_free = (soj_word_t *)(base + lay->unit_free_off);
-	seg->armed = (soj_word_t *)(base + lay->armed_off);
-	seg->armed_summary = (soj_word_t *)(base + lay->armed_summary_off);
-	seg->ended = (soj_word_t *)(base + lay->ended_off);
-	seg->ended_summary = (soj_word_t *)(base + lay->ended_summary_off);
-	seg->buckets = (struct soj_shm_bucket *)(base + lay->buckets_off);
-	seg->heads = (soj_word_t *)(base + lay->heads_off);
-	seg->entries = (struct soj_shm_entry *)(base + lay->entries_off);
-	seg->chunks = base + lay->chunks_off;
+	seg->hdr = at(seg, 0);
+	seg->slots = at(seg, lay->slots_off);
+	seg->entry_states = at(seg, lay->entry_states_off);
+	seg->chunk_states = at(seg, lay->chunk_states_off);
+	seg->units = at(seg, lay->units_off);
+	seg->entry_free = at(seg, lay->entry_free_off);
+	seg->chunk_free = at(seg, lay->chunk_free_off);
+	seg->unit_free = at(seg, lay->unit_free_off);
+	seg->armed = at(seg, lay->armed_off);
+	seg->armed_summary = at(seg, lay->armed_summary_off);
+	seg->ended = at(seg, lay->ended_off);
+	seg->ended_summary = at(seg, lay->ended_summary_off);
+	seg->buckets = at(seg, lay->buckets_off);
+	seg->heads = at(seg, lay->heads_off);
+	seg->entries = at(seg, lay->entries_off);
+	seg->chunks = at(seg, lay->chunks_off);
 }
 
 int soj_seg_map(struct soj_seg *seg, int fd, struct soj_seg_error *err)

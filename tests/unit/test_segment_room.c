@@ -206,6 +206,8 @@ static int with_little_address_space(const void *arg)
 	struct rlimit limit = {1 << 20, 1 << 20};
 
 	(void)arg;
+	if (SANITIZED)
+		return CHILD_SKIPPED;
 	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
 	return refused(NAME, 4 << 20, -ENOMEM, "cannot map") ||
 	       refused(NULL, 4 << 20, -ENOMEM, "cannot map");
