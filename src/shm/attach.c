@@ -165,11 +165,11 @@ static int check_version(const struct image *img, struct soj_seg_error *err)
 				    "%s was made by a build with other sizes: "
 				    "layout is %08x, not %08x",
 				    img->what, hdr->layout, SOJ_SHM_LAYOUT);
-	if (hdr->flags & ~(SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_ANONYMOUS))
+	if (hdr->flags & ~SOJ_SHM_FLAGS)
 		return soj_seg_fail(err, -EPROTO,
 				    "%s has flags 0x%x, this build knows 0x%x",
 				    img->what, hdr->flags,
-				    SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_ANONYMOUS);
+				    SOJ_SHM_FLAGS);
 	return 0;
 }
 

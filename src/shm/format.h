@@ -55,6 +55,8 @@
 /* header.flags */
 #define SOJ_SHM_MANUAL_CLOCK 1u /* time stands in header.manual_now_ms */
 #define SOJ_SHM_ANONYMOUS    2u
+#define SOJ_SHM_SLIDING      4u /* ttl counts from the last access */
+#define SOJ_SHM_FLAGS        7u /* all that this build knows */
 
 /* header.policy.when_full */
 enum { SOJ_FULL_REJECT, SOJ_FULL_EVICT };

@@ -169,7 +169,7 @@ int soj_index_insert(struct soj_store *st, struct soj_worker *w,
 			uint32_t at = (uint32_t)(b - st->seg.buckets);
 
 			if (soj_index_scrub(st, at) == 0)
-				return -ENOSPC;
+				return -EXFULL;
 			continue;
 		}
 		SOJ_STEP("index.reserved");

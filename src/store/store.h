@@ -7,12 +7,14 @@
  * publishing, finding, chaining, ending, retiring and reclaiming them.  Knows
  * deadlines as numbers, not what they mean.
  *
- *   slab.c     owning and freeing entries and chunks; hints, magazines, limbo
+ *   slab.c     owning and freeing entries and chunks; magazines, limbo
+ *   hint.c     where to look: free, armed, ended
  *   page.c     units of the chunk area <-> pages of one class; draining
  *   chunk.c    writing and copying out what a chunk holds
  *   index.c    by id: unique insert, removal, lookup
  *   chain.c    by subject: push, walk, unlink
  *   entry.c    snapshots of entries, ending and expiring them
+ *   line.c     ending an entry together with its successors
  *   evict.c    whom to end when memory is short
  *
  * Every function that takes a worker must run in that worker's thread and may
@@ -228,7 +230,7 @@ static inline uint64_t soj_place_of(uint32_t entry, uint64_t gen,
 
 /*
  * Commits a place word for the digest.  0; -EEXIST (a readable entry has that
- * digest: *existing is its reference); -ENOSPC (bucket full: another id, or
+ * digest: *existing is its reference); -EXFULL (bucket full: another id, or
  * eviction); -ECANCELED.
  */
 int soj_index_insert(struct soj_store *st, struct soj_worker *w,

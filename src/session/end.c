@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Ending sessions, and listing those of a subject.
+ *
+ * A delete that has returned is final: it has ended the session and the line
+ * of its successors (store/line.c), each by a CAS of its ctl, and every other
+ * operation decides by a CAS of ctl from a word that no longer is.
+ *
+ * Delete-all walks the subject's chain and ends whatever it meets, also what
+ * is OWNED by a maker; then, because entries come in at the head only, it
+ * walks again what came in meanwhile, until nothing did.
+ *
+ * Crash table: killed between two sessions: the others live; the call was not
+ * acknowledged.  Killed inside a line: upkeep completes the line.
+ * Stop table: expelled from its section: the call starts over.
+ *
+ * Edges
+ *   K2  load of a chain's head   store/chain.c K0
+ *   S1  load of a state          store/slab.c S0
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "session/session.h"
+
+/* Ends a line; seen: its first member was seen alive.  Count, or an error. */
+static int end_line(struct sojourn *s, struct soj_self *self, uint64_t ref,
+		    bool seen)
+{
+	int ended = 0;
+
+	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
+		int rc;
+
+		soj_section_enter(&s->st.seg, &self->w.thr);
+		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
+				  seen);
+		/* What was ended stays ended, also by one who is expelled;
+		 * but how far it got is unknown: again, from the start. */
+		if (rc > 0)
+			ended += rc;
+		if (soj_section_exit(&s->st.seg, &self->w.thr) &&
+		    rc != -ESTALE)
+			return rc < 0 ? rc : ended;
+		if (soj_gone(&self->w))
+			return -ECANCELED;
+		seen = true;
+	}
+	return -EBUSY;
+}
+
+static int delete_ref(struct sojourn *s, struct soj_self *self, uint64_t ref,
+		      bool seen)
+{
+	int rc = end_line(s, self, ref, seen);
+
+	if (rc < 0)
+		return soj_report_errno(rc);
+	for (int i = 0; i < rc; i++)
+		soj_count(&self->w.thr, SOJ_COUNT_deletes);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	soj_ok();
+	return rc > 0;
+}
+
+int sojourn_session_delete(struct sojourn *s, const char *id)
+{
+	struct soj_snapshot snap;
+	struct soj_digest digest;
+	struct soj_self *self;
+	struct soj_found found;
+	int rc;
+
+	if (!soj_id_digest(s, id, &digest)) {
+		soj_report_ended(SOJ_NONE);
+		return 0;
+	}
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	/* Over by time is not alive: its end is made final, nothing more. */
+	rc = soj_session_find(s, self, &digest, soj_seg_now_ms(&s->st.seg),
+			      NULL, &snap);
+	if (rc == 0)
+		return delete_ref(s, self, snap.ref, true);
+	/* Another deleter may have ended it and be stopped before the rest. */
+	if (rc == -ENOENT && soj_index_find(&s->st, digest, &found) == 0 &&
+	    soj_status_ends_line(soj_ctl_status(found.ctl)))
+		return delete_ref(s, self, found.ref, false);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
+{
+	uint64_t ref = soj_handle_ref(&s->st, handle);
+	struct soj_self *self;
+	int rc;
+
+	if (ref == 0) {
+		soj_report_ended(SOJ_NONE);
+		return 0;
+	}
+	self = soj_self_writing(s, &rc);
+	return self ? delete_ref(s, self, ref, false) : rc;
+}
+
+/* ---- all of a subject ---- */
+
+struct end_all {
+	struct sojourn *s;
+	struct soj_self *self;
+	struct soj_digest subject;
+	uint64_t except_login; /* 0: none */
+	uint32_t stop_at;
+	uint32_t first; /* entry at the head of this walk */
+	int ended;
+	int error;
+};
+
+static bool end_one(void *arg, uint32_t idx)
+{
+	struct end_all *a = arg;
+	struct soj_store *st = &a->s->st;
+	struct soj_cold cold;
+	struct soj_copy copy = { .cold = &cold };
+	struct soj_snapshot snap;
+	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	uint64_t ref = soj_ref(idx, soj_state_gen(state));
+	int rc;
+
+	if (idx == a->stop_at)
+		return false;
+	if (a->first == 0)
+		a->first = idx;
+	do {
+		rc = soj_entry_snapshot(st, ref, NULL, &copy, &snap);
+	} while (rc == -EAGAIN && soj_section_valid(&st->seg, &a->self->w.thr));
+	if (rc < 0 || !soj_digest_equal(cold.subject, a->subject) ||
+	    (a->except_login && cold.login == a->except_login))
+		return true;
+	rc = soj_line_end(st, &a->self->w, ref, SOJ_ENDED_SUBJECT, false);
+	if (rc < 0) {
+		a->error = rc;
+		return false;
+	}
+	/* A successor that is still being made counts with its predecessor. */
+	if (cold.predecessor == 0 || soj_state_phase(state) != SOJ_OWNED)
+		a->ended += rc;
+	return true;
+}
+
+/* Until nothing new came in.  In a section.  0 or an error. */
+static int end_walks(struct end_all *a, uint32_t head)
+{
+	struct soj_store *st = &a->s->st;
+
+	for (unsigned walks = 0; walks < SOJ_TRIES_MAX; walks++) {
+		uint64_t seen;
+		int rc;
+
+		a->first = 0;
+		rc = soj_chain_walk(st, &a->self->w, head, &seen, end_one, a);
+		SOJ_STEP("delete.subject.walked");
+		if (a->error < 0)
+			return a->error;
+		if (rc < 0)
+			return rc;
+		if (a->first)
+			a->stop_at = a->first;
+		if (soj_load_acquire(&st->seg.heads[head]) == seen) /* K2 */
+			return 0;
+	}
+	return -EBUSY;
+}
+
+/* The login number of the session that is to stay. */
+static int login_of(struct sojourn *s, struct soj_self *self, const char *id,
+		    struct soj_digest subject, uint64_t *login)
+{
+	struct soj_cold cold;
+	struct soj_copy copy = { .cold = &cold };
+	struct soj_snapshot snap;
+	struct soj_digest digest;
+	int rc;
+
+	if (!soj_id_digest(s, id, &digest))
+		return soj_report_ended(SOJ_NONE);
+	rc = soj_session_find(s, self, &digest, soj_seg_now_ms(&s->st.seg),
+			      &copy, &snap);
+	if (rc < 0)
+		return rc;
+	if (!soj_digest_equal(cold.subject, subject))
+		return soj_report(-ENOENT, SOJOURN_NOT_FOUND,
+				  "the session to be kept is not one of the "
+				  "subject's");
+	*login = cold.login;
+	return 0;
+}
+
+int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
+				   const char *except_id)
+{
+	struct end_all a = { .s = s };
+	int rc;
+
+	if (subject == NULL || subject[0] == 0)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "the subject must have 1 to 255 bytes");
+	a.self = soj_self_writing(s, &rc);
+	if (a.self == NULL)
+		return rc;
+	a.subject = soj_subject_digest(s, subject);
+	if (except_id) {
+		rc = login_of(s, a.self, except_id, a.subject, &a.except_login);
+		if (rc < 0)
+			return rc;
+	}
+	rc = -ESTALE;
+	for (unsigned tries = 0; rc == -ESTALE && tries < SOJ_TRIES_MAX;
+	     tries++) {
+		a.stop_at = 0;
+		a.error = 0;
+		soj_section_enter(&s->st.seg, &a.self->w.thr);
+		rc = end_walks(&a, soj_head_of(&s->st, a.subject));
+		if (!soj_section_exit(&s->st.seg, &a.self->w.thr))
+			rc = soj_gone(&a.self->w) ? -ECANCELED : -ESTALE;
+	}
+	if (rc < 0)
+		return soj_report_errno(rc == -ESTALE ? -EBUSY : rc);
+	for (int i = 0; i < a.ended; i++)
+		soj_count(&a.self->w.thr, SOJ_COUNT_deletes);
+	soj_count_flush(&s->st.seg, &a.self->w.thr);
+	soj_ok();
+	return a.ended;
+}
+
+/* ---- list ---- */
+
+struct refs {
+	struct sojourn *s;
+	struct soj_digest subject;
+	uint64_t *ref;
+	size_t count, capacity;
+	bool no_memory;
+};
+
+static bool collect(void *arg, uint32_t idx)
+{
+	struct refs *r = arg;
+	struct soj_store *st = &r->s->st;
+	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+
+	/* OWNED: being made, known to nobody yet. */
+	if (soj_state_phase(state) != SOJ_LIVE ||
+	    !soj_digest_equal(soj_entry_subject(st, idx), r->subject))
+		return true;
+	if (r->count == r->capacity) {
+		size_t capacity = r->capacity ? 2 * r->capacity : 16;
+		uint64_t *more = realloc(r->ref, capacity * sizeof(*more));
+
+		r->no_memory = more == NULL;
+		if (more == NULL)
+			return false;
+		r->ref = more;
+		r->capacity = capacity;
+	}
+	r->ref[r->count++] = soj_ref(idx, soj_state_gen(state));
+	return true;
+}
+
+static int collect_refs(struct sojourn *s, struct soj_self *self,
+			struct refs *r)
+{
+	int rc = -ESTALE;
+
+	for (unsigned tries = 0; rc == -ESTALE && tries < SOJ_TRIES_MAX;
+	     tries++) {
+		uint64_t head;
+
+		r->count = 0;
+		soj_section_enter(&s->st.seg, &self->w.thr);
+		rc = soj_chain_walk(&s->st, &self->w,
+				    soj_head_of(&s->st, r->subject), &head,
+				    collect, r);
+		if (!soj_section_exit(&s->st.seg, &self->w.thr))
+			rc = soj_gone(&self->w) ? -ECANCELED : -ESTALE;
+	}
+	if (r->no_memory)
+		return -ENOMEM;
+	return rc == -ESTALE ? -EBUSY : rc;
+}
+
+/* True if the reference still is a living session of the subject. */
+static bool list_look(struct refs *r, uint64_t ref, struct soj_session *one)
+{
+	struct soj_copy copy = { .cold = &one->cold,
+				 .subject = one->subject,
+				 .meta = one->meta };
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
+		rc = soj_entry_snapshot(&r->s->st, ref, NULL, &copy,
+					&one->snap);
+	return rc == 0 && soj_ctl_readable(one->snap.ctl) &&
+	       !(one->snap.life & SOJ_LIFE_EXPIRED) &&
+	       soj_digest_equal(one->cold.subject, r->subject) &&
+	       soj_times_judge(&one->snap.times,
+			       soj_seg_now_ms(&r->s->st.seg)) == SOJ_ACTIVE;
+}
+
+static int list_all(struct refs *r, uint64_t current, sojourn_list_fn fn,
+		    void *arg)
+{
+	struct soj_session one;
+	struct sojourn_info info;
+	int calls = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		if (!list_look(r, r->ref[i], &one))
+			continue;
+		memset(&info, 0, sizeof(info));
+		soj_info_fill(r->s, &one, &info);
+		info.current = r->ref[i] == current;
+		calls++;
+		if (fn(arg, &info) != 0)
+			break;
+	}
+	return calls;
+}
+
+int sojourn_session_list_subject(struct sojourn *s, const char *subject,
+				 const char *current_id, sojourn_list_fn fn,
+				 void *arg)
+{
+	struct refs r = { .s = s };
+	struct soj_digest digest;
+	struct soj_found found = { 0 };
+	struct soj_self *self;
+	int rc;
+
+	if (subject == NULL || subject[0] == 0 || fn == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "the subject must have 1 to 255 bytes, and fn "
+				  "be a function");
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	r.subject = soj_subject_digest(s, subject);
+	if (current_id && soj_id_digest(s, current_id, &digest) &&
+	    soj_index_find(&s->st, digest, &found) != 0)
+		found.ref = 0;
+	rc = collect_refs(s, self, &r);
+	if (rc == 0) {
+		soj_ok();
+		rc = list_all(&r, found.ref, fn, arg);
+	} else {
+		rc = soj_report_errno(rc);
+	}
+	free(r.ref);
+	return rc;
+}

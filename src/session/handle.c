@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The handle, and what each thread keeps for it.
+ *
+ * A thread's part (its slot, magazines, limbo) lives in pages of its own that
+ * are MADV_WIPEONFORK: in a forked child they read as zeroes, w.thr.alive is
+ * 0, and the first call of the child sets the thread up again with a slot of
+ * its own.  The parent's slot stays the parent's: robust mutexes are not
+ * inherited.  An operation that finds itself in a child half-way (a fork in a
+ * callback or a signal handler) sees alive == 0 before its next deciding CAS
+ * and gives up with -ECANCELED.
+ *
+ * The mapping is unmapped by the last of the process's threads that had a
+ * part in it, at detach or at its exit: a robust mutex must be unlocked by its
+ * own thread, and before its memory goes.
+ */
+
+#include "session/handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static _Thread_local struct {
+	const struct sojourn *s;
+	uint64_t serial;
+	struct soj_self *self;
+} tls;
+
+static soj_word_t next_serial;
+
+static void *wiped_pages(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	if (madvise(p, bytes, MADV_WIPEONFORK) != 0) {
+		munmap(p, bytes);
+		return NULL;
+	}
+	return p;
+}
+
+/* Last one out unmaps. */
+static void leave(struct sojourn *s)
+{
+	if (soj_add_relaxed(&s->process->threads, UINT32_MAX) == 1 &&
+	    soj_load_relaxed(&s->closed))
+		soj_handle_free(s);
+}
+
+static void self_release(struct soj_self *self)
+{
+	struct sojourn *s = self->s;
+	bool counted = self->w.thr.alive;
+
+	if (counted) {
+		soj_worker_deinit(&s->st, &self->w);
+		if (self->up_ready)
+			soj_upkeep_deinit(&self->up);
+	}
+	munmap(self, sizeof(*self));
+	if (counted)
+		leave(s);
+}
+
+/* A thread ends.  In a child that never called, the page is zero: s is NULL. */
+static void self_at_exit(void *arg)
+{
+	struct soj_self *self = arg;
+
+	if (self->s != NULL)
+		self_release(self);
+	else
+		munmap(self, sizeof(*self));
+}
+
+static struct soj_self *self_make(struct sojourn *s, struct soj_self *self)
+{
+	bool fresh = self == NULL;
+
+	if (fresh)
+		self = wiped_pages(sizeof(*self));
+	if (self == NULL)
+		return NULL;
+	soj_worker_init(&self->w);
+	self->s = s;
+	self->up_ready = false;
+	if (fresh && pthread_setspecific(s->key, self) != 0) {
+		munmap(self, sizeof(*self));
+		return NULL;
+	}
+	soj_add_relaxed(&s->process->threads, 1);
+	return self;
+}
+
+struct soj_self *soj_self(struct sojourn *s)
+{
+	struct soj_self *self;
+
+	if (tls.s == s && tls.serial == s->serial && tls.self->w.thr.alive)
+		return tls.self;
+	self = pthread_getspecific(s->key);
+	if (self == NULL || !self->w.thr.alive)
+		self = self_make(s, self);
+	if (self == NULL)
+		return NULL;
+	tls.s = s;
+	tls.serial = s->serial;
+	tls.self = self;
+	return self;
+}
+
+struct soj_self *soj_self_writing(struct sojourn *s, int *rc)
+{
+	struct soj_self *self = soj_self(s);
+
+	*rc = 0;
+	if (s->st.seg.readonly)
+		*rc = -EROFS;
+	else if (self == NULL)
+		*rc = -ENOMEM;
+	else if (!soj_has_slot(&self->w))
+		*rc = soj_slot_claim(&s->st.seg, &self->w.thr);
+	if (*rc < 0) {
+		soj_report_errno(*rc);
+		return NULL;
+	}
+	return self;
+}
+
+void soj_self_flush(struct sojourn *s, struct soj_self *self)
+{
+	if (s->st.seg.readonly || self->w.thr.pending < 256)
+		return;
+	if (!soj_has_slot(&self->w) &&
+	    soj_slot_claim(&s->st.seg, &self->w.thr) < 0) {
+		self->w.thr.pending = 1; /* not at every read */
+		return;
+	}
+	soj_count_flush(&s->st.seg, &self->w.thr);
+}
+
+int soj_handle_new(struct sojourn **out)
+{
+	struct sojourn *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		return -ENOMEM;
+	/* Keys are in it. */
+	madvise(s, sizeof(*s), MADV_DONTDUMP);
+	s->st.seg.fd = -1;
+	s->life_fd = -1;
+	s->serial = soj_add_relaxed(&next_serial, 1) + 1;
+	s->process = wiped_pages(sizeof(*s->process));
+	if (s->process == NULL) {
+		munmap(s, sizeof(*s));
+		return -ENOMEM;
+	}
+	*out = s;
+	return 0;
+}
+
+int soj_handle_open(struct sojourn *s, const uint8_t master[SOJ_KEY_BYTES])
+{
+	int rc = pthread_key_create(&s->key, self_at_exit);
+
+	if (rc != 0)
+		return -rc;
+	s->has_key = true;
+	soj_keys_derive(&s->keys, master);
+	soj_store_init(&s->st);
+	return 0;
+}
+
+void soj_handle_free(struct sojourn *s)
+{
+	if (s->has_key)
+		pthread_key_delete(s->key);
+	if (s->life_fd >= 0)
+		close(s->life_fd);
+	if (s->st.seg.base)
+		soj_seg_detach(&s->st.seg);
+	munmap(s->process, sizeof(*s->process));
+	soj_wipe(&s->keys, sizeof(s->keys));
+	munmap(s, sizeof(*s));
+}
+
+void sojourn_detach(struct sojourn *s)
+{
+	struct soj_self *self;
+
+	if (s == NULL)
+		return;
+	self = pthread_getspecific(s->key);
+	if (tls.s == s)
+		tls.s = NULL;
+	/* Count the caller in, so that the handle outlives its own part. */
+	soj_add_relaxed(&s->process->threads, 1);
+	if (self != NULL) {
+		pthread_setspecific(s->key, NULL);
+		if (self->w.thr.alive)
+			self_release(self);
+		else
+			munmap(self, sizeof(*self));
+	}
+	soj_store_relaxed(&s->closed, 1);
+	leave(s);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_SESSION_HANDLE_H
+#define SOJ_SESSION_HANDLE_H
+
+/*
+ * Layer 5, between its own files.  The handle of an attached segment, what
+ * each thread of the process keeps for it, and how calls report.
+ */
+
+#include <pthread.h>
+#include <sojourn/sojourn.h>
+
+#include "upkeep/upkeep.h"
+
+/* Lost races after which a call gives up with -EBUSY. */
+#define SOJ_TRIES_MAX 1000u
+
+/* What all threads of one process share; zero in a forked child. */
+struct soj_process {
+	soj_half_t threads; /* with a struct soj_self of this handle */
+};
+
+struct sojourn {
+	struct soj_store st;
+	struct soj_keys keys;
+	pthread_key_t key;	      /* -> struct soj_self of the thread */
+	bool has_key;
+	uint64_t serial;	      /* tells handles at one address apart */
+	struct soj_process *process;  /* wiped on fork */
+	soj_half_t closed;
+	int life_fd; /* keeps an anonymous segment's helper; -1 */
+};
+
+/* One thread's part; wiped on fork, so that w.thr.alive is 0 in a child. */
+struct soj_self {
+	struct soj_worker w;
+	struct soj_upkeep up;
+	bool up_ready;
+	struct sojourn *s;
+};
+
+/* The calling thread's part, made or revived if need be; NULL: no memory. */
+struct soj_self *soj_self(struct sojourn *s);
+
+/* The same, with a thread slot.  On failure *rc says why. */
+struct soj_self *soj_self_writing(struct sojourn *s, int *rc);
+
+/* Counts of reads go to the slot now and then. */
+void soj_self_flush(struct sojourn *s, struct soj_self *self);
+
+int soj_handle_new(struct sojourn **out);
+/* After st.seg is mapped. */
+int soj_handle_open(struct sojourn *s, const uint8_t master[SOJ_KEY_BYTES]);
+void soj_handle_free(struct sojourn *s);
+
+/* spawn.c: starts sojournd for a segment just created; waits until it is
+ * ready.  The path must have been found before: a program that is missing is
+ * an error before anything is made. */
+int soj_helper_find(const char *wanted, char *path, size_t path_bytes);
+int soj_helper_spawn(struct sojourn *s, const char *name, const char *path);
+
+/* ---- reporting (report.c) ---- */
+
+/* Sets the calling thread's reason and text, and returns rc. */
+int soj_report(int rc, enum sojourn_reason reason, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int soj_ok(void);
+/* Reason and text that go with an errno from the layers below. */
+int soj_report_errno(int rc);
+/* -ENOENT with the reason that goes with a status. */
+int soj_report_ended(enum soj_status status);
+
+#endif /* SOJ_SESSION_HANDLE_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "session/id.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ID_CHARS_MIN 22u /* of 16 bytes */
+
+void soj_id_make(const struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1])
+{
+	uint8_t raw[48];
+	size_t bytes = soj_min(s->st.seg.policy.id_bytes, sizeof(raw));
+
+	soj_random(raw, bytes);
+	sodium_bin2base64(id, SOJOURN_ID_CHARS_MAX + 1, raw, bytes,
+			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	soj_wipe(raw, sizeof(raw));
+}
+
+static bool is_id_char(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+bool soj_id_digest(const struct sojourn *s, const char *id,
+		   struct soj_digest *digest)
+{
+	size_t chars = 0;
+
+	for (; id[chars]; chars++)
+		if (chars == SOJOURN_ID_CHARS_MAX || !is_id_char(id[chars]))
+			return false;
+	if (chars < ID_CHARS_MIN)
+		return false;
+	*digest = soj_digest(s->keys.id, id, chars);
+	return true;
+}
+
+struct soj_digest soj_subject_digest(const struct sojourn *s,
+				     const char *subject)
+{
+	return soj_digest(s->keys.subject, subject, strlen(subject));
+}
+
+void sojourn_log_hash(const struct sojourn *s, const char *id,
+		      char hash[SOJOURN_LOG_HASH_CHARS + 1])
+{
+	struct soj_digest d = soj_digest(s->keys.log, id,
+					 strnlen(id, SOJOURN_ID_CHARS_MAX + 1));
+
+	snprintf(hash, SOJOURN_LOG_HASH_CHARS + 1, "%016llx",
+		 (unsigned long long)d.word[0]);
+}
+
+void soj_handle_text(const struct soj_store *st, uint64_t ref,
+		     char text[SOJOURN_HANDLE_CHARS + 1])
+{
+	struct soj_digest d = soj_entry_digest(st, soj_ref_entry(ref));
+
+	snprintf(text, SOJOURN_HANDLE_CHARS + 1, "%012llx%012llx",
+		 (unsigned long long)(ref & SOJ_MASK(48)),
+		 (unsigned long long)(d.word[1] & SOJ_MASK(48)));
+}
+
+uint64_t soj_handle_ref(const struct soj_store *st, const char *text)
+{
+	uint64_t part[2] = { 0, 0 };
+
+	for (unsigned i = 0; i < SOJOURN_HANDLE_CHARS; i++) {
+		const char *hex = "0123456789abcdef";
+		const char *at = text[i] ? strchr(hex, text[i]) : NULL;
+
+		if (at == NULL)
+			return 0;
+		part[i / 12] = part[i / 12] << 4 | (uint64_t)(at - hex);
+	}
+	if (text[SOJOURN_HANDLE_CHARS] != 0 ||
+	    !soj_entry_idx_ok(st, soj_ref_entry(part[0])) ||
+	    (soj_entry_digest(st, soj_ref_entry(part[0])).word[1] &
+	     SOJ_MASK(48)) != part[1])
+		return 0;
+	return part[0];
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Creating, attaching and destroying: options, key, segment, helper. */
+
+#include <errno.h>
+#include <grp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "session/handle.h"
+#include "session/policy.h"
+
+#define PATH_BYTES 4096u
+
+static int report_seg(int rc, const struct soj_seg_error *err)
+{
+	soj_report_errno(rc); /* finds the reason */
+	return soj_report(rc, sojourn_reason(), "%s", err->text);
+}
+
+static int find_group(const char *name, gid_t *gid)
+{
+	struct group group, *found = NULL;
+	char *buf;
+	int rc;
+
+	*gid = (gid_t)-1;
+	if (name == NULL)
+		return 0;
+	buf = malloc(65536);
+	if (buf == NULL)
+		return soj_report_errno(-ENOMEM);
+	rc = getgrnam_r(name, &group, buf, 65536, &found);
+	if (found)
+		*gid = found->gr_gid;
+	free(buf);
+	if (rc != 0 || found == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "group is %s, but must be the name of a "
+				  "group of this host",
+				  name);
+	return 0;
+}
+
+static int key_path(const char *name, const char *key_file, char *path)
+{
+	int rc;
+
+	if (key_file) {
+		if (strlen(key_file) >= PATH_BYTES)
+			return soj_report(-EINVAL, SOJOURN_INVALID,
+					  "key_file is too long");
+		strcpy(path, key_file);
+		return 0;
+	}
+	rc = soj_keyfile_default_path(path, PATH_BYTES, name);
+	return rc < 0 ? soj_report(rc, SOJOURN_SYSTEM,
+				   "no place for the key file is known: set "
+				   "key_file, HOME or XDG_STATE_HOME") :
+			0;
+}
+
+struct creation {
+	const char *name;
+	const struct sojourn_options *o;
+	struct soj_seg_options seg;
+	char helper[PATH_BYTES];
+	char key_path[PATH_BYTES];
+	bool key_is_new;
+	uint8_t master[SOJ_KEY_BYTES];
+};
+
+static int prepare(struct creation *c)
+{
+	int rc = soj_policy_check(c->o);
+
+	if (rc < 0)
+		return rc;
+	rc = soj_secret_init();
+	if (rc < 0)
+		return soj_report_errno(rc);
+	c->seg.entries_max = c->o->entries_max;
+	c->seg.segment_bytes = c->o->segment_bytes;
+	c->seg.slots_max = c->o->threads_max;
+	c->seg.flags = (c->o->manual_clock ? SOJ_SHM_MANUAL_CLOCK : 0) |
+		       (c->o->sliding ? SOJ_SHM_SLIDING : 0);
+	soj_policy_of(c->o, &c->seg.policy);
+	rc = find_group(c->o->group, &c->seg.group);
+	if (rc < 0)
+		return rc;
+	if (c->o->helper == SOJOURN_HELPER_SPAWN)
+		return soj_helper_find(c->o->helper_path, c->helper,
+				       sizeof(c->helper));
+	return 0;
+}
+
+static int make_key(struct creation *c)
+{
+	struct soj_seg_error err;
+	struct soj_keys keys;
+	int rc;
+
+	if (c->name == NULL) {
+		soj_random(c->master, sizeof(c->master));
+	} else {
+		rc = key_path(c->name, c->o->key_file, c->key_path);
+		if (rc < 0)
+			return rc;
+		c->key_is_new = access(c->key_path, F_OK) != 0;
+		rc = soj_keyfile_load(c->key_path, true, c->seg.group,
+				      c->master, &err);
+		if (rc < 0)
+			return report_seg(rc, &err);
+	}
+	soj_keys_derive(&keys, c->master);
+	memcpy(c->seg.key_fingerprint, keys.fingerprint,
+	       sizeof(keys.fingerprint));
+	soj_wipe(&keys, sizeof(keys));
+	return 0;
+}
+
+static int create_segment(struct creation *c, struct sojourn *s)
+{
+	struct soj_seg_error err;
+	int rc = soj_seg_create(&s->st.seg, c->name, &c->seg, &err);
+
+	if (rc < 0)
+		return report_seg(rc, &err);
+	rc = soj_handle_open(s, c->master);
+	if (rc < 0)
+		soj_report_errno(rc);
+	else if (c->o->helper == SOJOURN_HELPER_SPAWN)
+		rc = soj_helper_spawn(s, c->name, c->helper);
+	if (rc < 0 && c->name)
+		(void)soj_seg_destroy(c->name, &err);
+	return rc;
+}
+
+int sojourn_create(const char *name, const struct sojourn_options *options,
+		   struct sojourn **out)
+{
+	struct creation *c = calloc(1, sizeof(*c));
+	struct sojourn *s = NULL;
+	int rc;
+
+	*out = NULL;
+	if (c == NULL)
+		return soj_report_errno(-ENOMEM);
+	c->name = name;
+	c->o = options;
+	rc = prepare(c);
+	if (rc < 0)
+		goto out_free;
+	rc = make_key(c);
+	if (rc < 0)
+		goto out_free;
+	rc = soj_handle_new(&s);
+	if (rc < 0)
+		soj_report_errno(rc);
+	else
+		rc = create_segment(c, s);
+	if (rc < 0) {
+		if (s)
+			soj_handle_free(s);
+		if (c->key_is_new)
+			unlink(c->key_path);
+		goto out_free;
+	}
+	*out = s;
+	soj_ok();
+out_free:
+	soj_wipe(c, sizeof(*c));
+	free(c);
+	return rc;
+}
+
+static int attach_with(struct sojourn *s, const char *name, bool read_only,
+		       const uint8_t master[SOJ_KEY_BYTES])
+{
+	struct soj_seg_error err;
+	struct soj_keys keys;
+	int rc;
+
+	soj_keys_derive(&keys, master);
+	rc = soj_seg_attach(&s->st.seg, name, read_only, keys.fingerprint,
+			    &err);
+	soj_wipe(&keys, sizeof(keys));
+	if (rc < 0)
+		return report_seg(rc, &err);
+	rc = soj_handle_open(s, master);
+	return rc < 0 ? soj_report_errno(rc) : 0;
+}
+
+/* Without its key a segment that is not there should be called so. */
+static int no_key(const char *name, int rc, const struct soj_seg_error *key_err)
+{
+	struct soj_seg_error err;
+	struct soj_seg seg = { .fd = -1 };
+	int probe = soj_seg_attach(&seg, name, true, NULL, &err);
+
+	if (probe < 0)
+		return report_seg(probe, &err);
+	soj_seg_detach(&seg);
+	return report_seg(rc == -ENOENT ? -EACCES : rc, key_err);
+}
+
+int sojourn_attach(const char *name,
+		   const struct sojourn_attach_options *options,
+		   struct sojourn **out)
+{
+	uint8_t master[SOJ_KEY_BYTES];
+	struct soj_seg_error err;
+	char *path;
+	struct sojourn *s;
+	int rc;
+
+	*out = NULL;
+	if (name == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "the name is NULL: an anonymous segment is "
+				  "inherited, not attached");
+	rc = soj_secret_init();
+	if (rc < 0)
+		return soj_report_errno(rc);
+	path = malloc(PATH_BYTES);
+	if (path == NULL)
+		return soj_report_errno(-ENOMEM);
+	rc = key_path(name, options ? options->key_file : NULL, path);
+	if (rc < 0)
+		goto out_free;
+	rc = soj_keyfile_load(path, false, (gid_t)-1, master, &err);
+	if (rc < 0) {
+		rc = no_key(name, rc, &err);
+		goto out_free;
+	}
+	rc = soj_handle_new(&s);
+	if (rc < 0) {
+		soj_report_errno(rc);
+		goto out_wipe;
+	}
+	rc = attach_with(s, name, options && options->read_only, master);
+	if (rc < 0) {
+		soj_handle_free(s);
+		goto out_wipe;
+	}
+	*out = s;
+	soj_ok();
+out_wipe:
+	soj_wipe(master, sizeof(master));
+out_free:
+	free(path);
+	return rc;
+}
+
+int sojourn_destroy(const char *name)
+{
+	struct soj_seg_error err;
+	int rc;
+
+	if (name == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "the name is NULL: an anonymous segment goes "
+				  "with its last process");
+	rc = soj_seg_destroy(name, &err);
+	return rc < 0 ? report_seg(rc, &err) : soj_ok();
+}
+
+int sojourn_fd(const struct sojourn *s)
+{
+	return s->st.seg.fd;
+}
+
+uint64_t sojourn_now_ms(const struct sojourn *s)
+{
+	return soj_seg_now_ms(&s->st.seg);
+}
+
+uint64_t sojourn_unix_ms(const struct sojourn *s, uint64_t ms)
+{
+	return s->st.seg.hdr->created_unix_ms + ms - 1;
+}
+
+int sojourn_clock_advance(struct sojourn *s, uint64_t ms)
+{
+	if (!(s->st.seg.flags & SOJ_SHM_MANUAL_CLOCK))
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "the segment has a real clock: create it with "
+				  "manual_clock");
+	if (s->st.seg.readonly)
+		return soj_report_errno(-EROFS);
+	soj_add_relaxed(&s->st.seg.hdr->manual_now_ms, ms);
+	soj_helper_wake(&s->st.seg);
+	return soj_ok();
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_SESSION_POLICY_H
+#define SOJ_SESSION_POLICY_H
+
+/* Layer 5.  Pure arithmetic of time, and the rules for options. */
+
+#include <sojourn/sojourn.h>
+
+#include "store/store.h"
+
+#define SOJ_YEAR_MS (UINT64_C(366) * 24 * 3600 * 1000)
+
+/* Every rule of struct sojourn_options; 0, or -EINVAL with the thread's error
+ * text naming option, value and rule. */
+int soj_policy_check(const struct sojourn_options *o);
+void soj_policy_of(const struct sojourn_options *o,
+		   struct soj_shm_policy *policy);
+
+/* Times of a session that begins (or is renewed) at now_ms. */
+struct soj_lifetime {
+	uint64_t ttl_ms;
+	uint64_t expires_ms;
+	uint64_t expires_max_ms; /* 0: none */
+	uint32_t idle_ms;
+	uint32_t sliding_ms;
+};
+
+/* 0, or -EINVAL (ttl or idle timeout out of range; reported). */
+int soj_lifetime_begin(const struct soj_seg *seg, uint64_t now_ms,
+		       uint64_t ttl_ms, uint64_t idle_timeout_ms,
+		       struct soj_lifetime *life);
+/* The successor's: a full ttl from now, never past the maximum lifetime. */
+void soj_lifetime_renew(uint64_t now_ms, const struct soj_lifetime *old,
+			struct soj_lifetime *life);
+
+/* Least time between two stores of an access time. */
+uint64_t soj_touch_interval_ms(const struct soj_times *t);
+
+static inline bool soj_touch_due(const struct soj_times *t, uint64_t now_ms)
+{
+	return now_ms > t->accessed_ms &&
+	       now_ms - t->accessed_ms >= soj_touch_interval_ms(t);
+}
+
+static inline bool soj_renewal_due(const struct soj_shm_policy *policy,
+				   const struct soj_times *t, uint64_t now_ms)
+{
+	return policy->renewal_ms != 0 &&
+	       now_ms - t->created_ms >= policy->renewal_ms;
+}
+
+/* A lease that begins now, and whether one is over. */
+uint64_t soj_lease_until(const struct soj_shm_policy *policy, uint64_t now_ms);
+bool soj_lease_over(uint64_t lease_tick, uint64_t now_ms);
+
+#endif /* SOJ_SESSION_POLICY_H */

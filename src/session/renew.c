@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Renewal: a new id for a session, once, whoever races for it.
+ *
+ *   1. CAS `renew` to {me, lease}: the renewal flag, one winner.
+ *   2. Build the successor: owned, so provisional; it names its predecessor,
+ *      inherits its login number, is indexed under the new id.
+ *   3. CAS the old ctl, from exactly the version that was copied, to RENEWED
+ *      with a new chunk: the same value and a record {successor, end of the
+ *      grace window, new id sealed under a key derived from the old id}.
+ *      That CAS decides.  Lost: the successor is withdrawn, look again.
+ *   4. Successor to LIVE.
+ * The holder of the old id finds the new one in the record, and only he can
+ * open it.  A lease that is over lets another try; the CAS of step 3 lets one
+ * of them through.
+ *
+ * Crash table (killed after the step)
+ *   flag taken              the lease runs out, or the holder is found dead
+ *   successor built         OWNED, its predecessor does not name it: withdrawn
+ *   record written          a chunk that no ctl names: freed
+ *   old ctl RENEWED         the successor is named: made LIVE by repair; the
+ *                           old id's holder is given the new one meanwhile
+ *   successor LIVE          done
+ * Stop table: a winner stopped before step 3 finds ctl changed (another one
+ * renewed, an update, an end) or the lease taken over and nothing else
+ * changed; then it is simply the winner after all.
+ * A logout in between ends the old ctl: step 3 fails.  One that came after
+ * step 3 follows the record and ends the successor, OWNED or LIVE.
+ *
+ * Edges
+ *   N0  flag: cas of renew          N1
+ *   N1  load of renew               N0
+ *   E0  decide: cas of ctl          store/entry.c E1
+ *   E1  load of ctl, life           store/entry.c E0
+ *   S1  load of a state             store/slab.c S0
+ *   C1  load of a claim             rcu/slot.c C0
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "session/session.h"
+
+#define RENEW_TRIES 100u
+
+/* Everything about the session that is being renewed. */
+struct renewal {
+	struct sojourn *s;
+	struct soj_self *self;
+	const char *id;
+	const struct soj_digest *digest;
+	uint64_t now_ms;
+	struct soj_session old;
+	uint8_t *data;
+	size_t data_capacity;
+	char new_id[SOJOURN_ID_CHARS_MAX + 1];
+};
+
+static soj_word_t *renew_word(struct renewal *r)
+{
+	return &soj_entry(&r->s->st, soj_ref_entry(r->old.snap.ref))->renew;
+}
+
+/* Does somebody hold the flag who may still be at it? */
+static bool flag_held(struct renewal *r, uint64_t word)
+{
+	const struct soj_seg *seg = &r->s->st.seg;
+	uint32_t slot = soj_renew_slot(word);
+	uint64_t claim;
+
+	if (slot >= seg->lay.slots_max ||
+	    soj_lease_over(soj_renew_lease_tick(word), r->now_ms))
+		return false;
+	claim = soj_load_acquire(&seg->slots[slot].claim); /* C1 */
+	return soj_claim_phase(claim) == SOJ_CLAIM_HELD &&
+	       !soj_slot_dead(seg, slot, false, &claim);
+}
+
+/* 0: mine.  -EALREADY: somebody else's, *outcome says whose.  -EAGAIN. */
+static int flag_take(struct renewal *r, uint64_t *mine,
+		     enum sojourn_renewal *outcome)
+{
+	const struct soj_seg *seg = &r->s->st.seg;
+	soj_word_t *renew = renew_word(r);
+	uint64_t word = soj_load_acquire(renew); /* N1 */
+
+	if (soj_renew_gen(word) != soj_ref_gen(r->old.snap.ref))
+		return -EAGAIN;
+	if (flag_held(r, word)) {
+		*outcome = soj_slot_is_ours(seg, soj_renew_slot(word)) ?
+				   SOJOURN_RENEWAL_HERE :
+				   SOJOURN_RENEWAL_ELSEWHERE;
+		return -EALREADY;
+	}
+	*mine = soj_renew(soj_renew_gen(word), r->self->w.thr.slot,
+			  soj_lease_until(&seg->policy, r->now_ms));
+	if (soj_gone(&r->self->w) ||
+	    !soj_cas_acq_rel(renew, &word, *mine)) /* N0 */
+		return -EAGAIN;
+	SOJ_STEP("renew.flag");
+	return 0;
+}
+
+static void flag_drop(struct renewal *r, uint64_t mine)
+{
+	if (!soj_gone(&r->self->w))
+		soj_cas_acq_rel(renew_word(r), &mine, /* N0 */
+				soj_renew(soj_renew_gen(mine), SOJ_SLOT_NONE,
+					  0));
+}
+
+/* A copy of all of the session; grows the buffer as needed. */
+static int copy_old(struct renewal *r)
+{
+	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
+		struct soj_copy copy = { .cold = &r->old.cold,
+					 .subject = r->old.subject,
+					 .meta = r->old.meta,
+					 .data = r->data,
+					 .data_capacity = r->data_capacity };
+		int rc = soj_session_find(r->s, r->self, r->digest, r->now_ms,
+					  &copy, &r->old.snap);
+
+		if (rc != -ENOBUFS)
+			return rc;
+		free(r->data);
+		r->data_capacity = r->old.snap.data_bytes;
+		r->data = malloc(r->data_capacity + 1);
+		if (r->data == NULL)
+			return soj_report_errno(-ENOMEM);
+	}
+	return soj_report_errno(-EBUSY);
+}
+
+static struct soj_value old_value(const struct renewal *r)
+{
+	return (struct soj_value){
+		.data = r->data,
+		.data_bytes = r->old.snap.data_bytes,
+		.subject = r->old.subject,
+		.subject_bytes = r->old.snap.subject_bytes,
+		.meta = r->old.meta,
+		.meta_bytes = r->old.snap.meta_bytes,
+		.version = r->old.snap.version,
+		.entry = soj_ref_entry(r->old.snap.ref),
+	};
+}
+
+static int build_successor(struct renewal *r, struct soj_made *made)
+{
+	const struct soj_snapshot *snap = &r->old.snap;
+	const struct soj_cold *cold = &r->old.cold;
+	const struct soj_lifetime old_life = {
+		.ttl_ms = soj_misc_ttl_ms(cold->misc),
+		.expires_ms = snap->times.expires_ms,
+		.expires_max_ms = cold->expires_max_ms,
+		.idle_ms = snap->times.idle_ms,
+		.sliding_ms = snap->times.sliding_ms,
+	};
+	struct soj_birth birth = {
+		.subject = cold->subject,
+		.value = old_value(r),
+		.now_ms = r->now_ms,
+		.predecessor = snap->ref,
+		.login = cold->login,
+		.renewals = soj_misc_renewals(cold->misc) + 1,
+	};
+	int rc = -EXFULL;
+
+	soj_lifetime_renew(r->now_ms, &old_life, &birth.life);
+	for (unsigned tries = 0; tries < 8 && rc == -EXFULL; tries++) {
+		soj_id_make(r->s, r->new_id);
+		soj_id_digest(r->s, r->new_id, &birth.digest);
+		rc = soj_session_make(r->s, r->self, &birth, made);
+	}
+	return rc == -EXFULL ? soj_report_errno(-ENOSPC) : rc;
+}
+
+static void fill_record(struct renewal *r, uint64_t successor,
+			struct soj_shm_record *record)
+{
+	size_t chars = strlen(r->new_id);
+
+	memset(record, 0, sizeof(*record));
+	record->successor = successor;
+	record->grace_until_ms =
+		r->now_ms + r->s->st.seg.policy.grace_window_ms;
+	soj_random(&record->nonce, sizeof(record->nonce));
+	record->sealed_bytes = (uint32_t)(chars + SOJ_SEAL_BYTES);
+	soj_seal(&r->s->keys, r->id, strlen(r->id), record->nonce, r->new_id,
+		 chars, record->sealed);
+}
+
+/* Step 3.  0; -EAGAIN: the old session changed; a reported error. */
+static int decide(struct renewal *r, const struct soj_made *made)
+{
+	struct soj_store *st = &r->s->st;
+	struct soj_worker *w = &r->self->w;
+	uint32_t idx = soj_ref_entry(r->old.snap.ref);
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	uint64_t ctl = r->old.snap.ctl, owned, old_was;
+	uint32_t old = soj_ctl_chunk(ctl), fresh;
+	struct soj_shm_record record;
+	struct soj_value value = old_value(r);
+	int rc;
+
+	fill_record(r, made->ref, &record);
+	value.record = &record;
+	rc = soj_room_chunk(r->s, r->self, soj_value_chunk_bytes(&value),
+			    &fresh);
+	if (rc < 0)
+		return rc;
+	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
+	old_was = soj_load_acquire(soj_chunk_state(st, old)); /* S1 */
+	soj_chunk_write(st, fresh, &value);
+	SOJ_STEP("renew.record");
+	if (soj_gone(w))
+		return soj_report_errno(-ECANCELED);
+	if (!soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+			     soj_ctl_next(ctl, SOJ_RENEWED, fresh))) {
+		soj_chunk_abandon(st, w, fresh);
+		return -EAGAIN;
+	}
+	SOJ_STEP("renew.decided");
+	soj_state_publish(soj_chunk_state(st, fresh), owned);
+	soj_chunk_retire(st, w, old, old_was);
+	soj_hint_armed(st, idx); /* the grace window ends sooner */
+	/* Somebody may have been told already that the session is over. */
+	if (soj_load_acquire(&e->life) & SOJ_LIFE_EXPIRED) /* E1 */
+		return soj_report_ended(SOJ_ENDED_EXPIRED);
+	return 0;
+}
+
+/* With the flag.  0: renewed, r->new_id is out; -EAGAIN; a reported error. */
+static int renew_flagged(struct renewal *r)
+{
+	struct soj_made made;
+	int rc = build_successor(r, &made);
+
+	if (rc < 0)
+		return rc == -EEXIST ? -EAGAIN : rc;
+	SOJ_STEP("renew.built");
+	rc = decide(r, &made);
+	if (rc < 0) {
+		soj_session_withdraw(r->s, r->self, &made);
+		return rc;
+	}
+	if (!soj_session_settle(r->s, r->self, &made))
+		return soj_gone(&r->self->w) ?
+			       soj_report_errno(-ECANCELED) :
+			       soj_report_ended(SOJ_ENDED_DELETED);
+	SOJ_STEP("renew.settled");
+	return 0;
+}
+
+/* One attempt; *outcome stays NONE when the flag could not be had yet. */
+static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
+{
+	uint64_t mine;
+	int rc = copy_old(r);
+
+	if (rc < 0)
+		return rc;
+	if (soj_ctl_status(r->old.snap.ctl) == SOJ_RENEWED) {
+		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_lost);
+		if (soj_record_open(r->s, r->id, &r->old.snap, r->new_id))
+			*outcome = SOJOURN_RENEWAL_DONE;
+		return 0;
+	}
+	rc = flag_take(r, &mine, outcome);
+	if (rc == -EALREADY) {
+		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_lost);
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	/* What was copied before the flag may be what another winner has just
+	 * renewed: the CAS of ctl tells. */
+	rc = renew_flagged(r);
+	if (rc == 0) {
+		*outcome = SOJOURN_RENEWAL_WON;
+		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_won);
+		return 0;
+	}
+	flag_drop(r, mine);
+	return rc;
+}
+
+int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
+			 const char *id, const struct soj_digest *digest,
+			 uint64_t now_ms, struct sojourn_info *info)
+{
+	struct renewal *r = calloc(1, sizeof(*r));
+	int rc = -EAGAIN;
+
+	if (r == NULL)
+		return soj_report_errno(-ENOMEM);
+	r->s = s;
+	r->self = self;
+	r->id = id;
+	r->digest = digest;
+	r->now_ms = now_ms;
+	r->data = malloc(1); /* never NULL: the data is wanted */
+	info->renewal = SOJOURN_RENEWAL_NONE;
+	for (unsigned tries = 0;
+	     r->data && tries < RENEW_TRIES && rc == -EAGAIN; tries++)
+		rc = renew_once(r, &info->renewal);
+	if (r->data == NULL)
+		rc = soj_report_errno(-ENOMEM);
+	else if (rc == -EAGAIN)
+		rc = soj_report_errno(-EBUSY);
+	if (rc == 0 && (info->renewal == SOJOURN_RENEWAL_WON ||
+			info->renewal == SOJOURN_RENEWAL_DONE))
+		memcpy(info->new_id, r->new_id, sizeof(info->new_id));
+	if (r->data)
+		soj_wipe(r->data, r->data_capacity);
+	free(r->data);
+	soj_wipe(r, sizeof(*r));
+	free(r);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	return rc;
+}
+
+int sojourn_session_renew(struct sojourn *s, const char *id,
+			  struct sojourn_info *info)
+{
+	struct sojourn_read plain = { .no_renew = true, .no_touch = true };
+	struct soj_digest digest;
+	struct soj_self *self;
+	int rc;
+
+	if (!soj_id_digest(s, id, &digest))
+		return soj_report_ended(SOJ_NONE);
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	rc = sojourn_session_read(s, id, &plain, NULL, NULL, info);
+	if (rc < 0)
+		return rc;
+	rc = soj_session_renew_id(s, self, id, &digest,
+				  soj_seg_now_ms(&s->st.seg), info);
+	return rc < 0 ? rc : soj_ok();
+}

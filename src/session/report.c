@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Reasons and texts of the calling thread's last call. */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "session/handle.h"
+
+static _Thread_local enum sojourn_reason last_reason;
+static _Thread_local char last_text[320];
+
+static const char *const reason_names[] = {
+	[SOJOURN_OK] = "ok",
+	[SOJOURN_NOT_FOUND] = "not_found",
+	[SOJOURN_EXPIRED] = "expired",
+	[SOJOURN_IDLE] = "idle",
+	[SOJOURN_DELETED] = "deleted",
+	[SOJOURN_RENEWED] = "renewed",
+	[SOJOURN_EVICTED] = "evicted",
+	[SOJOURN_SUPERSEDED] = "superseded",
+	[SOJOURN_STALE] = "stale",
+	[SOJOURN_FULL] = "full",
+	[SOJOURN_BUSY] = "busy",
+	[SOJOURN_TOO_LARGE] = "too_large",
+	[SOJOURN_NO_SLOT] = "no_slot",
+	[SOJOURN_INVALID] = "invalid",
+	[SOJOURN_READ_ONLY] = "read_only",
+	[SOJOURN_CORRUPT] = "corrupt",
+	[SOJOURN_FORKED] = "forked",
+	[SOJOURN_SYSTEM] = "system",
+};
+
+const char *sojourn_reason_name(enum sojourn_reason reason)
+{
+	if ((size_t)reason < sizeof(reason_names) / sizeof(reason_names[0]))
+		return reason_names[reason];
+	return "unknown";
+}
+
+enum sojourn_reason sojourn_reason(void)
+{
+	return last_reason;
+}
+
+const char *sojourn_error_text(void)
+{
+	return last_text;
+}
+
+int soj_ok(void)
+{
+	last_reason = SOJOURN_OK;
+	last_text[0] = 0;
+	return 0;
+}
+
+int soj_report(int rc, enum sojourn_reason reason, const char *format, ...)
+{
+	va_list args;
+
+	last_reason = reason;
+	va_start(args, format);
+	vsnprintf(last_text, sizeof(last_text), format, args);
+	va_end(args);
+	return rc;
+}
+
+/* What errno values mean in this library. */
+static const struct {
+	int error;
+	enum sojourn_reason reason;
+	const char *text;
+} errors[] = {
+	{ ENOENT, SOJOURN_NOT_FOUND, "no such session or segment" },
+	{ EEXIST, SOJOURN_INVALID, "the name or id is taken" },
+	{ ENOSPC, SOJOURN_FULL,
+	  "the segment is full: no entry or no memory for the value left" },
+	{ EAGAIN, SOJOURN_NO_SLOT,
+	  "all thread slots are taken: create the segment with more "
+	  "threads_max" },
+	{ EBUSY, SOJOURN_BUSY, "lost too many races in a row: try again" },
+	{ EROFS, SOJOURN_READ_ONLY, "the segment is attached read-only" },
+	{ ECANCELED, SOJOURN_FORKED,
+	  "a fork happened inside the call, and this is the child" },
+	{ EBADMSG, SOJOURN_CORRUPT, "the segment is damaged: run sojourn fsck" },
+	{ ESTALE, SOJOURN_STALE, "the data no longer has the version expected" },
+	{ EMSGSIZE, SOJOURN_TOO_LARGE,
+	  "value, subject or metadata is over its limit" },
+	{ ENOBUFS, SOJOURN_TOO_LARGE,
+	  "the session's data does not fit the buffer given" },
+	{ EINVAL, SOJOURN_INVALID, "an argument is out of range" },
+	{ ENOMEM, SOJOURN_SYSTEM, "this process is out of memory" },
+	{ EPROTO, SOJOURN_INVALID, "made by another version of the library" },
+	{ EXDEV, SOJOURN_INVALID, "made in another time namespace" },
+	{ EKEYREJECTED, SOJOURN_INVALID,
+	  "the key file is not the one the segment was made with" },
+	{ ESHUTDOWN, SOJOURN_INVALID, "the segment was destroyed" },
+	{ EACCES, SOJOURN_SYSTEM, "permission denied" },
+};
+
+const char *sojourn_strerror(int error)
+{
+	int positive = error < 0 ? -error : error;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i].error == positive)
+			return errors[i].text;
+	return strerrordesc_np(positive) ? strerrordesc_np(positive) :
+					   "unknown error";
+}
+
+int soj_report_errno(int rc)
+{
+	enum sojourn_reason reason = SOJOURN_SYSTEM;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i].error == -rc)
+			reason = errors[i].reason;
+	return soj_report(rc, reason, "%s", sojourn_strerror(rc));
+}
+
+int soj_report_ended(enum soj_status status)
+{
+	switch (status) {
+	case SOJ_ENDED_EXPIRED:
+		return soj_report(-ENOENT, SOJOURN_EXPIRED,
+				  "the session is past its lifetime");
+	case SOJ_ENDED_IDLE:
+		return soj_report(-ENOENT, SOJOURN_IDLE,
+				  "the session was idle for too long");
+	case SOJ_ENDED_GRACE:
+		return soj_report(-ENOENT, SOJOURN_RENEWED,
+				  "the session was renewed, and the grace "
+				  "window of its old id is over");
+	case SOJ_ENDED_EVICTED:
+		return soj_report(-ENOENT, SOJOURN_EVICTED,
+				  "the session was evicted for lack of memory");
+	case SOJ_ENDED_DELETED:
+	case SOJ_ENDED_SUBJECT:
+	case SOJ_ENDED_CAP:
+	case SOJ_ENDED_EXCLUSIVE:
+	case SOJ_ENDED_CLEARED:
+		return soj_report(-ENOENT, SOJOURN_DELETED,
+				  "the session was ended");
+	default:
+		return soj_report(-ENOENT, SOJOURN_NOT_FOUND,
+				  "no such session");
+	}
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Owning an entry or a chunk when there seems to be none left: first what
+ * upkeep can free, then another class's pages, then a larger class, and last,
+ * by policy, eviction.  A worker does all of it itself, with or without a
+ * helper, and waits for nobody: after a bounded number of rounds the answer is
+ * -ENOSPC.
+ */
+
+#include <errno.h>
+
+#include "session/session.h"
+
+#define ROUNDS      24u
+#define EVICT_BATCH 32u
+#define CLASSES_UP  8u /* twice the size */
+
+static bool upkeep_ready(struct sojourn *s, struct soj_self *self)
+{
+	if (!self->up_ready)
+		self->up_ready =
+			soj_upkeep_init(&self->up, &s->st, &self->w) == 0;
+	return self->up_ready;
+}
+
+/* What ended is unlinked, what is retired passes its grace period. */
+static void clean(struct sojourn *s, struct soj_self *self, bool thorough)
+{
+	struct soj_upkeep_work work;
+
+	if (!upkeep_ready(s, self))
+		return;
+	if (thorough)
+		soj_upkeep_full(&self->up, &work);
+	for (unsigned i = 0; i < 4 && !soj_gone(&self->w); i++)
+		soj_upkeep_pass(&self->up, &work);
+}
+
+/* Returns false when there is nothing more to try. */
+static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
+		      uint32_t class)
+{
+	bool evict = s->st.seg.policy.when_full == SOJ_FULL_EVICT;
+	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
+
+	if (soj_gone(&self->w))
+		return false;
+	if (round == 0) {
+		clean(s, self, false);
+		return true;
+	}
+	if (round == 1) {
+		clean(s, self, true);
+		return true;
+	}
+	if (round == 2 && class < SOJ_CLASSES) {
+		while (soj_page_drain(&s->st, &self->w, class) == 0 &&
+		       soj_page_new(&s->st, &self->w, class) == -ENOSPC)
+			;
+		return true;
+	}
+	if (!evict || round >= ROUNDS)
+		return false;
+	for (unsigned i = 0; i < EVICT_BATCH; i++)
+		if (soj_evict_one(&s->st, &self->w, now_ms,
+				  round % 4 == 3 ? SOJ_CLASSES : class) < 0)
+			break;
+	clean(s, self, false);
+	return true;
+}
+
+/* -ENOSPC of an operation, told apart for the caller and counted. */
+static int full(struct soj_self *self, const char *what)
+{
+	soj_count(&self->w.thr, SOJ_COUNT_full);
+	return soj_report(-ENOSPC, SOJOURN_FULL,
+			  "the segment is full: no %s left; end sessions, "
+			  "create it larger, or with when-full evict",
+			  what);
+}
+
+int soj_room_entry(struct sojourn *s, struct soj_self *self, uint32_t *idx)
+{
+	for (unsigned round = 0;; round++) {
+		int rc = soj_entry_own(&s->st, &self->w, idx);
+
+		if (rc != -ENOSPC)
+			return rc < 0 ? soj_report_errno(rc) : 0;
+		if (round > 2 && s->st.seg.policy.when_full != SOJ_FULL_EVICT)
+			return full(self, "entry");
+		if (!make_room(s, self, round, SOJ_CLASSES))
+			return full(self, "entry");
+	}
+}
+
+/* The class, or if it has nothing one of the next larger ones. */
+static int own_near(struct sojourn *s, struct soj_self *self, uint32_t class,
+		    uint32_t *chunk)
+{
+	int rc = soj_chunk_own(&s->st, &self->w, class, chunk);
+
+	for (uint32_t up = 1; rc == -ENOSPC && up <= CLASSES_UP &&
+			      class + up < SOJ_CLASSES;
+	     up++)
+		rc = soj_chunk_own(&s->st, &self->w, class + up, chunk);
+	return rc;
+}
+
+int soj_room_chunk(struct sojourn *s, struct soj_self *self, uint64_t bytes,
+		   uint32_t *chunk)
+{
+	uint32_t class = soj_class_of(bytes);
+
+	for (unsigned round = 0;; round++) {
+		int rc = round < 3 ? soj_chunk_own(&s->st, &self->w, class,
+						   chunk) :
+				     own_near(s, self, class, chunk);
+
+		if (rc != -ENOSPC)
+			return rc < 0 ? soj_report_errno(rc) : 0;
+		if (round == 3 &&
+		    s->st.seg.policy.when_full != SOJ_FULL_EVICT)
+			return full(self, "memory for the value");
+		if (!make_room(s, self, round, class))
+			return full(self, "memory for the value");
+	}
+}

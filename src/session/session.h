@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_SESSION_SESSION_H
+#define SOJ_SESSION_SESSION_H
+
+/* Layer 5, between its own files: finding, filling, making. */
+
+#include "session/handle.h"
+#include "session/id.h"
+#include "session/policy.h"
+
+/* A session found by its id, and judged. */
+struct soj_session {
+	struct soj_snapshot snap;
+	struct soj_cold cold;
+	uint8_t subject[SOJ_SUBJECT_BYTES_MAX + 1];
+	uint8_t meta[SOJ_META_BYTES_MAX];
+};
+
+/*
+ * Finds the session of a digest and judges it at now_ms; what is over is ended
+ * (writable attach).  copy: as soj_entry_snapshot.  0, -ENOBUFS, or a reported
+ * error: -ENOENT with its reason, -EBUSY, -EBADMSG.
+ */
+int soj_session_find(struct sojourn *s, struct soj_self *self,
+		     const struct soj_digest *digest, uint64_t now_ms,
+		     const struct soj_copy *copy, struct soj_snapshot *snap);
+
+/* The same by reference, following to the living successor of a renewed one. */
+int soj_session_follow(struct sojourn *s, struct soj_self *self,
+		       const struct soj_digest *digest, uint64_t now_ms,
+		       const struct soj_copy *copy, struct soj_snapshot *snap);
+
+/* Moves the access time if that is due. */
+void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
+			   const struct soj_snapshot *snap, uint64_t now_ms);
+
+/* All of *info but renewal, new_id, current and log_hash. */
+void soj_info_fill(struct sojourn *s, const struct soj_session *session,
+		   struct sojourn_info *info);
+
+/* The new id that a renewed session's record holds for who has the old one. */
+bool soj_record_open(struct sojourn *s, const char *old_id,
+		     const struct soj_snapshot *snap,
+		     char id[SOJOURN_ID_CHARS_MAX + 1]);
+
+/* What a new entry is made of. */
+struct soj_birth {
+	struct soj_digest digest;
+	struct soj_digest subject;
+	struct soj_value value; /* its entry is filled in */
+	struct soj_lifetime life;
+	uint64_t now_ms;
+	uint64_t predecessor; /* reference; 0: a login */
+	uint64_t login;	      /* inherited, with a predecessor */
+	uint32_t renewals;
+};
+
+/* An entry that is OWNED by the caller, indexed and chained. */
+struct soj_made {
+	uint64_t ref;
+	uint64_t owned;	      /* state word of the entry */
+	uint32_t chunk;
+	uint64_t chunk_owned; /* and of its chunk */
+};
+
+/* 0; -EEXIST; -EXFULL (full bucket); -ENOSPC (no room); -ECANCELED...
+ * Nothing is left on failure. */
+int soj_session_make(struct sojourn *s, struct soj_self *self,
+		     const struct soj_birth *birth, struct soj_made *made);
+/* To LIVE.  True: it lives; false: it was ended meanwhile. */
+bool soj_session_settle(struct sojourn *s, struct soj_self *self,
+			const struct soj_made *made);
+/* Not wanted after all. */
+void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
+			  const struct soj_made *made);
+
+/* renew.c: *info->renewal and new_id say what came of it.  forced: although
+ * not due. */
+int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
+			 const char *id, const struct soj_digest *digest,
+			 uint64_t now_ms, struct sojourn_info *info);
+
+/* room.c: owning with upkeep and eviction behind it. */
+int soj_room_entry(struct sojourn *s, struct soj_self *self, uint32_t *idx);
+int soj_room_chunk(struct sojourn *s, struct soj_self *self, uint64_t bytes,
+		   uint32_t *chunk);
+
+#endif /* SOJ_SESSION_SESSION_H */
