@@ -9,8 +9,10 @@ set -euo pipefail
 
 src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+name=install-test-$$
+trap 'rm -rf "$tmp" "/dev/shm/sojourn.$name"' EXIT
 prefix=$tmp/prefix
+spawn=()
 
 fail() {
 	echo "install: $*" >&2
@@ -24,14 +26,15 @@ quietly() {
 	}
 }
 
-# runs NAME COMMAND...: prints the version that all the others print.
+# runs LABEL PROGRAM: it makes a segment, starts the helper that is installed
+# if there is one, and prints the version that all the others print.
 runs() {
-	local name=$1 out
+	local label=$1 out
 
-	shift
-	out=$("$@") || fail "$name does not run"
-	[ "$out" = "$version" ] || fail "$name prints '$out', not '$version'"
-	echo "$name: $out"
+	out=$("$2" "$name" "$tmp/key" "${spawn[@]}") || fail "$label fails"
+	[ "$out" = "$version" ] || fail "$label prints '$out', not '$version'"
+	[ ! -e "/dev/shm/sojourn.$name" ] || fail "$label left its segment"
+	echo "$label: $out"
 }
 
 # needs FILE: does it load the shared library?
@@ -81,6 +84,10 @@ for tool in "$prefix"/bin/*; do
 		fail "$tool --version does not print $version"
 done
 
+# The consumers find the helper where the library was told it would be.
+unset SOJOURN_HELPER_PATH
+[ ! -x "$prefix/bin/sojournd" ] || spawn=(spawn)
+
 # CMake package.
 quietly cmake -S "$src/tests/install" -B "$tmp/consumer" -G Ninja \
 	-DCMAKE_PREFIX_PATH="$prefix"
@@ -110,3 +117,10 @@ export LD_LIBRARY_PATH=$prefix/lib
 runs "pkg-config C" "$tmp/c"
 runs "pkg-config C++" "$tmp/cxx"
 runs "pkg-config static" "$tmp/static"
+
+# The helpers end by themselves when their segment is destroyed.
+for ((i = 0; i < 100; i++)); do
+	pgrep -f "^$prefix/bin/sojournd" >/dev/null || exit 0
+	sleep 0.1
+done
+fail "a helper outlives its segment"
