@@ -31,7 +31,7 @@
  * if the entry was touched, changed or reused meanwhile.
  *
  * Edges
- *   B1  take hints: xchg of summary and leaf   store/slab.c:B0  the entry is
+ *   B1  take hints: xchg of summary and leaf   store/hint.c:B0  the entry is
  *                                              seen LIVE, with its deadlines
  *   S1  load of a state                        store/slab.c:S0
  *   E1  load of ctl, life                      store/entry.c:E0
@@ -46,9 +46,9 @@
 
 #include "base/fault.h"
 
-#define BUDGET	  65536u /* timers fired and moved in one step */
+#define BUDGET    65536u /* timers fired and moved in one step */
 #define SCRUB_MAX 16384u /* entries scrubbed in one step */
-#define TRIES	  8u
+#define TRIES     8u
 
 int soj_expiry_init(struct soj_expiry *ex, struct soj_store *st,
 		    struct soj_worker *w, uint32_t tick_ms)
@@ -120,8 +120,8 @@ static uint64_t rough_deadline_ms(struct soj_shm_entry *e)
 static uint64_t readable_ctl(const struct soj_expiry *ex, uint32_t idx)
 {
 	struct soj_store *st = ex->st;
-	uint64_t state = soj_load_acquire( /* S1 */
-		&st->seg.entry_states[idx]);
+	uint64_t state = soj_load_acquire(/* S1 */
+					  &st->seg.entry_states[idx]);
 	uint64_t ctl;
 
 	if (soj_state_phase(state) != SOJ_LIVE)
@@ -138,9 +138,9 @@ static bool arm_entry(struct soj_expiry *ex, uint32_t idx)
 	if (ctl == 0)
 		return false;
 	/* The end of a grace window stands in the chunk: have it looked at. */
-	deadline_ms = soj_ctl_status(ctl) == SOJ_RENEWED ?
-			      ex->now_ms :
-			      rough_deadline_ms(soj_entry(ex->st, idx));
+	deadline_ms = soj_ctl_status(ctl) == SOJ_RENEWED
+			      ? ex->now_ms
+			      : rough_deadline_ms(soj_entry(ex->st, idx));
 	soj_wheel_arm(&ex->wheel, idx, deadline_ms);
 	return true;
 }
@@ -276,8 +276,8 @@ static enum soj_status judge(const struct soj_expiry *ex,
 /* One look.  False: it changed under our eyes, look again. */
 static bool settle(struct soj_expiry *ex, uint32_t idx)
 {
-	uint64_t state = soj_load_acquire( /* S1 */
-		&ex->st->seg.entry_states[idx]);
+	uint64_t state = soj_load_acquire(/* S1 */
+					  &ex->st->seg.entry_states[idx]);
 	uint64_t ref = soj_ref(idx, soj_state_gen(state));
 	enum soj_status status;
 	struct soj_snapshot snap;

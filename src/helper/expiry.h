@@ -20,7 +20,7 @@
 /* What was done; the step adds to it. */
 struct soj_expiry_work {
 	uint64_t hinted;   /* armed from hints */
-	uint64_t fired;	   /* timers */
+	uint64_t fired;    /* timers */
 	uint64_t expired;  /* entries ended by this */
 	uint64_t rearmed;  /* fired, but touched or moved: alive */
 	uint64_t dropped;  /* fired, but ended by others, reused or owned */

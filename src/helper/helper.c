@@ -18,6 +18,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
+static_assert(SOJ_HELPER_TICK_MS_MAX == SOJ_WHEEL_TICK_MS_MAX,
+	      "the helper promises what the wheel does not do");
+
 uint64_t soj_helper_mono_ns(void)
 {
 	struct timespec now;
@@ -131,12 +134,12 @@ static void thread_stop(struct soj_helper *h, enum soj_helper_thread which)
 int soj_helper_start(struct soj_helper **out, struct soj_store *st,
 		     const struct soj_helper_options *opts)
 {
-	uint32_t tick_ms = opts && opts->tick_ms ? opts->tick_ms :
-						   SOJ_WHEEL_TICK_MS;
+	uint32_t tick_ms =
+		opts && opts->tick_ms ? opts->tick_ms : SOJ_WHEEL_TICK_MS;
 	struct soj_helper *h;
 	int rc;
 
-	if (tick_ms > SOJ_WHEEL_TICK_MS_MAX)
+	if (tick_ms > SOJ_HELPER_TICK_MS_MAX)
 		return -EINVAL;
 	h = helper_new(st, tick_ms);
 	if (!h)

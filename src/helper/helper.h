@@ -18,6 +18,8 @@
 
 #include "store/store.h"
 
+#define SOJ_HELPER_TICK_MS_MAX 10u
+
 struct soj_helper;
 
 struct soj_helper_options {

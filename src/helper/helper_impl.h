@@ -24,14 +24,14 @@ struct soj_helper {
 	/* `lock` guards from here to the relaxed words; it is private to the
 	 * process, and no thread holds it while it works on the segment. */
 	pthread_mutex_t lock;
-	pthread_cond_t changed;		 /* any of these, for whoever waits */
-	bool begun[SOJ_HELPER_THREADS];	 /* and result[] is there */
+	pthread_cond_t changed;         /* any of these, for whoever waits */
+	bool begun[SOJ_HELPER_THREADS]; /* and result[] is there */
 	int result[SOJ_HELPER_THREADS];
 	bool stop[SOJ_HELPER_THREADS];
-	bool active;	/* this process has the role */
+	bool active;    /* this process has the role */
 	uint32_t terms; /* how often it has taken it: rebuild the wheel */
-	bool poked;	/* there are armed hints */
-	bool dozing;	/* the expiry thread waits without a timer */
+	bool poked;     /* there are armed hints */
+	bool dozing;    /* the expiry thread waits without a timer */
 
 	/* Each written by one thread, for soj_helper_status(). */
 	soj_word_t rounds[SOJ_HELPER_THREADS];

@@ -30,12 +30,12 @@
 #include "helper/helper_impl.h"
 #include "upkeep/upkeep.h"
 
-#define MS_NS	   UINT64_C(1000000)
+#define MS_NS      UINT64_C(1000000)
 #define ROUND_NS   (1 * MS_NS)
-#define BUSY_NS	   (50 * MS_NS)
+#define BUSY_NS    (50 * MS_NS)
 #define STANDBY_NS (100 * MS_NS)
 #define SWEEP_NS   (1000 * MS_NS)
-#define FULL_NS	   (1000 * MS_NS)
+#define FULL_NS    (1000 * MS_NS)
 #define MANUAL_NS  (2 * MS_NS)
 
 /* ---- maintenance ---- */
@@ -45,7 +45,7 @@ struct maintenance {
 	struct soj_worker *w;
 	struct soj_upkeep up;
 	bool active;
-	bool suspect;	   /* a thread died since the last full pass */
+	bool suspect;      /* a thread died since the last full pass */
 	uint64_t busy_ns;  /* when there was something to do */
 	uint64_t sweep_ns; /* when all state words were looked at */
 	uint64_t full_ns;  /* when the last full pass ended */

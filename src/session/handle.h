@@ -36,6 +36,7 @@ struct soj_self {
 	struct soj_worker w;
 	struct soj_upkeep up;
 	bool up_ready;
+	uint64_t thorough_not_before_us; /* room.c */
 	struct sojourn *s;
 };
 

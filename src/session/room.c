@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <time.h>
 
 #include "session/session.h"
 
@@ -25,16 +26,42 @@ static bool upkeep_ready(struct sojourn *s, struct soj_self *self)
 }
 
 /* What ended is unlinked, what is retired passes its grace period. */
-static void clean(struct sojourn *s, struct soj_self *self, bool thorough)
+static void clean(struct sojourn *s, struct soj_self *self)
 {
 	struct soj_upkeep_work work;
 
 	if (!upkeep_ready(s, self))
 		return;
-	if (thorough)
-		soj_upkeep_full(&self->up, &work);
 	for (unsigned i = 0; i < 4 && !soj_gone(&self->w); i++)
 		soj_upkeep_pass(&self->up, &work);
+}
+
+static uint64_t real_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/*
+ * Looks at everything: for what lost hints hide, and without a helper for what
+ * is past its deadline.  In a segment that simply is full every create would
+ * do that in vain, so a thread spends at most a tenth of its time on it.
+ */
+static void clean_thoroughly(struct sojourn *s, struct soj_self *self)
+{
+	uint64_t begin_us = real_us(), end_us;
+	struct soj_upkeep_work work;
+
+	if (begin_us < self->thorough_not_before_us || !upkeep_ready(s, self))
+		return;
+	if (!soj_role_held(&s->st.seg))
+		soj_expire_all(&s->st, &self->w, soj_seg_now_ms(&s->st.seg));
+	soj_upkeep_full(&self->up, &work);
+	clean(s, self);
+	end_us = real_us();
+	self->thorough_not_before_us = end_us + 9 * (end_us - begin_us);
 }
 
 /* Returns false when there is nothing more to try. */
@@ -47,11 +74,11 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 	if (soj_gone(&self->w))
 		return false;
 	if (round == 0) {
-		clean(s, self, false);
+		clean(s, self);
 		return true;
 	}
 	if (round == 1) {
-		clean(s, self, true);
+		clean_thoroughly(s, self);
 		return true;
 	}
 	if (round == 2 && class < SOJ_CLASSES) {
@@ -66,7 +93,7 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 		if (soj_evict_one(&s->st, &self->w, now_ms,
 				  round % 4 == 3 ? SOJ_CLASSES : class) < 0)
 			break;
-	clean(s, self, false);
+	clean(s, self);
 	return true;
 }
 

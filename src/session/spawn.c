@@ -19,8 +19,6 @@
 
 #define HELPER "sojournd"
 
-extern char **environ;
-
 static bool usable(const char *path)
 {
 	return access(path, X_OK) == 0;
@@ -90,10 +88,22 @@ int soj_helper_find(const char *wanted, char *path, size_t path_bytes)
 			  "external or none");
 }
 
+/* posix_spawn takes strings that it does not change, but says so to nobody. */
+static int spawn(pid_t *pid, const char *const argv[],
+		 const posix_spawn_file_actions_t *actions)
+{
+	const union {
+		const char *const *in;
+		char *const *out;
+	} args = { .in = argv };
+
+	return posix_spawn(pid, argv[0], actions, NULL, args.out, environ);
+}
+
 /* Descriptors of the child: 3 the segment, 4 the life pipe. */
 static int spawn_with(int seg_fd, int life_fd, const char *path, pid_t *pid)
 {
-	char *argv[] = { (char *)path, "--fd", "3", "--life-fd", "4", NULL };
+	const char *argv[] = { path, "--fd", "3", "--life-fd", "4", NULL };
 	posix_spawn_file_actions_t actions;
 	int rc;
 
@@ -104,7 +114,7 @@ static int spawn_with(int seg_fd, int life_fd, const char *path, pid_t *pid)
 	if (rc == 0)
 		rc = posix_spawn_file_actions_addclosefrom_np(&actions, 5);
 	if (rc == 0)
-		rc = posix_spawn(pid, path, &actions, NULL, argv, environ);
+		rc = spawn(pid, argv, &actions);
 	posix_spawn_file_actions_destroy(&actions);
 	return rc;
 }
@@ -135,14 +145,14 @@ static int spawn_anonymous(struct sojourn *s, const char *path, pid_t *pid)
 
 static int spawn_named(const char *name, const char *path, pid_t *pid)
 {
-	char *argv[] = { (char *)path, (char *)name, NULL };
+	const char *argv[] = { path, name, NULL };
 	posix_spawn_file_actions_t actions;
 	int rc;
 
 	posix_spawn_file_actions_init(&actions);
 	rc = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 	if (rc == 0)
-		rc = posix_spawn(pid, path, &actions, NULL, argv, environ);
+		rc = spawn(pid, argv, &actions);
 	posix_spawn_file_actions_destroy(&actions);
 	return rc;
 }

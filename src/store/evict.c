@@ -123,3 +123,29 @@ int soj_evict_one(struct soj_store *st, struct soj_worker *w, uint64_t now_ms,
 	}
 	return -ENOENT;
 }
+
+uint32_t soj_expire_all(struct soj_store *st, struct soj_worker *w,
+			uint64_t now_ms)
+{
+	uint32_t ended = 0;
+
+	for (uint32_t e = 1; e <= st->seg.lay.entries_max; e++) {
+		uint64_t state = soj_load_acquire( /* S1 */
+			&st->seg.entry_states[e]);
+		struct soj_snapshot snap;
+		enum soj_status verdict;
+
+		if (soj_state_phase(state) != SOJ_LIVE ||
+		    soj_entry_snapshot(st, soj_ref(e, soj_state_gen(state)),
+				       NULL, NULL, &snap) != 0)
+			continue;
+		verdict = soj_times_judge(&snap.times, now_ms);
+		if (verdict == SOJ_ACTIVE ||
+		    !soj_entry_expire(st, w, snap.ref, snap.ctl, snap.life,
+				      verdict))
+			continue;
+		soj_count(&w->thr, SOJ_COUNT_expirations);
+		ended++;
+	}
+	return ended;
+}
