@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * sojournd: the helper of one segment.
+ *
+ * Starts the helper's two threads and waits for a reason to stop them: a
+ * signal, the end of the segment, or the end of all processes that inherited
+ * an anonymous one.  Trusts nothing in the segment that the library did not
+ * check, opens nothing but the segment, and needs no privileges: what it was
+ * started with is given up.
+ */
+
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <sojourn/version.h>
+
+#include "helper/helper.h"
+#include "sojournd_notify.h"
+
+#define POLL_MS 250 /* how often it looks whether the segment was destroyed */
+
+/* When the child ended before it could say how it went. */
+#define EXIT_SILENT 1
+
+struct options {
+	const char *name; /* NULL with --fd */
+	int fd;           /* -1: by name */
+	int life_fd;      /* -1: none */
+	uint32_t tick_ms;
+	bool foreground;
+};
+
+struct daemon {
+	struct options opts;
+	char what[32 + SOJ_SEG_NAME_MAX]; /* for texts */
+	int ready_fd;                     /* -1: nobody waits */
+	int signal_fd;
+	struct soj_store store;
+	struct soj_helper *helper;
+	/* what was last told to the service manager */
+	bool told, told_active;
+	struct soj_helper_status watched;
+	uint64_t watched_ms;
+};
+
+static void complain(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+static void complain(const char *format, ...)
+{
+	va_list args;
+
+	fputs("sojournd: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+/* The codes of the sojourn command (tools/lib_args.h). */
+static int exit_code(int error)
+{
+	switch (-error) {
+	case EINVAL:
+	case EBADF:
+		return EX_USAGE;
+	case ENOENT:
+	case ESHUTDOWN:
+		return EX_NOINPUT;
+	case EBADMSG:
+	case ESTALE:
+		return EX_DATAERR;
+	case EPROTO:
+	case EXDEV:
+		return EX_PROTOCOL;
+	case EACCES:
+	case EPERM:
+	case ELOOP:
+		return EX_NOPERM;
+	case EAGAIN:
+		return EX_TEMPFAIL;
+	default:
+		return EX_OSERR;
+	}
+}
+
+/* ---- options ---- */
+
+enum { KEY_FD = 256, KEY_LIFE_FD, KEY_TICK };
+
+static uint32_t need_number(struct argp_state *state, const char *option,
+			    const char *text, const char *unit, long min,
+			    long max)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (end == text || errno || value < min || value > max ||
+	    (*end != 0 && strcmp(end, unit) != 0))
+		argp_error(state,
+			   "%s %s: it takes a whole number%s%s from %ld "
+			   "to %ld",
+			   option, text, *unit ? " of " : "", unit, min, max);
+	return (uint32_t)value;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *opts = state->input;
+
+	switch (key) {
+	case 'f':
+		opts->foreground = true;
+		return 0;
+	case KEY_FD:
+		opts->fd = (int)need_number(state, "--fd", arg, "", 0, INT_MAX);
+		return 0;
+	case KEY_LIFE_FD:
+		opts->life_fd = (int)need_number(state, "--life-fd", arg, "", 0,
+						 INT_MAX);
+		return 0;
+	case KEY_TICK:
+		opts->tick_ms = need_number(state, "--tick", arg, "ms", 1,
+					    SOJ_HELPER_TICK_MS_MAX);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num > 0)
+			argp_error(state, "%s: one segment only", arg);
+		opts->name = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!opts->name && opts->fd < 0)
+			argp_error(state, "which segment? Give its NAME");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void print_version(FILE *out, struct argp_state *state)
+{
+	(void)state;
+	fprintf(out, "sojournd %s\n", sojourn_version());
+}
+
+static void options_parse(struct options *opts, int argc, char **argv)
+{
+	static const struct argp_option list[] = {
+		{"foreground", 'f', NULL, 0,
+		 "Stay in the foreground, as a service", 0},
+		{"fd", KEY_FD, "N", 0,
+		 "The segment is the inherited descriptor N", 0},
+		{"life-fd", KEY_LIFE_FD, "N", 0,
+		 "End at the end of file on the inherited descriptor N", 0},
+		{"tick", KEY_TICK, "TIME", 0,
+		 "How exact expiry is, 1ms to 10ms (default 8ms)", 0},
+		{0},
+	};
+	static const struct argp argp = {
+		.options = list,
+		.parser = parse,
+		.args_doc = "NAME",
+		.doc = "The helper of the session segment NAME: reclaims its "
+		       "memory, expires its sessions, repairs after processes "
+		       "that died. Any number may run; one of them works, the "
+		       "others stand by.",
+	};
+
+	argp_program_version_hook = print_version;
+	argp_err_exit_status = EX_USAGE;
+	argp_parse(&argp, argc, argv, 0, NULL, opts);
+}
+
+/* ---- becoming a daemon ---- */
+
+/* 0, 1 and 2 are open, so that nothing of ours gets their numbers. */
+static bool open_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0)
+			return false;
+	} while (fd <= STDERR_FILENO);
+	return close(fd) == 0;
+}
+
+/*
+ * Whatever else was inherited: a descriptor of a socket would keep a port
+ * taken, and the other end of the life pipe would keep us alive for ever.
+ */
+static void close_others(const struct options *opts)
+{
+	unsigned keep[2], from = STDERR_FILENO + 1;
+
+	keep[0] = (unsigned)opts->fd < (unsigned)opts->life_fd
+			  ? (unsigned)opts->fd
+			  : (unsigned)opts->life_fd;
+	keep[1] = keep[0] == (unsigned)opts->fd ? (unsigned)opts->life_fd
+						: (unsigned)opts->fd;
+	for (unsigned i = 0; i < 2; i++) {
+		if (keep[i] > from)
+			close_range(from, keep[i] - 1, 0);
+		if (keep[i] >= from)
+			from = keep[i] + 1;
+		if (from == 0)
+			return; /* -1 was reached: no such descriptor */
+	}
+	close_range(from, UINT_MAX, 0);
+}
+
+/* Root or not, it is not needed.  Best effort: under a system call filter it
+ * may be refused, and then there is nothing to give up. */
+static void drop_privileges(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}};
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)!syscall(SYS_capset, &header, none);
+}
+
+/* The parent: ends when the child is ready or has failed. */
+static void wait_for_child(int fd)
+{
+	uint8_t code = EXIT_SILENT;
+	ssize_t got;
+
+	do {
+		got = read(fd, &code, 1);
+	} while (got < 0 && errno == EINTR);
+	if (got != 1) {
+		complain("the helper ended before it was ready");
+		code = EXIT_SILENT;
+	}
+	_exit(code);
+}
+
+/* Returns in the daemon only, with the descriptor to report on; or -1. */
+static int daemonize(void)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	pid = fork();
+	if (pid < 0)
+		return -1;
+	if (pid > 0) {
+		close(ends[1]);
+		wait_for_child(ends[0]);
+	}
+	close(ends[0]);
+	setsid();
+	/* Not a session leader: it can never get a terminal. */
+	pid = fork();
+	if (pid < 0)
+		return -1;
+	if (pid > 0)
+		_exit(0);
+	return ends[1];
+}
+
+/* Tells the parent how it went, and lets go of where it was started. */
+static void detach_from_parent(struct daemon *d)
+{
+	uint8_t code = 0;
+	int null;
+
+	if (d->ready_fd < 0)
+		return;
+	if (chdir("/") < 0)
+		complain("cannot change to /: %m");
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
+	(void)!write(d->ready_fd, &code, 1);
+	close(d->ready_fd);
+	d->ready_fd = -1;
+}
+
+/* ---- running ---- */
+
+static int attach(struct daemon *d)
+{
+	struct soj_seg *seg = &d->store.seg;
+	struct soj_seg_error err = {""};
+	int rc;
+
+	if (d->opts.fd >= 0) {
+		rc = soj_seg_attach_fd(seg, d->opts.fd, false, NULL, &err);
+		close(d->opts.fd);
+	} else {
+		rc = soj_seg_attach(seg, d->opts.name, false, NULL, &err);
+	}
+	if (rc < 0) {
+		complain("%s", err.text);
+		return exit_code(rc);
+	}
+	soj_store_init(&d->store);
+	return 0;
+}
+
+static int start(struct daemon *d)
+{
+	const struct soj_helper_options opts = {.tick_ms = d->opts.tick_ms};
+	int rc = soj_helper_start(&d->helper, &d->store, &opts);
+
+	if (rc == 0)
+		return 0;
+	if (rc == -EAGAIN)
+		complain("%s: its %u thread slots are all taken, and the "
+			 "helper needs two; end a process that is attached, or "
+			 "create it with more --threads-max",
+			 d->what, d->store.seg.lay.slots_max);
+	else
+		complain("%s: cannot start: %s", d->what, strerror(-rc));
+	soj_seg_detach(&d->store.seg);
+	return exit_code(rc);
+}
+
+/* Signals come through a descriptor, and no thread gets any.  Who started us
+ * may have ignored some (a shell does for what runs in the background). */
+static int catch_signals(struct daemon *d)
+{
+	static const int wanted[] = {SIGTERM, SIGINT, SIGHUP};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		sigaddset(&set, wanted[i]);
+		signal(wanted[i], SIG_DFL);
+	}
+	signal(SIGPIPE, SIG_IGN); /* nobody may be left to tell */
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (d->signal_fd >= 0)
+		return 0;
+	complain("cannot receive signals: %m");
+	return EX_OSERR;
+}
+
+/* True: a signal that means the end. */
+static bool ended_by_signal(struct daemon *d)
+{
+	struct signalfd_siginfo info;
+
+	while (read(d->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGHUP)
+			return true;
+		soj_notify("STATUS=SIGHUP ignored: there is nothing to read "
+			   "again");
+		d->told = false;
+	}
+	return false;
+}
+
+/* True: nobody has the other end any more.  What is written there is nothing
+ * to us. */
+static bool ended_by_life(struct pollfd *life)
+{
+	uint8_t sink[64];
+
+	if (life->revents & POLLIN)
+		return read(life->fd, sink, sizeof(sink)) == 0;
+	return life->revents != 0;
+}
+
+/* Says who does the work, and that both threads still go round. */
+static void tell_manager(struct daemon *d)
+{
+	struct soj_helper_status now;
+
+	soj_helper_status(d->helper, &now);
+	if (!d->told || d->told_active != now.active) {
+		soj_notify("STATUS=%s %s",
+			   now.active ? "Serving"
+				      : "Standing by, another helper serves",
+			   d->what);
+		d->told = true;
+		d->told_active = now.active;
+	}
+	d->watched_ms += POLL_MS;
+	if (soj_notify_watchdog_ms() == 0 ||
+	    d->watched_ms < soj_notify_watchdog_ms() / 4)
+		return;
+	/* A standby's expiry thread has nothing to go round for. */
+	if (now.maintenance_rounds == d->watched.maintenance_rounds ||
+	    (now.active && now.expiry_rounds == d->watched.expiry_rounds))
+		return;
+	soj_notify("WATCHDOG=1");
+	d->watched = now;
+	d->watched_ms = 0;
+}
+
+static const char *wait_for_end(struct daemon *d)
+{
+	struct pollfd fds[] = {
+		{.fd = d->signal_fd, .events = POLLIN},
+		{.fd = d->opts.life_fd, .events = POLLIN},
+	};
+
+	for (;;) {
+		int rc = poll(fds, 2, POLL_MS);
+
+		if (rc < 0 && errno != EINTR)
+			return "poll failed";
+		if (rc > 0 && fds[0].revents && ended_by_signal(d))
+			return "ended by a signal";
+		if (rc > 0 && fds[1].revents && ended_by_life(&fds[1]))
+			return "all processes are gone";
+		if (soj_load_relaxed(&d->store.seg.hdr->destroyed))
+			return "the segment was destroyed";
+		tell_manager(d);
+	}
+}
+
+static int run(struct daemon *d)
+{
+	const char *why;
+	int code = catch_signals(d);
+
+	if (code == 0)
+		code = attach(d);
+	if (code == 0)
+		code = start(d);
+	if (code != 0) {
+		uint8_t byte = (uint8_t)code;
+
+		if (d->ready_fd >= 0)
+			(void)!write(d->ready_fd, &byte, 1);
+		return code;
+	}
+	detach_from_parent(d);
+	soj_notify("READY=1");
+	why = wait_for_end(d);
+	soj_notify("STOPPING=1\nSTATUS=Stopping: %s", why);
+	soj_helper_stop(d->helper);
+	soj_seg_detach(&d->store.seg);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon d = {
+		.opts = {.fd = -1, .life_fd = -1},
+		.ready_fd = -1,
+	};
+
+	if (getauxval(AT_SECURE) || !open_stdio())
+		return EX_NOPERM; /* set-uid: it has no business to be */
+	options_parse(&d.opts, argc, argv);
+	if (d.opts.life_fd >= 0 && fcntl(d.opts.life_fd, F_GETFD) < 0) {
+		complain("--life-fd %d is not open", d.opts.life_fd);
+		return EX_USAGE;
+	}
+	if (d.opts.name)
+		snprintf(d.what, sizeof(d.what), "segment %s", d.opts.name);
+	else
+		snprintf(d.what, sizeof(d.what), "an anonymous segment");
+	close_others(&d.opts);
+	drop_privileges();
+	/* Started by a library inside a service, it is not that service. */
+	soj_notify_init(d.opts.foreground && d.opts.fd < 0);
+	if (!d.opts.foreground) {
+		d.ready_fd = daemonize();
+		if (d.ready_fd < 0) {
+			complain("cannot become a daemon: %m");
+			return EX_OSERR;
+		}
+	}
+	return run(&d);
+}
