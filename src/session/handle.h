@@ -37,6 +37,7 @@ struct soj_self {
 	struct soj_upkeep up;
 	bool up_ready;
 	uint64_t thorough_not_before_us; /* room.c */
+	uint64_t expire_not_before_ms;	 /* room.c */
 	struct sojourn *s;
 };
 

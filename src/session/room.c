@@ -44,10 +44,21 @@ static uint64_t real_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/* Without a helper: ends what is past its deadline, ten times a second. */
+static void expire(struct sojourn *s, struct soj_self *self)
+{
+	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
+
+	if (now_ms < self->expire_not_before_ms || soj_role_held(&s->st.seg))
+		return;
+	soj_expire_all(&s->st, &self->w, now_ms);
+	self->expire_not_before_ms = now_ms + 100;
+}
+
 /*
- * Looks at everything: for what lost hints hide, and without a helper for what
- * is past its deadline.  In a segment that simply is full every create would
- * do that in vain, so a thread spends at most a tenth of its time on it.
+ * Looks at everything for what lost hints hide.  In a segment that simply is
+ * full every create would do that in vain, so a thread spends at most a tenth
+ * of its time on it.
  */
 static void clean_thoroughly(struct sojourn *s, struct soj_self *self)
 {
@@ -56,8 +67,6 @@ static void clean_thoroughly(struct sojourn *s, struct soj_self *self)
 
 	if (begin_us < self->thorough_not_before_us || !upkeep_ready(s, self))
 		return;
-	if (!soj_role_held(&s->st.seg))
-		soj_expire_all(&s->st, &self->w, soj_seg_now_ms(&s->st.seg));
 	soj_upkeep_full(&self->up, &work);
 	clean(s, self);
 	end_us = real_us();
@@ -74,6 +83,7 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 	if (soj_gone(&self->w))
 		return false;
 	if (round == 0) {
+		expire(s, self);
 		clean(s, self);
 		return true;
 	}
