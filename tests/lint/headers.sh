@@ -12,8 +12,7 @@ cxx=${CXX:-g++}
 need "$cc"
 need "$cxx"
 
-include=(-Iinclude)
-[ -z "${SOJOURN_BUILD:-}" ] || include+=("-I$SOJOURN_BUILD/include")
+include=(-Iinclude "-I${SOJOURN_BUILD:?names the build tree}/include")
 warn=(-Wall -Wextra -Wundef -Werror -fsyntax-only)
 bad=0
 
@@ -30,7 +29,7 @@ alone() {
 	}
 }
 
-mapfile -t public < <(files include "${SOJOURN_BUILD:-}/include" -- '*.h' |
+mapfile -t public < <(files include "$SOJOURN_BUILD/include" -- '*.h' |
 	sed 's|.*/include/||; s|^include/||' | sort -u)
 [ ${#public[@]} -gt 0 ] || fail "no public header in $src_root"
 for header in "${public[@]}"; do
