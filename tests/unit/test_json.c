@@ -9,10 +9,9 @@
 
 #include <cmocka.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* The commands are no library. */
-#include "lib_json.c"
-#include "lib_text.c"
+#include "lib_json.h"
 
 static char *text;
 static size_t text_bytes;

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The commands are no library. */
-#include "lib_text.c"
+#include "lib_text.h"
 
 static void test_utf8_takes_what_is_valid(void **state)
 {
