@@ -47,34 +47,34 @@ extern "C" {
 
 struct sojourn; /* an attached segment */
 
-#define SOJOURN_ID_CHARS_MAX	  64u /* base64url of at most 48 bytes */
-#define SOJOURN_HANDLE_CHARS	  24u /* hexadecimal */
-#define SOJOURN_LOG_HASH_CHARS	  16u /* hexadecimal */
-#define SOJOURN_SUBJECT_BYTES_MAX 255u
-#define SOJOURN_DATA_BYTES_MAX	  1048576u
-#define SOJOURN_METADATA_BYTES_MAX 2048u /* all strings together */
-#define SOJOURN_OFF		  UINT64_MAX /* "none" where 0 means "default" */
+#define SOJOURN_ID_CHARS_MAX       64u /* base64url of at most 48 bytes */
+#define SOJOURN_HANDLE_CHARS       24u /* hexadecimal */
+#define SOJOURN_LOG_HASH_CHARS     16u /* hexadecimal */
+#define SOJOURN_SUBJECT_BYTES_MAX  255u
+#define SOJOURN_DATA_BYTES_MAX     1048576u
+#define SOJOURN_METADATA_BYTES_MAX 2048u      /* all strings together */
+#define SOJOURN_OFF                UINT64_MAX /* "none" where 0 means "default" */
 
 /* Why a call did not do what was asked, or what it found. */
 enum sojourn_reason {
 	SOJOURN_OK = 0,
-	SOJOURN_NOT_FOUND,	/* no such id, or long gone */
-	SOJOURN_EXPIRED,	/* past its ttl or maximum lifetime */
-	SOJOURN_IDLE,		/* past its idle timeout */
-	SOJOURN_DELETED,	/* ended by a caller */
-	SOJOURN_RENEWED,	/* replaced by a new id, grace window over */
-	SOJOURN_EVICTED,	/* ended by memory pressure */
-	SOJOURN_SUPERSEDED,	/* ended while it was being created */
-	SOJOURN_STALE,		/* not the expected version */
-	SOJOURN_FULL,		/* no entry or no memory left */
-	SOJOURN_BUSY,		/* lost too many races */
-	SOJOURN_TOO_LARGE,	/* value, subject or metadata over its limit */
-	SOJOURN_NO_SLOT,	/* threads_max threads are attached */
-	SOJOURN_INVALID,	/* an argument is out of range */
+	SOJOURN_NOT_FOUND,  /* no such id, or long gone */
+	SOJOURN_EXPIRED,    /* past its ttl or maximum lifetime */
+	SOJOURN_IDLE,       /* past its idle timeout */
+	SOJOURN_DELETED,    /* ended by a caller */
+	SOJOURN_RENEWED,    /* replaced by a new id, grace window over */
+	SOJOURN_EVICTED,    /* ended by memory pressure */
+	SOJOURN_SUPERSEDED, /* ended while it was being created */
+	SOJOURN_STALE,      /* not the expected version */
+	SOJOURN_FULL,       /* no entry or no memory left */
+	SOJOURN_BUSY,       /* lost too many races */
+	SOJOURN_TOO_LARGE,  /* value, subject or metadata over its limit */
+	SOJOURN_NO_SLOT,    /* threads_max threads are attached */
+	SOJOURN_INVALID,    /* an argument is out of range */
 	SOJOURN_READ_ONLY,
 	SOJOURN_CORRUPT,
 	SOJOURN_FORKED,
-	SOJOURN_SYSTEM,		/* an operating system call failed */
+	SOJOURN_SYSTEM, /* an operating system call failed */
 };
 
 /* A short lower-case name such as "not_found"; static. */
@@ -91,42 +91,46 @@ SOJOURN_API const char *sojourn_strerror(int error);
 
 enum sojourn_when_full {
 	SOJOURN_WHEN_FULL_REJECT = 0, /* -ENOSPC, nothing else is touched */
-	SOJOURN_WHEN_FULL_EVICT = 1,  /* expired first, then least recently used */
+	SOJOURN_WHEN_FULL_EVICT =
+		1, /* expired first, then least recently used */
 };
 
 enum sojourn_helper {
 	SOJOURN_HELPER_SPAWN = 0,    /* sojourn_create() starts sojournd */
 	SOJOURN_HELPER_EXTERNAL = 1, /* a service manager does */
-	SOJOURN_HELPER_NONE = 2,     /* workers do its work when short of memory */
+	SOJOURN_HELPER_NONE = 2, /* workers do its work when short of memory */
 };
 
 /* Call sojourn_options_init() first, then change what differs. */
 struct sojourn_options {
-	uint32_t entries_max;	  /* sessions at a time; default 100,000 */
-	uint64_t segment_bytes;	  /* all included; default 256 MiB */
-	uint32_t threads_max;	  /* attached threads; 1 to 4,094, default 1,024 */
-	uint64_t ttl_ms;	  /* from creation; default 30 min, 1 ms to 10 years */
+	uint32_t entries_max;   /* sessions at a time; default 100,000 */
+	uint64_t segment_bytes; /* all included; default 256 MiB */
+	uint32_t threads_max; /* attached threads; 1 to 4,094, default 1,024 */
+	uint64_t ttl_ms; /* from creation; default 30 min, 1 ms to 10 years */
 	uint64_t idle_timeout_ms; /* from last use; 0 = none (default); < ttl;
 				     at most 49 days */
-	uint64_t renewal_ms;	  /* age at which a read renews; 0 = never (default);
+	uint64_t renewal_ms; /* age at which a read renews; 0 = never (default);
 				     < ttl */
-	uint64_t grace_window_ms; /* how long a renewed id still answers; default
+	uint64_t
+		grace_window_ms; /* how long a renewed id still answers; default
 				     5 s; 0 = not at all; < ttl */
-	uint64_t max_lifetime_ms; /* from the first ancestor; 0 = none (default);
+	uint64_t
+		max_lifetime_ms; /* from the first ancestor; 0 = none (default);
 				     >= ttl */
-	uint64_t lease_ms;	  /* after which another worker may retry a renewal;
+	uint64_t lease_ms; /* after which another worker may retry a renewal;
 				     default 2 s; 256 ms to 1 h */
-	uint64_t expel_after_ms;  /* a section open for longer is expelled;
+	uint64_t expel_after_ms; /* a section open for longer is expelled;
 				     default 50 ms; 1 ms to 1 h */
 	enum sojourn_when_full when_full; /* default reject */
-	uint32_t id_bytes;	  /* random bytes of an id; 16 to 48, default 24 */
-	bool sliding;		  /* ttl counts from last use instead */
-	bool manual_clock;	  /* for tests: sojourn_clock_advance() */
-	const char *group;	  /* name: segment 0660, key file 0640; NULL: 0600 */
-	const char *key_file;	  /* NULL: /var/lib/sojourn/NAME.key for root, else
+	uint32_t id_bytes; /* random bytes of an id; 16 to 48, default 24 */
+	bool sliding;      /* ttl counts from last use instead */
+	bool manual_clock; /* for tests: sojourn_clock_advance() */
+	const char *group; /* name: segment 0660, key file 0640; NULL: 0600 */
+	const char *key_file; /* NULL: /var/lib/sojourn/NAME.key for root, else
 				     $XDG_STATE_HOME/sojourn/NAME.key */
 	enum sojourn_helper helper; /* default spawn */
-	const char *helper_path;  /* NULL: SOJOURN_HELPER_PATH, beside the running
+	const char
+		*helper_path; /* NULL: SOJOURN_HELPER_PATH, beside the running
 				     program, as installed, then PATH */
 };
 
@@ -150,7 +154,7 @@ sojourn_create(const char *name, const struct sojourn_options *options,
 	       struct sojourn **out);
 
 struct sojourn_attach_options {
-	bool read_only;	      /* maps without write permission: reads by id only;
+	bool read_only; /* maps without write permission: reads by id only;
 				 cannot touch, renew, list or make an expiry
 				 final */
 	const char *key_file; /* NULL: the default path */
@@ -206,28 +210,28 @@ struct sojourn_metadata {
 /* A renewal that a read or renew found or made. */
 enum sojourn_renewal {
 	SOJOURN_RENEWAL_NONE = 0,
-	SOJOURN_RENEWAL_WON,		/* this call made it: new_id */
-	SOJOURN_RENEWAL_DONE,		/* made before: new_id is its result */
-	SOJOURN_RENEWAL_HERE,		/* being made by a thread of this process */
-	SOJOURN_RENEWAL_ELSEWHERE,	/* being made by another process */
+	SOJOURN_RENEWAL_WON,       /* this call made it: new_id */
+	SOJOURN_RENEWAL_DONE,      /* made before: new_id is its result */
+	SOJOURN_RENEWAL_HERE,      /* being made by a thread of this process */
+	SOJOURN_RENEWAL_ELSEWHERE, /* being made by another process */
 };
 
 /* All about one session but its data.  Filled by value: no pointer leads into
  * the segment, those of `metadata` lead into `text`. */
 struct sojourn_info {
-	char handle[SOJOURN_HANDLE_CHARS + 1];	  /* for lists and deletion */
+	char handle[SOJOURN_HANDLE_CHARS + 1];     /* for lists and deletion */
 	char log_hash[SOJOURN_LOG_HASH_CHARS + 1]; /* for logs; "" in lists */
 	char subject[SOJOURN_SUBJECT_BYTES_MAX + 1];
 	uint64_t created_ms;
 	uint64_t accessed_ms;
-	uint64_t expires_ms;	 /* absolute deadline, without idle timeout */
-	uint64_t deadline_ms;	 /* the earliest of all its deadlines */
+	uint64_t expires_ms;      /* absolute deadline, without idle timeout */
+	uint64_t deadline_ms;     /* the earliest of all its deadlines */
 	uint64_t idle_timeout_ms; /* 0: none */
-	uint64_t version;	 /* of the data, from 1 */
+	uint64_t version;         /* of the data, from 1 */
 	uint32_t data_bytes;
-	uint32_t renewals;	 /* how many ids its login had before */
-	bool renewed;		 /* an old id within its grace window */
-	bool current;		 /* in lists: the caller's own session */
+	uint32_t renewals; /* how many ids its login had before */
+	bool renewed;      /* an old id within its grace window */
+	bool current;      /* in lists: the caller's own session */
 	enum sojourn_renewal renewal;
 	char new_id[SOJOURN_ID_CHARS_MAX + 1]; /* as `renewal` says, else "" */
 	struct sojourn_metadata metadata;
@@ -239,7 +243,7 @@ struct sojourn_new {
 	const void *data;    /* may be NULL if data_bytes is 0 */
 	size_t data_bytes;
 	struct sojourn_metadata metadata;
-	uint64_t ttl_ms;	  /* 0: the segment's */
+	uint64_t ttl_ms;          /* 0: the segment's */
 	uint64_t idle_timeout_ms; /* 0: the segment's; SOJOURN_OFF: none */
 };
 
@@ -257,8 +261,8 @@ sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
 
 struct sojourn_read {
 	const char *subject; /* must be the session's; NULL: by id alone */
-	bool no_touch;	     /* leave the access time alone */
-	bool no_renew;	     /* do not renew although due */
+	bool no_touch;       /* leave the access time alone */
+	bool no_renew;       /* do not renew although due */
 };
 
 /*

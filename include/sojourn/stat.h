@@ -27,14 +27,16 @@ struct sojourn_stat {
 	uint64_t now_ms;
 	uint64_t segment_bytes;
 	uint64_t entries_max;
-	uint64_t entries_live;	  /* sessions, ids in their grace window included */
+	uint64_t
+		entries_live; /* sessions, ids in their grace window included */
 	uint64_t entries_retired; /* ended, memory not yet reusable */
-	uint64_t entries_owned;	  /* being made or freed right now */
+	uint64_t entries_owned;   /* being made or freed right now */
 	uint64_t entries_free;
-	uint64_t chunk_bytes;	   /* room for values */
+	uint64_t chunk_bytes;      /* room for values */
 	uint64_t chunk_bytes_live; /* of that, in use */
 	uint64_t chunk_bytes_retired;
-	uint64_t chunk_bytes_free; /* in pages of some class, and in free units */
+	uint64_t
+		chunk_bytes_free; /* in pages of some class, and in free units */
 	uint32_t threads_max;
 	uint32_t threads_attached;
 	uint32_t threads_dead; /* not yet repaired */

@@ -46,28 +46,28 @@ void soj_explore_point(const volatile void *addr, int kind);
 /* Kinds of access, for the explorer. */
 enum { SOJ_POINT_LOAD, SOJ_POINT_STORE, SOJ_POINT_RMW, SOJ_POINT_FENCE };
 
-#define soj_load_relaxed(p)           \
+#define soj_load_relaxed(p)            \
 	(SOJ_POINT(p, SOJ_POINT_LOAD), \
 	 atomic_load_explicit((p), memory_order_relaxed))
-#define soj_load_acquire(p)           \
+#define soj_load_acquire(p)            \
 	(SOJ_POINT(p, SOJ_POINT_LOAD), \
 	 atomic_load_explicit((p), memory_order_acquire))
-#define soj_store_relaxed(p, v)        \
+#define soj_store_relaxed(p, v)         \
 	(SOJ_POINT(p, SOJ_POINT_STORE), \
 	 atomic_store_explicit((p), (v), memory_order_relaxed))
-#define soj_store_release(p, v)        \
+#define soj_store_release(p, v)         \
 	(SOJ_POINT(p, SOJ_POINT_STORE), \
 	 atomic_store_explicit((p), (v), memory_order_release))
-#define soj_xchg_acq_rel(p, v)       \
+#define soj_xchg_acq_rel(p, v)        \
 	(SOJ_POINT(p, SOJ_POINT_RMW), \
 	 atomic_exchange_explicit((p), (v), memory_order_acq_rel))
-#define soj_add_relaxed(p, v)        \
+#define soj_add_relaxed(p, v)         \
 	(SOJ_POINT(p, SOJ_POINT_RMW), \
 	 atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
-#define soj_or_acq_rel(p, v)         \
+#define soj_or_acq_rel(p, v)          \
 	(SOJ_POINT(p, SOJ_POINT_RMW), \
 	 atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
-#define soj_and_acq_rel(p, v)        \
+#define soj_and_acq_rel(p, v)         \
 	(SOJ_POINT(p, SOJ_POINT_RMW), \
 	 atomic_fetch_and_explicit((p), (v), memory_order_acq_rel))
 /* On failure *exp is reloaded with acquire; never compare-and-forget. */
@@ -143,8 +143,7 @@ static inline void soj_copy_out(void *dst, const soj_word_t *words,
 	}
 }
 
-static inline void soj_copy_in(soj_word_t *words, const void *src,
-			       size_t bytes)
+static inline void soj_copy_in(soj_word_t *words, const void *src, size_t bytes)
 {
 	const uint8_t *from = src;
 	size_t i = 0;

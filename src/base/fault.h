@@ -18,12 +18,12 @@ struct soj_step {
 };
 extern void (*soj_step_hook)(const struct soj_step *step);
 extern struct soj_step __start_soj_steps[], __stop_soj_steps[];
-#define SOJ_STEP(name)                                                    \
-	do {                                                              \
-		static struct soj_step soj_step_                          \
-			__attribute__((section("soj_steps"), used)) = { name }; \
-		if (soj_step_hook)                                        \
-			soj_step_hook(&soj_step_);                        \
+#define SOJ_STEP(name)                                                        \
+	do {                                                                  \
+		static struct soj_step soj_step_                              \
+			__attribute__((section("soj_steps"), used)) = {name}; \
+		if (soj_step_hook)                                            \
+			soj_step_hook(&soj_step_);                            \
 	} while (0)
 #else
 #define SOJ_STEP(name) ((void)0)

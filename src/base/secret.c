@@ -97,9 +97,9 @@ bool soj_unseal(const struct soj_keys *keys, const void *secret,
 	if (sealed_bytes < SOJ_SEAL_BYTES)
 		return false;
 	seal_key(key, keys, secret, secret_bytes, nonce);
-	rc = crypto_aead_chacha20poly1305_ietf_decrypt(
-		text, NULL, NULL, sealed, sealed_bytes, NULL, 0, zero_nonce,
-		key);
+	rc = crypto_aead_chacha20poly1305_ietf_decrypt(text, NULL, NULL, sealed,
+						       sealed_bytes, NULL, 0,
+						       zero_nonce, key);
 	sodium_memzero(key, sizeof(key));
 	return rc == 0;
 }

@@ -67,9 +67,8 @@ void soj_section_enter(const struct soj_seg *seg, struct soj_thread *thr)
 
 	assert(thr->section == 0 && thr->slot != SOJ_SLOT_NONE);
 	thr->section = soj_section(epoch, ++thr->seq);
-	soj_xchg_acq_rel(&seg->slots[thr->slot].section,
-			 thr->section); /* R0 */
-	soj_fence_seq_cst(); /* F0 */
+	soj_xchg_acq_rel(&seg->slots[thr->slot].section, thr->section); /* R0 */
+	soj_fence_seq_cst();                                            /* F0 */
 	SOJ_STEP("section.entered");
 }
 
@@ -127,8 +126,8 @@ uint64_t soj_epoch_advance(const struct soj_seg *seg)
 
 struct soj_watch *soj_watch_new(uint32_t slots_max)
 {
-	struct soj_watch *watch = calloc(
-		1, sizeof(*watch) + slots_max * sizeof(watch->slot[0]));
+	struct soj_watch *watch =
+		calloc(1, sizeof(*watch) + slots_max * sizeof(watch->slot[0]));
 
 	if (watch)
 		watch->slots_max = slots_max;

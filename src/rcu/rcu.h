@@ -21,9 +21,9 @@
  * parent was in the middle of must touch nothing more.
  */
 struct soj_thread {
-	uint32_t alive; /* 1, or 0 in a child of the thread's process */
-	uint32_t slot;	/* SOJ_SLOT_NONE: none claimed */
-	uint64_t claim; /* the claim word while held */
+	uint32_t alive;   /* 1, or 0 in a child of the thread's process */
+	uint32_t slot;    /* SOJ_SLOT_NONE: none claimed */
+	uint64_t claim;   /* the claim word while held */
 	uint64_t section; /* the word announced, 0 outside */
 	uint32_t seq;
 	uint32_t pending; /* counts not yet in the slot */
@@ -81,8 +81,7 @@ void soj_section_enter(const struct soj_seg *seg, struct soj_thread *thr);
 bool soj_section_exit(const struct soj_seg *seg, struct soj_thread *thr);
 
 /* Still in, and not expelled?  To ask before each CAS made in a section. */
-bool soj_section_valid(const struct soj_seg *seg,
-		       const struct soj_thread *thr);
+bool soj_section_valid(const struct soj_seg *seg, const struct soj_thread *thr);
 
 uint64_t soj_epoch(const struct soj_seg *seg);
 

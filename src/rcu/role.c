@@ -16,7 +16,7 @@
  * Edges
  *   H0  take, give up: cas of role      H1
  *   H1  look: load of role              H0
- *   W0  sleep: xchg of asleep           W2      a worker sees the flag, or the
+ *   W0  sleep: xchg of asleep           W2, W4  a worker sees the flag, or the
  *   W1  sleep: fence, then look at work W3      helper sees the work
  *   W2  wake: load of asleep            W0
  *   W3  wake: fence after the work      W1
@@ -26,8 +26,8 @@
 #include "rcu/rcu.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,7 +81,7 @@ bool soj_role_held(const struct soj_seg *seg)
 
 void soj_helper_wake(const struct soj_seg *seg)
 {
-	soj_fence_seq_cst(); /* W3 */
+	soj_fence_seq_cst();                                 /* W3 */
 	if (soj_load_acquire(&seg->hdr->helper_asleep) == 0) /* W2 */
 		return;
 	if (soj_xchg_acq_rel(&seg->hdr->helper_asleep, 0) != 0) /* W4 */
@@ -92,13 +92,13 @@ void soj_helper_wake(const struct soj_seg *seg)
 void soj_helper_sleep(const struct soj_seg *seg, uint64_t timeout_ms,
 		      bool (*work)(void *arg), void *arg)
 {
-	struct timespec ts = { .tv_sec = (time_t)(timeout_ms / 1000),
-			       .tv_nsec = (long)(timeout_ms % 1000) * 1000000 };
+	struct timespec ts = {.tv_sec = (time_t)(timeout_ms / 1000),
+			      .tv_nsec = (long)(timeout_ms % 1000) * 1000000};
 
 	soj_xchg_acq_rel(&seg->hdr->helper_asleep, 1); /* W0 */
-	soj_fence_seq_cst();			       /* W1 */
+	soj_fence_seq_cst();                           /* W1 */
 	if (work == NULL || !work(arg))
-		syscall(SYS_futex, &seg->hdr->helper_asleep, FUTEX_WAIT, 1,
-			&ts, NULL, 0);
+		syscall(SYS_futex, &seg->hdr->helper_asleep, FUTEX_WAIT, 1, &ts,
+			NULL, 0);
 	soj_xchg_acq_rel(&seg->hdr->helper_asleep, 0); /* W0 */
 }

@@ -46,8 +46,8 @@
  * number looks alive; that is the harmless direction.
  *
  * Edges
- *   C0  claim, release and reap: cas of claim   C0  a new holder sees what the
- *                                                   reaper repaired
+ *   C0  claim, release and reap: cas of claim   C0, C1  a new holder sees what
+ *                                                   the reaper repaired
  *   C1  look at claim: load                     C0
  *   C2  look at the mutex word: load            -   the kernel wrote the mark
  *                                                   after the thread's last
@@ -223,8 +223,7 @@ bool soj_slot_still(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
 	return soj_load_acquire(&seg->slots[idx].claim) == claim; /* C1 */
 }
 
-bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx,
-			uint64_t claim)
+bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
 {
 	struct soj_shm_slot *slot = &seg->slots[idx];
 	uint64_t section = soj_load_relaxed(&slot->section);
@@ -236,9 +235,9 @@ bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx,
 	if (section & SOJ_SECTION_ACTIVE)
 		soj_cas_acq_rel(&slot->section, &section, idle); /* C0 */
 	SOJ_STEP("slot.reap.section");
-	return soj_cas_acq_rel(&slot->claim, &claim, /* C0 */
-			       soj_claim(SOJ_CLAIM_FREE,
-					 soj_claim_gen(claim) + 1, 0, 0));
+	return soj_cas_acq_rel(
+		&slot->claim, &claim, /* C0 */
+		soj_claim(SOJ_CLAIM_FREE, soj_claim_gen(claim) + 1, 0, 0));
 }
 
 bool soj_slot_is_ours(const struct soj_seg *seg, uint32_t idx)

@@ -141,10 +141,10 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 	struct soj_digest digest;
 	struct soj_self *self;
 	struct kept kept;
-	struct soj_copy copy = { .subject = kept.subject,
-				 .meta = kept.meta,
-				 .data = c->buffer,
-				 .data_capacity = c->capacity };
+	struct soj_copy copy = {.subject = kept.subject,
+				.meta = kept.meta,
+				.data = c->buffer,
+				.data_capacity = c->capacity};
 	struct soj_snapshot snap;
 	int rc;
 
@@ -188,9 +188,9 @@ int sojourn_session_update(struct sojourn *s, const char *id, const void *data,
 			   size_t data_bytes, uint64_t if_version,
 			   uint64_t *version)
 {
-	struct change c = { .if_version = if_version,
-			    .data = data,
-			    .data_bytes = data_bytes };
+	struct change c = {.if_version = if_version,
+			   .data = data,
+			   .data_bytes = data_bytes};
 	int rc = check_data(data, data_bytes);
 
 	return rc < 0 ? rc : change(s, id, &c, version);
@@ -199,7 +199,7 @@ int sojourn_session_update(struct sojourn *s, const char *id, const void *data,
 int sojourn_session_modify(struct sojourn *s, const char *id, size_t capacity,
 			   sojourn_modify_fn fn, void *arg, uint64_t *version)
 {
-	struct change c = { .capacity = capacity, .fn = fn, .arg = arg };
+	struct change c = {.capacity = capacity, .fn = fn, .arg = arg};
 	int rc;
 
 	if (fn == NULL || capacity > SOJ_DATA_BYTES_MAX)

@@ -43,8 +43,7 @@ static int end_line(struct sojourn *s, struct soj_self *self, uint64_t ref,
 		 * but how far it got is unknown: again, from the start. */
 		if (rc > 0)
 			ended += rc;
-		if (soj_section_exit(&s->st.seg, &self->w.thr) &&
-		    rc != -ESTALE)
+		if (soj_section_exit(&s->st.seg, &self->w.thr) && rc != -ESTALE)
 			return rc < 0 ? rc : ended;
 		if (soj_gone(&self->w))
 			return -ECANCELED;
@@ -126,7 +125,7 @@ static bool end_one(void *arg, uint32_t idx)
 	struct end_all *a = arg;
 	struct soj_store *st = &a->s->st;
 	struct soj_cold cold;
-	struct soj_copy copy = { .cold = &cold };
+	struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	uint64_t ref = soj_ref(idx, soj_state_gen(state));
@@ -182,7 +181,7 @@ static int login_of(struct sojourn *s, struct soj_self *self, const char *id,
 		    struct soj_digest subject, uint64_t *login)
 {
 	struct soj_cold cold;
-	struct soj_copy copy = { .cold = &cold };
+	struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	struct soj_digest digest;
 	int rc;
@@ -204,7 +203,7 @@ static int login_of(struct sojourn *s, struct soj_self *self, const char *id,
 int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 				   const char *except_id)
 {
-	struct end_all a = { .s = s };
+	struct end_all a = {.s = s};
 	int rc;
 
 	if (subject == NULL || subject[0] == 0)
@@ -297,9 +296,8 @@ static int collect_refs(struct sojourn *s, struct soj_self *self,
 /* True if the reference still is a living session of the subject. */
 static bool list_look(struct refs *r, uint64_t ref, struct soj_session *one)
 {
-	struct soj_copy copy = { .cold = &one->cold,
-				 .subject = one->subject,
-				 .meta = one->meta };
+	struct soj_copy copy = {
+		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
 	int rc = -EAGAIN;
 
 	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
@@ -336,16 +334,17 @@ int sojourn_session_list_subject(struct sojourn *s, const char *subject,
 				 const char *current_id, sojourn_list_fn fn,
 				 void *arg)
 {
-	struct refs r = { .s = s };
+	struct refs r = {.s = s};
 	struct soj_digest digest;
-	struct soj_found found = { 0 };
+	struct soj_found found = {0};
 	struct soj_self *self;
 	int rc;
 
 	if (subject == NULL || subject[0] == 0 || fn == NULL)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the subject must have 1 to 255 bytes, and fn "
-				  "be a function");
+		return soj_report(
+			-EINVAL, SOJOURN_INVALID,
+			"the subject must have 1 to 255 bytes, and fn "
+			"be a function");
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;

@@ -23,10 +23,10 @@ struct soj_process {
 struct sojourn {
 	struct soj_store st;
 	struct soj_keys keys;
-	pthread_key_t key;	      /* -> struct soj_self of the thread */
+	pthread_key_t key; /* -> struct soj_self of the thread */
 	bool has_key;
-	uint64_t serial;	      /* tells handles at one address apart */
-	struct soj_process *process;  /* wiped on fork */
+	uint64_t serial;             /* tells handles at one address apart */
+	struct soj_process *process; /* wiped on fork */
 	soj_half_t closed;
 	int life_fd; /* keeps an anonymous segment's helper; -1 */
 };
@@ -37,7 +37,7 @@ struct soj_self {
 	struct soj_upkeep up;
 	bool up_ready;
 	uint64_t thorough_not_before_us; /* room.c */
-	uint64_t expire_not_before_ms;	 /* room.c */
+	uint64_t expire_not_before_ms;   /* room.c */
 	struct sojourn *s;
 };
 

@@ -67,7 +67,7 @@ void soj_handle_text(const struct soj_store *st, uint64_t ref,
 
 uint64_t soj_handle_ref(const struct soj_store *st, const char *text)
 {
-	uint64_t part[2] = { 0, 0 };
+	uint64_t part[2] = {0, 0};
 
 	for (unsigned i = 0; i < SOJOURN_HANDLE_CHARS; i++) {
 		const char *hex = "0123456789abcdef";

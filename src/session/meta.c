@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Tags are part of the format: new ones at the end. */
-#define FIELDS(X)        \
+#define FIELDS(X)           \
 	X(1, ip)            \
 	X(2, user_agent)    \
 	X(3, location)      \
@@ -16,8 +16,7 @@
 	X(7, device_client) \
 	X(8, device_os)
 
-static ssize_t pack_one(uint8_t tag, const char *value, uint8_t *out,
-			size_t at)
+static ssize_t pack_one(uint8_t tag, const char *value, uint8_t *out, size_t at)
 {
 	size_t bytes = value ? strlen(value) : 0;
 
@@ -36,8 +35,8 @@ ssize_t soj_meta_pack(const struct sojourn_metadata *m, uint8_t *out)
 {
 	ssize_t at = 0;
 
-#define X(tag, field)                                               \
-	if (at >= 0)                                                \
+#define X(tag, field) \
+	if (at >= 0)  \
 		at = pack_one(tag, m->field, out, (size_t)at);
 	FIELDS(X)
 #undef X

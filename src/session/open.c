@@ -57,8 +57,8 @@ static int key_path(const char *name, const char *key_file, char *path)
 	rc = soj_keyfile_default_path(path, PATH_BYTES, name);
 	return rc < 0 ? soj_report(rc, SOJOURN_SYSTEM,
 				   "no place for the key file is known: set "
-				   "key_file, HOME or XDG_STATE_HOME") :
-			0;
+				   "key_file, HOME or XDG_STATE_HOME")
+		      : 0;
 }
 
 struct creation {
@@ -196,7 +196,7 @@ static int attach_with(struct sojourn *s, const char *name, bool read_only,
 static int no_key(const char *name, int rc, const struct soj_seg_error *key_err)
 {
 	struct soj_seg_error err;
-	struct soj_seg seg = { .fd = -1 };
+	struct soj_seg seg = {.fd = -1};
 	int probe = soj_seg_attach(&seg, name, true, NULL, &err);
 
 	if (probe < 0)
@@ -284,9 +284,10 @@ uint64_t sojourn_unix_ms(const struct sojourn *s, uint64_t ms)
 int sojourn_clock_advance(struct sojourn *s, uint64_t ms)
 {
 	if (!(s->st.seg.flags & SOJ_SHM_MANUAL_CLOCK))
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the segment has a real clock: create it with "
-				  "manual_clock");
+		return soj_report(
+			-EINVAL, SOJOURN_INVALID,
+			"the segment has a real clock: create it with "
+			"manual_clock");
 	if (s->st.seg.readonly)
 		return soj_report_errno(-EROFS);
 	soj_add_relaxed(&s->st.seg.hdr->manual_now_ms, ms);

@@ -57,8 +57,7 @@ static int check_times(const struct sojourn_options *o)
 	if (o->sliding && o->ttl_ms > UINT32_MAX)
 		return out_of_range("ttl_ms", o->ttl_ms,
 				    "at most 4294967295 ms when it slides");
-	if (o->idle_timeout_ms >= o->ttl_ms ||
-	    o->idle_timeout_ms > UINT32_MAX)
+	if (o->idle_timeout_ms >= o->ttl_ms || o->idle_timeout_ms > UINT32_MAX)
 		return out_of_range("idle_timeout_ms", o->idle_timeout_ms,
 				    "less than ttl_ms and at most 4294967295 "
 				    "ms (49 days); 0 is none");
@@ -68,9 +67,8 @@ static int check_times(const struct sojourn_options *o)
 	if (o->grace_window_ms >= o->ttl_ms)
 		return out_of_range("grace_window_ms", o->grace_window_ms,
 				    "less than ttl_ms");
-	if (o->max_lifetime_ms != 0 &&
-	    (o->max_lifetime_ms < o->ttl_ms ||
-	     o->max_lifetime_ms > 10 * SOJ_YEAR_MS))
+	if (o->max_lifetime_ms != 0 && (o->max_lifetime_ms < o->ttl_ms ||
+					o->max_lifetime_ms > 10 * SOJ_YEAR_MS))
 		return out_of_range("max_lifetime_ms", o->max_lifetime_ms,
 				    "at least ttl_ms and at most 10 years; 0 "
 				    "is none");
@@ -101,9 +99,9 @@ void soj_policy_of(const struct sojourn_options *o,
 		.max_lifetime_ms = o->max_lifetime_ms,
 		.lease_ms = o->lease_ms,
 		.expel_after_ms = o->expel_after_ms,
-		.when_full = o->when_full == SOJOURN_WHEN_FULL_EVICT ?
-				     SOJ_FULL_EVICT :
-				     SOJ_FULL_REJECT,
+		.when_full = o->when_full == SOJOURN_WHEN_FULL_EVICT
+				     ? SOJ_FULL_EVICT
+				     : SOJ_FULL_REJECT,
 		.id_bytes = o->id_bytes,
 	};
 }
@@ -127,8 +125,8 @@ int soj_lifetime_begin(const struct soj_seg *seg, uint64_t now_ms,
 	if (life->ttl_ms > (sliding ? UINT32_MAX : 10 * SOJ_YEAR_MS))
 		return out_of_range("ttl_ms", life->ttl_ms,
 				    sliding ? "at most 4294967295 ms when it "
-					      "slides" :
-					      "at most 10 years");
+					      "slides"
+					    : "at most 10 years");
 	if (idle_timeout_ms == SOJOURN_OFF)
 		idle_timeout_ms = 0;
 	else if (idle_timeout_ms == 0)
@@ -138,9 +136,8 @@ int soj_lifetime_begin(const struct soj_seg *seg, uint64_t now_ms,
 				    "at most 4294967295 ms (49 days)");
 	life->idle_ms = (uint32_t)idle_timeout_ms;
 	life->sliding_ms = sliding ? (uint32_t)life->ttl_ms : 0;
-	life->expires_max_ms = policy->max_lifetime_ms ?
-				       now_ms + policy->max_lifetime_ms :
-				       0;
+	life->expires_max_ms =
+		policy->max_lifetime_ms ? now_ms + policy->max_lifetime_ms : 0;
 	life->expires_ms = expiry(now_ms, life);
 	return 0;
 }
@@ -171,7 +168,8 @@ uint64_t soj_lease_until(const struct soj_shm_policy *policy, uint64_t now_ms)
 bool soj_lease_over(uint64_t lease_tick, uint64_t now_ms)
 {
 	/* Half of the range is past, half is future. */
-	uint64_t left = (lease_tick - now_ms / SOJ_LEASE_TICK_MS) & SOJ_MASK(30);
+	uint64_t left =
+		(lease_tick - now_ms / SOJ_LEASE_TICK_MS) & SOJ_MASK(30);
 
 	return left == 0 || left >= UINT64_C(1) << 29;
 }

@@ -90,9 +90,9 @@ static int flag_take(struct renewal *r, uint64_t *mine,
 	if (soj_renew_gen(word) != soj_ref_gen(r->old.snap.ref))
 		return -EAGAIN;
 	if (flag_held(r, word)) {
-		*outcome = soj_slot_is_ours(seg, soj_renew_slot(word)) ?
-				   SOJOURN_RENEWAL_HERE :
-				   SOJOURN_RENEWAL_ELSEWHERE;
+		*outcome = soj_slot_is_ours(seg, soj_renew_slot(word))
+				   ? SOJOURN_RENEWAL_HERE
+				   : SOJOURN_RENEWAL_ELSEWHERE;
 		return -EALREADY;
 	}
 	*mine = soj_renew(soj_renew_gen(word), r->self->w.thr.slot,
@@ -107,20 +107,20 @@ static int flag_take(struct renewal *r, uint64_t *mine,
 static void flag_drop(struct renewal *r, uint64_t mine)
 {
 	if (!soj_gone(&r->self->w))
-		soj_cas_acq_rel(renew_word(r), &mine, /* N0 */
-				soj_renew(soj_renew_gen(mine), SOJ_SLOT_NONE,
-					  0));
+		soj_cas_acq_rel(
+			renew_word(r), &mine, /* N0 */
+			soj_renew(soj_renew_gen(mine), SOJ_SLOT_NONE, 0));
 }
 
 /* A copy of all of the session; grows the buffer as needed. */
 static int copy_old(struct renewal *r)
 {
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
-		struct soj_copy copy = { .cold = &r->old.cold,
-					 .subject = r->old.subject,
-					 .meta = r->old.meta,
-					 .data = r->data,
-					 .data_capacity = r->data_capacity };
+		struct soj_copy copy = {.cold = &r->old.cold,
+					.subject = r->old.subject,
+					.meta = r->old.meta,
+					.data = r->data,
+					.data_capacity = r->data_capacity};
 		int rc = soj_session_find(r->s, r->self, r->digest, r->now_ms,
 					  &copy, &r->old.snap);
 
@@ -249,9 +249,9 @@ static int renew_flagged(struct renewal *r)
 		return rc;
 	}
 	if (!soj_session_settle(r->s, r->self, &made))
-		return soj_gone(&r->self->w) ?
-			       soj_report_errno(-ECANCELED) :
-			       soj_report_ended(SOJ_ENDED_DELETED);
+		return soj_gone(&r->self->w)
+			       ? soj_report_errno(-ECANCELED)
+			       : soj_report_ended(SOJ_ENDED_DELETED);
 	SOJ_STEP("renew.settled");
 	return 0;
 }
@@ -327,7 +327,7 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 int sojourn_session_renew(struct sojourn *s, const char *id,
 			  struct sojourn_info *info)
 {
-	struct sojourn_read plain = { .no_renew = true, .no_touch = true };
+	struct sojourn_read plain = {.no_renew = true, .no_touch = true};
 	struct soj_digest digest;
 	struct soj_self *self;
 	int rc;

@@ -74,31 +74,31 @@ static const struct {
 	enum sojourn_reason reason;
 	const char *text;
 } errors[] = {
-	{ ENOENT, SOJOURN_NOT_FOUND, "no such session or segment" },
-	{ EEXIST, SOJOURN_INVALID, "the name or id is taken" },
-	{ ENOSPC, SOJOURN_FULL,
-	  "the segment is full: no entry or no memory for the value left" },
-	{ EAGAIN, SOJOURN_NO_SLOT,
-	  "all thread slots are taken: create the segment with more "
-	  "threads_max" },
-	{ EBUSY, SOJOURN_BUSY, "lost too many races in a row: try again" },
-	{ EROFS, SOJOURN_READ_ONLY, "the segment is attached read-only" },
-	{ ECANCELED, SOJOURN_FORKED,
-	  "a fork happened inside the call, and this is the child" },
-	{ EBADMSG, SOJOURN_CORRUPT, "the segment is damaged: run sojourn fsck" },
-	{ ESTALE, SOJOURN_STALE, "the data no longer has the version expected" },
-	{ EMSGSIZE, SOJOURN_TOO_LARGE,
-	  "value, subject or metadata is over its limit" },
-	{ ENOBUFS, SOJOURN_TOO_LARGE,
-	  "the session's data does not fit the buffer given" },
-	{ EINVAL, SOJOURN_INVALID, "an argument is out of range" },
-	{ ENOMEM, SOJOURN_SYSTEM, "this process is out of memory" },
-	{ EPROTO, SOJOURN_INVALID, "made by another version of the library" },
-	{ EXDEV, SOJOURN_INVALID, "made in another time namespace" },
-	{ EKEYREJECTED, SOJOURN_INVALID,
-	  "the key file is not the one the segment was made with" },
-	{ ESHUTDOWN, SOJOURN_INVALID, "the segment was destroyed" },
-	{ EACCES, SOJOURN_SYSTEM, "permission denied" },
+	{ENOENT, SOJOURN_NOT_FOUND, "no such session or segment"},
+	{EEXIST, SOJOURN_INVALID, "the name or id is taken"},
+	{ENOSPC, SOJOURN_FULL,
+	 "the segment is full: no entry or no memory for the value left"},
+	{EAGAIN, SOJOURN_NO_SLOT,
+	 "all thread slots are taken: create the segment with more "
+	 "threads_max"},
+	{EBUSY, SOJOURN_BUSY, "lost too many races in a row: try again"},
+	{EROFS, SOJOURN_READ_ONLY, "the segment is attached read-only"},
+	{ECANCELED, SOJOURN_FORKED,
+	 "a fork happened inside the call, and this is the child"},
+	{EBADMSG, SOJOURN_CORRUPT, "the segment is damaged: run sojourn fsck"},
+	{ESTALE, SOJOURN_STALE, "the data no longer has the version expected"},
+	{EMSGSIZE, SOJOURN_TOO_LARGE,
+	 "value, subject or metadata is over its limit"},
+	{ENOBUFS, SOJOURN_TOO_LARGE,
+	 "the session's data does not fit the buffer given"},
+	{EINVAL, SOJOURN_INVALID, "an argument is out of range"},
+	{ENOMEM, SOJOURN_SYSTEM, "this process is out of memory"},
+	{EPROTO, SOJOURN_INVALID, "made by another version of the library"},
+	{EXDEV, SOJOURN_INVALID, "made in another time namespace"},
+	{EKEYREJECTED, SOJOURN_INVALID,
+	 "the key file is not the one the segment was made with"},
+	{ESHUTDOWN, SOJOURN_INVALID, "the segment was destroyed"},
+	{EACCES, SOJOURN_SYSTEM, "permission denied"},
 };
 
 const char *sojourn_strerror(int error)
@@ -108,8 +108,8 @@ const char *sojourn_strerror(int error)
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (errors[i].error == positive)
 			return errors[i].text;
-	return strerrordesc_np(positive) ? strerrordesc_np(positive) :
-					   "unknown error";
+	return strerrordesc_np(positive) ? strerrordesc_np(positive)
+					 : "unknown error";
 }
 
 int soj_report_errno(int rc)

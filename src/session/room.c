@@ -137,8 +137,8 @@ static int own_near(struct sojourn *s, struct soj_self *self, uint32_t class,
 {
 	int rc = soj_chunk_own(&s->st, &self->w, class, chunk);
 
-	for (uint32_t up = 1; rc == -ENOSPC && up <= CLASSES_UP &&
-			      class + up < SOJ_CLASSES;
+	for (uint32_t up = 1;
+	     rc == -ENOSPC && up <= CLASSES_UP && class + up < SOJ_CLASSES;
 	     up++)
 		rc = soj_chunk_own(&s->st, &self->w, class + up, chunk);
 	return rc;
@@ -150,14 +150,13 @@ int soj_room_chunk(struct sojourn *s, struct soj_self *self, uint64_t bytes,
 	uint32_t class = soj_class_of(bytes);
 
 	for (unsigned round = 0;; round++) {
-		int rc = round < 3 ? soj_chunk_own(&s->st, &self->w, class,
-						   chunk) :
-				     own_near(s, self, class, chunk);
+		int rc = round < 3
+				 ? soj_chunk_own(&s->st, &self->w, class, chunk)
+				 : own_near(s, self, class, chunk);
 
 		if (rc != -ENOSPC)
 			return rc < 0 ? soj_report_errno(rc) : 0;
-		if (round == 3 &&
-		    s->st.seg.policy.when_full != SOJ_FULL_EVICT)
+		if (round == 3 && s->st.seg.policy.when_full != SOJ_FULL_EVICT)
 			return full(self, "memory for the value");
 		if (!make_room(s, self, round, class))
 			return full(self, "memory for the value");

@@ -112,9 +112,10 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 			  made->chunk_owned);
 	SOJ_STEP("create.chunk.live");
 	soj_entry_go_live(&s->st, made->ref, made->owned);
-	soj_fence_seq_cst(); /* E6 */
-	ctl = soj_load_acquire( /* E1 */
-		&soj_entry(&s->st, soj_ref_entry(made->ref))->ctl);
+	soj_fence_seq_cst();   /* E6 */
+	ctl = soj_load_acquire(/* E1 */
+			       &soj_entry(&s->st, soj_ref_entry(made->ref))
+					->ctl);
 	if (soj_ctl_readable(ctl))
 		return true;
 	soj_entry_end_finish(&s->st, &self->w, made->ref);
@@ -142,9 +143,9 @@ static int read_info(struct sojourn *s, struct soj_self *self, const char *id,
 		     const struct soj_digest *digest, struct sojourn_info *info)
 {
 	struct soj_session session;
-	struct soj_copy copy = { .cold = &session.cold,
-				 .subject = session.subject,
-				 .meta = session.meta };
+	struct soj_copy copy = {.cold = &session.cold,
+				.subject = session.subject,
+				.meta = session.meta};
 	int rc = soj_session_find(s, self, digest, soj_seg_now_ms(&s->st.seg),
 				  &copy, &session.snap);
 
@@ -184,7 +185,7 @@ int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
 			   struct sojourn_info *info)
 {
 	uint8_t meta[SOJ_META_BYTES_MAX];
-	struct soj_birth birth = { .now_ms = soj_seg_now_ms(&s->st.seg) };
+	struct soj_birth birth = {.now_ms = soj_seg_now_ms(&s->st.seg)};
 	struct soj_made made;
 	struct soj_self *self;
 	ssize_t meta_bytes;
@@ -248,11 +249,10 @@ static void count_miss(struct soj_self *self, enum soj_status status)
 {
 	if (self == NULL)
 		return;
-	soj_count(&self->w.thr, status == SOJ_ENDED_IDLE ?
-					SOJ_COUNT_misses_idle :
-				status == SOJ_ENDED_EXPIRED ?
-					SOJ_COUNT_misses_expired :
-					SOJ_COUNT_misses);
+	soj_count(&self->w.thr, status == SOJ_ENDED_IDLE ? SOJ_COUNT_misses_idle
+				: status == SOJ_ENDED_EXPIRED
+					? SOJ_COUNT_misses_expired
+					: SOJ_COUNT_misses);
 }
 
 /* Over: make it final, so that no late touch undoes the answer.  False: it
@@ -268,6 +268,20 @@ static bool finish_over(struct sojourn *s, struct soj_self *self,
 		return soj_gone(&self->w);
 	soj_count(&self->w.thr, SOJ_COUNT_expirations);
 	return true;
+}
+
+/* An old id in its grace window: it is worth what its successor is. */
+static int look_ahead(struct sojourn *s, struct soj_self *self,
+		      const struct soj_snapshot *snap, int rc)
+{
+	enum soj_status tip = soj_line_status(&s->st, snap);
+
+	if (tip == SOJ_ACTIVE)
+		return rc;
+	if (!s->st.seg.readonly && self)
+		soj_entry_end(&s->st, &self->w, snap->ref, snap->ctl, tip);
+	count_miss(self, tip);
+	return soj_report_ended(tip);
 }
 
 /* One look at an entry: 0 or -ENOBUFS it lives, -EAGAIN look again, else a
@@ -290,6 +304,8 @@ static int look(struct sojourn *s, struct soj_self *self, uint64_t ref,
 	verdict = soj_times_judge(&snap->times, now_ms);
 	if (verdict == SOJ_ACTIVE && (snap->life & SOJ_LIFE_EXPIRED))
 		verdict = SOJ_ENDED_EXPIRED;
+	if (verdict == SOJ_ACTIVE && soj_ctl_status(snap->ctl) == SOJ_RENEWED)
+		return look_ahead(s, self, snap, rc);
 	if (verdict == SOJ_ACTIVE)
 		return rc;
 	if (!finish_over(s, self, snap, verdict))
@@ -337,8 +353,11 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		next = snap->record.successor;
 		rc = look(s, self, next, NULL, now_ms, copy, snap);
 		while (rc == -EAGAIN && ++tries < SOJ_TRIES_MAX) {
-			uint64_t life = soj_load_acquire( /* E1 */
-				&soj_entry(&s->st, soj_ref_entry(next))->life);
+			uint64_t life =
+				soj_load_acquire(/* E1 */
+						 &soj_entry(&s->st,
+							    soj_ref_entry(next))
+							  ->life);
 
 			if (soj_life_gen(life) != soj_ref_gen(next))
 				return soj_report_ended(SOJ_ENDED_DELETED);
@@ -377,9 +396,9 @@ void soj_info_fill(struct sojourn *s, const struct soj_session *session,
 	info->accessed_ms = snap->times.accessed_ms;
 	info->expires_ms = snap->times.expires_ms;
 	if (snap->times.sliding_ms)
-		info->expires_ms =
-			soj_min(info->expires_ms, snap->times.accessed_ms +
-							  snap->times.sliding_ms);
+		info->expires_ms = soj_min(info->expires_ms,
+					   snap->times.accessed_ms +
+						   snap->times.sliding_ms);
 	info->deadline_ms = soj_times_deadline_ms(&snap->times);
 	info->idle_timeout_ms = snap->times.idle_ms;
 	info->version = snap->version;
@@ -447,7 +466,7 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	struct soj_self *self = soj_self(s);
 	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	struct soj_session session;
-	struct soj_copy copy = { 0 };
+	struct soj_copy copy = {0};
 	struct soj_digest digest;
 	int rc, rest;
 

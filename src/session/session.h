@@ -51,14 +51,14 @@ struct soj_birth {
 	struct soj_lifetime life;
 	uint64_t now_ms;
 	uint64_t predecessor; /* reference; 0: a login */
-	uint64_t login;	      /* inherited, with a predecessor */
+	uint64_t login;       /* inherited, with a predecessor */
 	uint32_t renewals;
 };
 
 /* An entry that is OWNED by the caller, indexed and chained. */
 struct soj_made {
 	uint64_t ref;
-	uint64_t owned;	      /* state word of the entry */
+	uint64_t owned; /* state word of the entry */
 	uint32_t chunk;
 	uint64_t chunk_owned; /* and of its chunk */
 };

@@ -47,9 +47,9 @@ static bool in_search_path(char *path, size_t path_bytes)
 	while (dir && *dir) {
 		size_t n = strcspn(dir, ":");
 
-		if (n > 0 && (size_t)snprintf(path, path_bytes, "%.*s/%s",
-					      (int)n, dir, HELPER) <
-				     path_bytes &&
+		if (n > 0 &&
+		    (size_t)snprintf(path, path_bytes, "%.*s/%s", (int)n, dir,
+				     HELPER) < path_bytes &&
 		    usable(path))
 			return true;
 		dir += n + (dir[n] == ':');
@@ -82,10 +82,11 @@ int soj_helper_find(const char *wanted, char *path, size_t path_bytes)
 #endif
 	if (in_search_path(path, path_bytes))
 		return 0;
-	return soj_report(-ENOENT, SOJOURN_INVALID,
-			  "sojournd was not found beside this program, as "
-			  "installed, or in PATH: set helper_path, or helper to "
-			  "external or none");
+	return soj_report(
+		-ENOENT, SOJOURN_INVALID,
+		"sojournd was not found beside this program, as "
+		"installed, or in PATH: set helper_path, or helper to "
+		"external or none");
 }
 
 /* posix_spawn takes strings that it does not change, but says so to nobody. */
@@ -95,7 +96,7 @@ static int spawn(pid_t *pid, const char *const argv[],
 	const union {
 		const char *const *in;
 		char *const *out;
-	} args = { .in = argv };
+	} args = {.in = argv};
 
 	return posix_spawn(pid, argv[0], actions, NULL, args.out, environ);
 }
@@ -103,7 +104,7 @@ static int spawn(pid_t *pid, const char *const argv[],
 /* Descriptors of the child: 3 the segment, 4 the life pipe. */
 static int spawn_with(int seg_fd, int life_fd, const char *path, pid_t *pid)
 {
-	const char *argv[] = { path, "--fd", "3", "--life-fd", "4", NULL };
+	const char *argv[] = {path, "--fd", "3", "--life-fd", "4", NULL};
 	posix_spawn_file_actions_t actions;
 	int rc;
 
@@ -128,9 +129,8 @@ static int spawn_anonymous(struct sojourn *s, const char *path, pid_t *pid)
 	/* Above 4, so that neither is in the other's way. */
 	seg_fd = fcntl(s->st.seg.fd, F_DUPFD_CLOEXEC, 5);
 	life_fd = fcntl(life[0], F_DUPFD_CLOEXEC, 5);
-	rc = seg_fd < 0 || life_fd < 0 ?
-		     errno :
-		     spawn_with(seg_fd, life_fd, path, pid);
+	rc = seg_fd < 0 || life_fd < 0 ? errno
+				       : spawn_with(seg_fd, life_fd, path, pid);
 	if (seg_fd >= 0)
 		close(seg_fd);
 	if (life_fd >= 0)
@@ -145,7 +145,7 @@ static int spawn_anonymous(struct sojourn *s, const char *path, pid_t *pid)
 
 static int spawn_named(const char *name, const char *path, pid_t *pid)
 {
-	const char *argv[] = { path, name, NULL };
+	const char *argv[] = {path, name, NULL};
 	posix_spawn_file_actions_t actions;
 	int rc;
 
@@ -162,8 +162,8 @@ int soj_helper_spawn(struct sojourn *s, const char *name, const char *path)
 	pid_t pid = 0;
 	int status = 0, rc;
 
-	rc = name ? spawn_named(name, path, &pid) :
-		    spawn_anonymous(s, path, &pid);
+	rc = name ? spawn_named(name, path, &pid)
+		  : spawn_anonymous(s, path, &pid);
 	if (rc != 0)
 		return soj_report(-rc, SOJOURN_SYSTEM, "cannot start %s: %s",
 				  path, sojourn_strerror(-rc));
@@ -180,6 +180,6 @@ int soj_helper_spawn(struct sojourn *s, const char *name, const char *path)
 		return 0;
 	return soj_report(-ECHILD, SOJOURN_SYSTEM, "%s failed with status %d",
 			  path,
-			  WIFEXITED(status) ? WEXITSTATUS(status) :
-					      128 + WTERMSIG(status));
+			  WIFEXITED(status) ? WEXITSTATUS(status)
+					    : 128 + WTERMSIG(status));
 }

@@ -8,7 +8,7 @@
 #include "session/handle.h"
 
 static const struct sojourn_counter counter_names[] = {
-#define X(name, help) { #name, help, 0 },
+#define X(name, help) {#name, help, 0},
 	SOJ_COUNTERS(X)
 #undef X
 };

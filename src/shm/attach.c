@@ -168,8 +168,7 @@ static int check_version(const struct image *img, struct soj_seg_error *err)
 	if (hdr->flags & ~SOJ_SHM_FLAGS)
 		return soj_seg_fail(err, -EPROTO,
 				    "%s has flags 0x%x, this build knows 0x%x",
-				    img->what, hdr->flags,
-				    SOJ_SHM_FLAGS);
+				    img->what, hdr->flags, SOJ_SHM_FLAGS);
 	return 0;
 }
 
@@ -228,6 +227,10 @@ static int check_geometry(struct image *img, struct soj_seg_error *err)
 				    " bytes, its geometry takes %" PRIu64,
 				    img->what, file_bytes,
 				    img->lay.segment_bytes);
+	if ((hdr->flags & SOJ_SHM_ANONYMOUS) && img->st.st_nlink > 0)
+		return soj_seg_fail(err, -EBADMSG,
+				    "%s: has a name, and says that it has none",
+				    img->what);
 	/* A hole is a SIGBUS to come: it needs memory when it is touched. */
 	if ((uint64_t)img->st.st_blocks * 512 < file_bytes)
 		return soj_seg_fail(err, -EBADMSG,

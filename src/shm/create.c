@@ -48,10 +48,9 @@ static int check_options(const struct soj_seg_options *opts,
 			 struct soj_seg_error *err)
 {
 	if (opts->flags & ~(SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SLIDING))
-		return soj_seg_fail(err, -EINVAL,
-				    "segment flags are 0x%x, allowed is 0x%x",
-				    opts->flags,
-				    SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SLIDING);
+		return soj_seg_fail(
+			err, -EINVAL, "segment flags are 0x%x, allowed is 0x%x",
+			opts->flags, SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SLIDING);
 	return soj_seg_policy_check(&opts->policy, err);
 }
 

@@ -43,14 +43,14 @@
 #define SOJ_SHM_VERSION_MAJOR 1u
 #define SOJ_SHM_VERSION_MINOR 0u
 
-#define SOJ_UNIT_BYTES      (128u * 1024u)
-#define SOJ_UNIT_SLOTS_MAX  1344u /* of the smallest class, multiple of 64 */
-#define SOJ_BUCKET_PLACES   15u
-#define SOJ_ENTRIES_LIMIT   ((1u << 26) - 2) /* index bits */
-#define SOJ_UNITS_LIMIT     ((1u << 17) - 1) /* 16 GiB of chunks */
-#define SOJ_SLOTS_LIMIT     4094u
-#define SOJ_LAG_BUCKETS     64u
-#define SOJ_COUNTERS_MAX    40u
+#define SOJ_UNIT_BYTES     (128u * 1024u)
+#define SOJ_UNIT_SLOTS_MAX 1344u /* of the smallest class, multiple of 64 */
+#define SOJ_BUCKET_PLACES  15u
+#define SOJ_ENTRIES_LIMIT  ((1u << 26) - 2) /* index bits */
+#define SOJ_UNITS_LIMIT    ((1u << 17) - 1) /* 16 GiB of chunks */
+#define SOJ_SLOTS_LIMIT    4094u
+#define SOJ_LAG_BUCKETS    64u
+#define SOJ_COUNTERS_MAX   40u
 
 /* header.flags */
 #define SOJ_SHM_MANUAL_CLOCK 1u /* time stands in header.manual_now_ms */
@@ -64,37 +64,37 @@ enum { SOJ_FULL_REJECT, SOJ_FULL_EVICT };
 /* Constant after creation.  0 = off where a row says so. */
 struct soj_shm_policy {
 	uint64_t ttl_ms;
-	uint64_t idle_ms;	   /* 0: no idle timeout */
-	uint64_t renewal_ms;	   /* 0: no automatic renewal */
-	uint64_t grace_window_ms;  /* 0: the old id dies at once */
-	uint64_t max_lifetime_ms;  /* 0: none */
-	uint64_t lease_ms;	   /* of the renewal flag */
-	uint64_t expel_after_ms;   /* a section older than this is expelled */
-	uint32_t when_full;	   /* SOJ_FULL_* */
-	uint32_t id_bytes;	   /* random bytes of a session id */
+	uint64_t idle_ms;         /* 0: no idle timeout */
+	uint64_t renewal_ms;      /* 0: no automatic renewal */
+	uint64_t grace_window_ms; /* 0: the old id dies at once */
+	uint64_t max_lifetime_ms; /* 0: none */
+	uint64_t lease_ms;        /* of the renewal flag */
+	uint64_t expel_after_ms;  /* a section older than this is expelled */
+	uint32_t when_full;       /* SOJ_FULL_* */
+	uint32_t id_bytes;        /* random bytes of a session id */
 };
 
 struct soj_shm_header {
 	/* line 0: identity, constant once magic is set */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t magic; /*   0 */
-	uint16_t version_major;			       /*   8 */
-	uint16_t version_minor;			       /*  10 */
-	uint32_t layout;			       /*  12 */
-	uint64_t segment_bytes;			       /*  16 */
-	uint8_t boot_id[16];			       /*  24 */
-	int64_t clock_base_ms;	   /*  40: CLOCK_BOOTTIME at time 1 */
-	int64_t timens_offset_ms;  /*  48: the creator's time namespace */
-	uint64_t created_unix_ms;  /*  56: for showing only */
+	uint16_t version_major;                        /*   8 */
+	uint16_t version_minor;                        /*  10 */
+	uint32_t layout;                               /*  12 */
+	uint64_t segment_bytes;                        /*  16 */
+	uint8_t boot_id[16];                           /*  24 */
+	int64_t clock_base_ms;    /*  40: CLOCK_BOOTTIME at time 1 */
+	int64_t timens_offset_ms; /*  48: the creator's time namespace */
+	uint64_t created_unix_ms; /*  56: for showing only */
 
 	/* line 1: geometry, constant */
-	uint32_t entries_max;	     /*  64 */
-	uint32_t units;		     /*  68 */
-	uint32_t unit_slots;	     /*  72: chunk state words per unit */
-	uint32_t slots_max;	     /*  76 */
-	uint32_t flags;		     /*  80: SOJ_SHM_* */
-	uint32_t reserved0;	     /*  84: zero */
+	uint32_t entries_max;        /*  64 */
+	uint32_t units;              /*  68 */
+	uint32_t unit_slots;         /*  72: chunk state words per unit */
+	uint32_t slots_max;          /*  76 */
+	uint32_t flags;              /*  80: SOJ_SHM_* */
+	uint32_t reserved0;          /*  84: zero */
 	uint8_t key_fingerprint[16]; /*  88 */
-	uint8_t reserved1[24];	     /* 104: zero */
+	uint8_t reserved1[24];       /* 104: zero */
 
 	/* line 2: policy, constant */
 	struct soj_shm_policy policy; /* 128 */
@@ -104,9 +104,9 @@ struct soj_shm_header {
 
 	/* line 4: the helper role; see rcu/role.c */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t role; /* 256 */
-	soj_word_t helper_beat_ms;		      /* 264 */
-	soj_half_t helper_asleep;		      /* 272: futex */
-	soj_half_t destroyed;			      /* 276 */
+	soj_word_t helper_beat_ms;                    /* 264 */
+	soj_half_t helper_asleep;                     /* 272: futex */
+	soj_half_t destroyed;                         /* 276 */
 
 	/* line 5: time of a manual clock */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t manual_now_ms; /* 320 */
@@ -121,27 +121,27 @@ struct soj_shm_header {
  * the slot, and goes on from where the slot's former holder stopped, so sums
  * over all slots never go backwards.  X(name, help)
  */
-#define SOJ_COUNTERS(X)                                              \
-	X(hits, "reads that returned a session")                     \
-	X(misses, "reads of ids that are not there")                 \
-	X(misses_expired, "reads of sessions past their deadline")   \
-	X(misses_idle, "reads of sessions past their idle timeout")  \
-	X(creates, "sessions created")                               \
-	X(updates, "values replaced")                                \
-	X(touches, "access times moved forward")                     \
-	X(deletes, "sessions ended by a caller")                     \
-	X(expirations, "sessions ended by time")                     \
-	X(evictions, "sessions ended by memory pressure")            \
-	X(evictions_young, "of those, younger than an hour")         \
-	X(renewals_won, "renewals made")                             \
-	X(renewals_lost, "renewals left to another worker")          \
-	X(full, "operations refused because the segment is full")    \
-	X(retries, "compare-and-swaps lost and repeated")            \
-	X(busy, "operations given up after too many lost races")     \
-	X(expelled, "sections expelled while this thread was late")  \
-	X(reclaimed, "chunks and entries made free again")           \
-	X(repaired, "threads found dead and repaired")               \
-	X(scrubbed, "leftovers that the scrubber found")             \
+#define SOJ_COUNTERS(X)                                             \
+	X(hits, "reads that returned a session")                    \
+	X(misses, "reads of ids that are not there")                \
+	X(misses_expired, "reads of sessions past their deadline")  \
+	X(misses_idle, "reads of sessions past their idle timeout") \
+	X(creates, "sessions created")                              \
+	X(updates, "values replaced")                               \
+	X(touches, "access times moved forward")                    \
+	X(deletes, "sessions ended by a caller")                    \
+	X(expirations, "sessions ended by time")                    \
+	X(evictions, "sessions ended by memory pressure")           \
+	X(evictions_young, "of those, younger than an hour")        \
+	X(renewals_won, "renewals made")                            \
+	X(renewals_lost, "renewals left to another worker")         \
+	X(full, "operations refused because the segment is full")   \
+	X(retries, "compare-and-swaps lost and repeated")           \
+	X(busy, "operations given up after too many lost races")    \
+	X(expelled, "sections expelled while this thread was late") \
+	X(reclaimed, "chunks and entries made free again")          \
+	X(repaired, "threads found dead and repaired")              \
+	X(scrubbed, "leftovers that the scrubber found")            \
 	X(relocated, "values moved to another place")
 
 enum soj_counter {
@@ -157,7 +157,7 @@ struct soj_shm_slot {
 	/* line 1: liveness; protocol in rcu/slot.c */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t claim; /*  64 */
 	pthread_mutex_t life; /*  72: robust, process-shared, 40 bytes */
-	uint32_t pid;	      /* 112: for showing only */
+	uint32_t pid;         /* 112: for showing only */
 	uint32_t reserved;    /* 116 */
 	/* lines 2 to 6 */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t count[SOJ_COUNTERS_MAX];
@@ -173,21 +173,21 @@ struct soj_shm_bucket {
 struct soj_shm_entry {
 	/* line 0: what a read looks at */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t ctl; /*  0: everyone, CAS */
-	soj_word_t life;			     /*  8: everyone, CAS */
-	soj_word_t digest[2];			     /* 16: owner */
-	soj_word_t renew;			     /* 32: everyone, CAS */
-	soj_word_t created_ms;			     /* 40: owner */
-	soj_word_t expires_ms;			     /* 48: owner */
-	soj_half_t idle_ms;			     /* 56: owner; 0 = none */
-	soj_half_t sliding_ms;			     /* 60: owner; 0 = none */
+	soj_word_t life;                             /*  8: everyone, CAS */
+	soj_word_t digest[2];                        /* 16: owner */
+	soj_word_t renew;                            /* 32: everyone, CAS */
+	soj_word_t created_ms;                       /* 40: owner */
+	soj_word_t expires_ms;                       /* 48: owner */
+	soj_half_t idle_ms;                          /* 56: owner; 0 = none */
+	soj_half_t sliding_ms;                       /* 60: owner; 0 = none */
 	/* line 1: the rest */
-	soj_word_t link;	   /*  64: everyone, CAS */
-	soj_word_t subject[2];	   /*  72: owner, digest of the subject */
-	soj_word_t login;	   /*  88: owner, login number */
+	soj_word_t link;           /*  64: everyone, CAS */
+	soj_word_t subject[2];     /*  72: owner, digest of the subject */
+	soj_word_t login;          /*  88: owner, login number */
 	soj_word_t expires_max_ms; /*  96: owner; 0 = no maximum lifetime */
-	soj_word_t predecessor;	   /* 104: owner; entry reference or 0 */
-	soj_word_t lock;	   /* 112: everyone, CAS; zero for now */
-	soj_word_t misc;	   /* 120: owner; words.h */
+	soj_word_t predecessor;    /* 104: owner; entry reference or 0 */
+	soj_word_t lock;           /* 112: everyone, CAS; zero for now */
+	soj_word_t misc;           /* 120: owner; words.h */
 };
 
 /*
@@ -198,20 +198,20 @@ struct soj_shm_entry {
  */
 #define SOJ_CHUNK_HEAD_BYTES 16u
 
-struct soj_shm_record {		/* how a renewed id leads on */
-	uint64_t successor;	/* entry reference */
+struct soj_shm_record {     /* how a renewed id leads on */
+	uint64_t successor; /* entry reference */
 	uint64_t grace_until_ms;
 	uint64_t nonce;
 	uint32_t sealed_bytes;
 	uint32_t reserved;
-	uint8_t sealed[80];	/* the new id under the old one */
+	uint8_t sealed[80]; /* the new id under the old one */
 };
 
 /* The layout may not change by accident: each line below is spec. */
 #define SOJ_ASSERT_OFFSET(type, field, want)                  \
 	static_assert(offsetof(struct type, field) == (want), \
 		      #type "." #field " moved: bump SOJ_SHM_VERSION_MAJOR")
-#define SOJ_ASSERT_SIZE(type, want)                   \
+#define SOJ_ASSERT_SIZE(type, want)                  \
 	static_assert(sizeof(struct type) == (want), \
 		      #type " resized: bump SOJ_SHM_VERSION_MAJOR")
 

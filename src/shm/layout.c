@@ -19,8 +19,8 @@ int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
 	uint64_t entries = (uint64_t)entries_max + 1;
 	uint64_t chunks = (uint64_t)units * unit_slots;
 
-	if (entries_max == 0 || entries_max > SOJ_ENTRIES_LIMIT ||
-	    units == 0 || units > SOJ_UNITS_LIMIT || unit_slots < 64 ||
+	if (entries_max == 0 || entries_max > SOJ_ENTRIES_LIMIT || units == 0 ||
+	    units > SOJ_UNITS_LIMIT || unit_slots < 64 ||
 	    unit_slots > SOJ_UNIT_SLOTS_MAX || unit_slots % 64 != 0 ||
 	    slots_max == 0 || slots_max > SOJ_SLOTS_LIMIT)
 		return -EINVAL;

@@ -47,8 +47,7 @@ struct soj_layout {
  * bound every product well below 2^63.
  */
 int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
-		       uint32_t units, uint32_t unit_slots,
-		       uint32_t slots_max);
+		       uint32_t units, uint32_t unit_slots, uint32_t slots_max);
 
 /*
  * Chooses units and unit_slots so that the segment takes at most

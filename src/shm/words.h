@@ -28,12 +28,13 @@
 #include <stdbool.h>
 
 #include "base/bits.h"
+#include "shm/format.h"
 
 /* ---- state: entries and chunks ---- */
 enum soj_phase {
 	SOJ_FREE = 0,
-	SOJ_OWNED = 1,	 /* aux: slot index of the one thread that may write */
-	SOJ_LIVE = 2,	 /* aux: 0 */
+	SOJ_OWNED = 1,   /* aux: slot index of the one thread that may write */
+	SOJ_LIVE = 2,    /* aux: 0 */
 	SOJ_RETIRED = 3, /* aux: low bits of the epoch */
 };
 
@@ -65,20 +66,20 @@ static inline uint64_t soj_state_gen(uint64_t w)
 /* ---- ctl ---- */
 enum soj_status {
 	SOJ_NONE = 0,
-	SOJ_ACTIVE = 1,	 /* "live" in DESIGN; not to mix up with SOJ_LIVE */
+	SOJ_ACTIVE = 1,  /* "live" in DESIGN; not to mix up with SOJ_LIVE */
 	SOJ_RENEWED = 2, /* answers until its record's grace window ends */
 	/* ended, by reason */
-	SOJ_ENDED_DELETED = 3,	   /* a caller, this session */
-	SOJ_ENDED_SUBJECT = 4,	   /* a caller, all of the subject */
-	SOJ_ENDED_CAP = 5,	   /* too many sessions of the subject */
-	SOJ_ENDED_EXCLUSIVE = 6,   /* a newer exclusive login */
-	SOJ_ENDED_EXPIRED = 7,	   /* ttl or maximum lifetime */
-	SOJ_ENDED_IDLE = 8,	   /* idle timeout */
-	SOJ_ENDED_GRACE = 9,	   /* renewed, and the grace window is over */
-	SOJ_ENDED_EVICTED = 10,	   /* memory pressure */
-	SOJ_ENDED_WITHDRAWN = 11,  /* never acknowledged to anyone */
-	SOJ_ENDED_REPLACED = 12,   /* put again under the same key */
-	SOJ_ENDED_CLEARED = 13,	   /* its collection was cleared */
+	SOJ_ENDED_DELETED = 3,    /* a caller, this session */
+	SOJ_ENDED_SUBJECT = 4,    /* a caller, all of the subject */
+	SOJ_ENDED_CAP = 5,        /* too many sessions of the subject */
+	SOJ_ENDED_EXCLUSIVE = 6,  /* a newer exclusive login */
+	SOJ_ENDED_EXPIRED = 7,    /* ttl or maximum lifetime */
+	SOJ_ENDED_IDLE = 8,       /* idle timeout */
+	SOJ_ENDED_GRACE = 9,      /* renewed, and the grace window is over */
+	SOJ_ENDED_EVICTED = 10,   /* memory pressure */
+	SOJ_ENDED_WITHDRAWN = 11, /* never acknowledged to anyone */
+	SOJ_ENDED_REPLACED = 12,  /* put again under the same key */
+	SOJ_ENDED_CLEARED = 13,   /* its collection was cleared */
 };
 
 #define SOJ_CHUNK_NONE ((UINT32_C(1) << 28) - 1)
@@ -304,7 +305,7 @@ enum soj_unit_phase {
 static inline uint64_t soj_unit(enum soj_unit_phase phase, uint32_t class,
 				uint32_t slot, uint32_t part, uint64_t gen)
 {
-	return (uint64_t)phase | (uint64_t)class << 3 | (uint64_t)slot << 11 |
+	return (uint64_t)phase | (uint64_t) class << 3 | (uint64_t)slot << 11 |
 	       (uint64_t)part << 23 | gen << 28;
 }
 

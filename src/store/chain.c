@@ -31,7 +31,7 @@
  * Edges
  *   K0  push: cas of head                      K2  the entry's fields are seen
  *   K1  mark, swing: cas of link or head       K2
- *   K2  load of link or head                   K0, K1
+ *   K2  load of link or head                   K0, K1, K3
  *   K3  push: store of own link                K2  released again by K0
  *   E1  load of ctl (entry.c)                  E0
  *   S1  load of a state (slab.c)               S0
@@ -52,8 +52,8 @@ int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		   bool inherit_login)
 {
 	struct soj_shm_entry *e = soj_entry(st, idx);
-	soj_word_t *head = &st->seg.heads[soj_head_of(
-		st, soj_entry_subject(st, idx))];
+	soj_word_t *head =
+		&st->seg.heads[soj_head_of(st, soj_entry_subject(st, idx))];
 	uint64_t own = soj_load_relaxed(&e->link);
 	uint64_t first = soj_load_acquire(head); /* K2 */
 	uint64_t next;
@@ -64,8 +64,8 @@ int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		if (!inherit_login)
 			soj_store_relaxed(&e->login,
 					  soj_link_version(first) + 1);
-		own = soj_link(soj_link_entry(first),
-			       soj_link_version(own) + 1, false);
+		own = soj_link(soj_link_entry(first), soj_link_version(own) + 1,
+			       false);
 		soj_store_release(&e->link, own); /* K3 */
 		SOJ_STEP("chain.linked");
 		next = soj_link(idx, soj_link_version(first) + 1, false);
@@ -75,8 +75,8 @@ int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 }
 
 int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
-		   uint64_t *head_word,
-		   bool (*fn)(void *arg, uint32_t idx), void *arg)
+		   uint64_t *head_word, bool (*fn)(void *arg, uint32_t idx),
+		   void *arg)
 {
 	uint64_t link = soj_load_acquire(&st->seg.heads[head]); /* K2 */
 
@@ -88,13 +88,13 @@ int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
 		    !soj_section_valid(&st->seg, &w->thr))
 			return -ESTALE;
 		if (idx == 0)
-			return soj_section_valid(&st->seg, &w->thr) ? 0 :
-								      -ESTALE;
+			return soj_section_valid(&st->seg, &w->thr) ? 0
+								    : -ESTALE;
 		if (!soj_entry_idx_ok(st, idx))
 			return -EBADMSG;
 		if (!fn(arg, idx))
-			return soj_section_valid(&st->seg, &w->thr) ? 0 :
-								      -ESTALE;
+			return soj_section_valid(&st->seg, &w->thr) ? 0
+								    : -ESTALE;
 		link = soj_load_acquire(&soj_entry(st, idx)->link); /* K2 */
 	}
 	return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG : -ESTALE;
@@ -110,9 +110,8 @@ static uint64_t mark_if_ended(struct soj_store *st, struct soj_worker *w,
 
 	while (!(link & SOJ_LINK_MARK)) {
 		state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
-		ctl = soj_load_acquire(&e->ctl);		      /* E1 */
-		if (!soj_ctl_ended(ctl) ||
-		    soj_state_phase(state) != SOJ_LIVE ||
+		ctl = soj_load_acquire(&e->ctl);                      /* E1 */
+		if (!soj_ctl_ended(ctl) || soj_state_phase(state) != SOJ_LIVE ||
 		    !sweep->may_unlink(sweep->arg, idx) ||
 		    !soj_section_valid(&st->seg, &w->thr))
 			break;
@@ -139,8 +138,8 @@ static int sweep_once(struct soj_store *st, struct soj_worker *w,
 		uint64_t link, swung;
 
 		if (idx == 0)
-			return soj_section_valid(&st->seg, &w->thr) ? 0 :
-								      -ESTALE;
+			return soj_section_valid(&st->seg, &w->thr) ? 0
+								    : -ESTALE;
 		if (!soj_entry_idx_ok(st, idx))
 			return -EBADMSG;
 		if (steps % CHECK_EVERY == CHECK_EVERY - 1 &&

@@ -30,15 +30,14 @@
  * other version.
  *
  * Edges
- *   E0  publish, end: cas of ctl                  E1, E3
- *   E1  load of ctl, life                         E0  the chunk's words are seen
+ *   E0  publish, end: cas of ctl                  E1
+ *   E1  load of ctl, life                         E0, L0  the chunk's words are seen
  *   E2  snapshot: fence before the second look    S2 (slab.c)  a word of a new
  *                                                 owner seen means new ctl seen
  *   E4  end: fence between ctl and state          E5
  *   E5  go live: fence between state and ctl      E4
  *   L0  cas of life                               E1
- *   S0  cas of state (slab.c)                     S1
- *   S1  load of state (slab.c)                    S0
+ *   S1  load of state                             slab.c S0
  *
  * Progress: snapshot wait-free; end, expire one CAS each.
  */
@@ -75,16 +74,16 @@ struct soj_digest soj_entry_digest(const struct soj_store *st, uint32_t idx)
 {
 	struct soj_shm_entry *e = soj_entry(st, idx);
 
-	return (struct soj_digest){ { soj_load_relaxed(&e->digest[0]),
-				      soj_load_relaxed(&e->digest[1]) } };
+	return (struct soj_digest){{soj_load_relaxed(&e->digest[0]),
+				    soj_load_relaxed(&e->digest[1])}};
 }
 
 struct soj_digest soj_entry_subject(const struct soj_store *st, uint32_t idx)
 {
 	struct soj_shm_entry *e = soj_entry(st, idx);
 
-	return (struct soj_digest){ { soj_load_relaxed(&e->subject[0]),
-				      soj_load_relaxed(&e->subject[1]) } };
+	return (struct soj_digest){{soj_load_relaxed(&e->subject[0]),
+				    soj_load_relaxed(&e->subject[1])}};
 }
 
 uint64_t soj_entry_place(const struct soj_store *st, uint64_t ref)
@@ -167,7 +166,7 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	if (!soj_entry_idx_ok(st, idx))
 		return -ENOENT;
 	snap->ref = ref;
-	snap->ctl = soj_load_acquire(&e->ctl);	 /* E1 */
+	snap->ctl = soj_load_acquire(&e->ctl);   /* E1 */
 	snap->life = soj_load_acquire(&e->life); /* E1 */
 	if (soj_ctl_status(snap->ctl) == SOJ_NONE ||
 	    soj_life_gen(snap->life) != soj_ref_gen(ref) ||
@@ -214,8 +213,8 @@ bool soj_chunk_named(const struct soj_store *st, uint32_t chunk)
 	    !soj_entry_idx_ok(st, view.entry))
 		return false;
 	ctl = soj_load_acquire(&soj_entry(st, view.entry)->ctl); /* E1 */
-	state = soj_load_acquire( /* S1 */
-		&st->seg.entry_states[view.entry]);
+	state = soj_load_acquire(                                /* S1 */
+				 &st->seg.entry_states[view.entry]);
 	return soj_ctl_status(ctl) != SOJ_NONE && soj_ctl_chunk(ctl) == chunk &&
 	       (soj_state_phase(state) == SOJ_LIVE ||
 		soj_state_phase(state) == SOJ_OWNED);
@@ -224,8 +223,9 @@ bool soj_chunk_named(const struct soj_store *st, uint32_t chunk)
 void soj_entry_end_finish_if_ended(struct soj_store *st, struct soj_worker *w,
 				   uint64_t ref)
 {
-	uint64_t ctl = soj_load_acquire( /* E1 */
-		&soj_entry(st, soj_ref_entry(ref))->ctl);
+	uint64_t ctl =
+		soj_load_acquire(/* E1 */
+				 &soj_entry(st, soj_ref_entry(ref))->ctl);
 
 	if (soj_ctl_ended(ctl))
 		soj_entry_end_finish(st, w, ref);
@@ -237,7 +237,7 @@ void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
 	uint32_t idx = soj_ref_entry(ref);
 	uint64_t state;
 
-	soj_fence_seq_cst(); /* E4 */
+	soj_fence_seq_cst();                                  /* E4 */
 	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	if (soj_state_phase(state) != SOJ_LIVE ||
 	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=

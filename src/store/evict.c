@@ -9,17 +9,16 @@
  * replacement, 2001; Redis uses the same idea.)
  *
  * Edges
- *   S1  load of a state (slab.c)   S0
- *   E1  load of ctl, life          entry.c E0
+ *   S1  load of a state   slab.c S0
  */
 
 #include <errno.h>
 
 #include "store/store.h"
 
-#define SAMPLE      24u
-#define PROBES_MAX  256u
-#define YOUNG_MS    3600000u
+#define SAMPLE     24u
+#define PROBES_MAX 256u
+#define YOUNG_MS   3600000u
 
 static uint64_t next_random(struct soj_worker *w)
 {
@@ -42,8 +41,9 @@ static bool in_class(const struct soj_store *st, uint64_t ctl, uint32_t class)
 	uint64_t word;
 	uint32_t unit = soj_chunk_unit(soj_ctl_chunk(ctl));
 
-	return class == SOJ_CLASSES || (unit < st->seg.lay.units &&
-					soj_page_class(st, unit, &word) == class);
+	return class == SOJ_CLASSES ||
+	       (unit < st->seg.lay.units &&
+		soj_page_class(st, unit, &word) == class);
 }
 
 /* Better: over, or older than the best so far. */
@@ -64,12 +64,12 @@ static void consider(const struct soj_store *st, uint32_t idx, uint64_t now_ms,
 	if (best->valid && verdict == SOJ_ACTIVE &&
 	    snap.times.accessed_ms >= best->times.accessed_ms)
 		return;
-	*best = (struct victim){ .ref = snap.ref,
-				 .ctl = snap.ctl,
-				 .life = snap.life,
-				 .times = snap.times,
-				 .verdict = verdict,
-				 .valid = true };
+	*best = (struct victim){.ref = snap.ref,
+				.ctl = snap.ctl,
+				.life = snap.life,
+				.times = snap.times,
+				.verdict = verdict,
+				.valid = true};
 }
 
 static uint32_t sample(const struct soj_store *st, struct soj_worker *w,
@@ -101,7 +101,7 @@ int soj_evict_one(struct soj_store *st, struct soj_worker *w, uint64_t now_ms,
 		  uint32_t class)
 {
 	for (unsigned tries = 0; tries < 16 && !soj_gone(w); tries++) {
-		struct victim best = { .valid = false };
+		struct victim best = {.valid = false};
 
 		sample(st, w, now_ms, class, &best);
 		if (!best.valid)
@@ -130,8 +130,8 @@ uint32_t soj_expire_all(struct soj_store *st, struct soj_worker *w,
 	uint32_t ended = 0;
 
 	for (uint32_t e = 1; e <= st->seg.lay.entries_max; e++) {
-		uint64_t state = soj_load_acquire( /* S1 */
-			&st->seg.entry_states[e]);
+		uint64_t state = soj_load_acquire(/* S1 */
+						  &st->seg.entry_states[e]);
 		struct soj_snapshot snap;
 		enum soj_status verdict;
 

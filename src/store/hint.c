@@ -44,8 +44,8 @@ void soj_entry_hint_free(struct soj_store *st, uint32_t idx)
 void soj_chunk_hint_free(struct soj_store *st, uint32_t chunk)
 {
 	uint32_t unit = soj_chunk_unit(chunk);
-	uint64_t bit = (uint64_t)unit * st->seg.lay.unit_slots +
-		       soj_chunk_slot(chunk);
+	uint64_t bit =
+		(uint64_t)unit * st->seg.lay.unit_slots + soj_chunk_slot(chunk);
 
 	soj_or_acq_rel(&st->seg.chunk_free[bit / 64], /* B0 */
 		       UINT64_C(1) << bit % 64);
@@ -62,10 +62,11 @@ void soj_entry_hint_missing(struct soj_store *st, uint32_t idx)
 void soj_chunk_hint_missing(struct soj_store *st, uint32_t chunk)
 {
 	uint32_t unit = soj_chunk_unit(chunk);
-	uint64_t bit = (uint64_t)unit * st->seg.lay.unit_slots +
-		       soj_chunk_slot(chunk);
+	uint64_t bit =
+		(uint64_t)unit * st->seg.lay.unit_slots + soj_chunk_slot(chunk);
 
-	if (!(soj_load_relaxed(&st->seg.chunk_free[bit / 64]) >> bit % 64 & 1) ||
+	if (!(soj_load_relaxed(&st->seg.chunk_free[bit / 64]) >> bit % 64 &
+	      1) ||
 	    !(soj_load_relaxed(&st->seg.unit_free[unit / 64]) >> unit % 64 & 1))
 		soj_chunk_hint_free(st, chunk);
 }

@@ -33,7 +33,7 @@
  * the old generation: nothing else matches.
  *
  * Edges
- *   I0  commit, remove: cas of the header     I1  the entry's fields are seen
+ *   I0  commit, remove: cas of the header     I1, I4  the entry's fields are seen
  *   I1  load of the header                    I0
  *   I2  reserve, clear: cas of a place        I3
  *   I3  load of a place                       I2
@@ -56,8 +56,7 @@
 static struct soj_shm_bucket *bucket_of(const struct soj_store *st,
 					struct soj_digest digest)
 {
-	return &st->seg.buckets[soj_scale(digest.word[0],
-					  st->seg.lay.buckets)];
+	return &st->seg.buckets[soj_scale(digest.word[0], st->seg.lay.buckets)];
 }
 
 /* Does the place name an entry with that digest?  Loads ctl first. */
@@ -73,7 +72,7 @@ static bool place_matches(const struct soj_store *st, uint64_t place,
 		return false;
 	e = soj_entry(st, idx);
 	found->ref = ref;
-	found->ctl = soj_load_acquire(&e->ctl);	  /* E1 */
+	found->ctl = soj_load_acquire(&e->ctl);   /* E1 */
 	found->life = soj_load_acquire(&e->life); /* E1 */
 	return soj_life_gen(found->life) == soj_ref_gen(ref) &&
 	       soj_load_relaxed(&e->digest[0]) == digest.word[0] &&
@@ -81,15 +80,15 @@ static bool place_matches(const struct soj_store *st, uint64_t place,
 }
 
 /* Looks through the committed places of one version of the header. */
-static bool bucket_scan(const struct soj_store *st,
-			struct soj_shm_bucket *b, uint64_t header,
-			struct soj_digest digest, struct soj_found *found)
+static bool bucket_scan(const struct soj_store *st, struct soj_shm_bucket *b,
+			uint64_t header, struct soj_digest digest,
+			struct soj_found *found)
 {
-	struct soj_found ended = { 0 }, one;
+	struct soj_found ended = {0}, one;
 
 	for (uint64_t bits = header & SOJ_BUCKET_BITS; bits; bits &= bits - 1) {
-		uint64_t place = soj_load_acquire( /* I3 */
-			&b->place[soj_ctz64(bits)]);
+		uint64_t place = soj_load_acquire(/* I3 */
+						  &b->place[soj_ctz64(bits)]);
 
 		if (!place_matches(st, place, digest, &one))
 			continue;
@@ -175,10 +174,11 @@ int soj_index_insert(struct soj_store *st, struct soj_worker *w,
 		SOJ_STEP("index.reserved");
 		if (soj_gone(w))
 			return -ECANCELED;
-		if (soj_cas_acq_rel(&b->header, &header, /* I0 */
-				    soj_bucket_next(header,
-						    (header & SOJ_BUCKET_BITS) |
-							    UINT64_C(1) << p))) {
+		if (soj_cas_acq_rel(
+			    &b->header, &header, /* I0 */
+			    soj_bucket_next(header, (header & SOJ_BUCKET_BITS) |
+							    UINT64_C(1)
+								    << p))) {
 			SOJ_STEP("index.committed");
 			return 0;
 		}
@@ -211,11 +211,11 @@ bool soj_index_remove(struct soj_store *st, struct soj_worker *w,
 			place_clear(b, p, place);
 			return false;
 		}
-		if (soj_cas_acq_rel(&b->header, &header, /* I0 */
-				    soj_bucket_next(header,
-						    (header & SOJ_BUCKET_BITS) &
-							    ~(UINT64_C(1)
-							      << p)))) {
+		if (soj_cas_acq_rel(
+			    &b->header, &header, /* I0 */
+			    soj_bucket_next(header,
+					    (header & SOJ_BUCKET_BITS) &
+						    ~(UINT64_C(1) << p)))) {
 			SOJ_STEP("index.removed");
 			place_clear(b, p, place);
 			SOJ_STEP("index.cleared");
@@ -258,8 +258,8 @@ uint32_t soj_index_scrub(struct soj_store *st, uint32_t bucket)
 		 * this generation: it was committed before, if ever, so a
 		 * clear bit seen after that means removed, not reserved. */
 		if (soj_entry_idx_ok(st, idx)) {
-			state = soj_load_acquire( /* S1 */
-				&st->seg.entry_states[idx]);
+			state = soj_load_acquire(/* S1 */
+						 &st->seg.entry_states[idx]);
 			if (soj_state_phase(state) == SOJ_OWNED &&
 			    (soj_state_gen(state) &
 			     SOJ_MASK(SOJ_REFGEN_BITS)) ==

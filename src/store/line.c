@@ -2,6 +2,8 @@
 
 /*
  * Lines: an entry, the successor that its record names, that one's successor.
+ * The tip is the login; those before it are old ids that lead to it, and
+ * answer only while it lives.
  *
  * Some reasons mean the login and go down the whole line, also through members
  * whose own time is over; the others end one entry.  An ended entry keeps its
@@ -36,8 +38,9 @@ static int look(const struct soj_store *st, uint64_t ref,
 /* Still being made: its renewer's death or success decides about it. */
 static bool is_owned(const struct soj_store *st, uint64_t ref)
 {
-	uint64_t state = soj_load_acquire( /* S1 */
-		&st->seg.entry_states[soj_ref_entry(ref)]);
+	uint64_t state =
+		soj_load_acquire(/* S1 */
+				 &st->seg.entry_states[soj_ref_entry(ref)]);
 
 	return soj_state_phase(state) == SOJ_OWNED &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
@@ -104,7 +107,7 @@ int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 bool soj_line_holds(const struct soj_store *st, uint64_t ref)
 {
 	struct soj_cold cold;
-	struct soj_copy copy = { .cold = &cold };
+	struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	uint64_t state;
 
@@ -121,8 +124,9 @@ bool soj_line_holds(const struct soj_store *st, uint64_t ref)
 	if (cold.predecessor == 0 ||
 	    !soj_entry_idx_ok(st, soj_ref_entry(cold.predecessor)))
 		return false;
-	state = soj_load_acquire(&st->seg.entry_states[ /* S1 */
-			soj_ref_entry(cold.predecessor)]);
+	state = soj_load_acquire(
+		&st->seg.entry_states[/* S1 */
+				      soj_ref_entry(cold.predecessor)]);
 	return soj_state_phase(state) == SOJ_LIVE &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
 		       soj_ref_gen(cold.predecessor) &&
@@ -136,4 +140,48 @@ bool soj_line_names(const struct soj_store *st, uint64_t predecessor,
 
 	return look(st, predecessor, NULL, &snap) == 0 && snap.has_record &&
 	       snap.record.successor == ref;
+}
+
+enum soj_status soj_line_status(const struct soj_store *st,
+				const struct soj_snapshot *renewed)
+{
+	struct soj_snapshot snap = *renewed;
+
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		if (!snap.has_record)
+			return SOJ_ENDED_DELETED;
+		switch (look(st, snap.record.successor, NULL, &snap)) {
+		case 0:
+			break;
+		case -EBUSY: /* it changes all the time: it lives */
+			return SOJ_ACTIVE;
+		default: /* not retired before us, so it was never ours */
+			return SOJ_ENDED_DELETED;
+		}
+		if (soj_ctl_status(snap.ctl) == SOJ_ACTIVE)
+			return SOJ_ACTIVE;
+		if (soj_ctl_status(snap.ctl) != SOJ_RENEWED &&
+		    soj_ctl_status(snap.ctl) != SOJ_ENDED_GRACE)
+			return soj_ctl_status(snap.ctl);
+	}
+	return SOJ_ENDED_DELETED;
+}
+
+void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       enum soj_status reason)
+{
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		struct soj_cold cold;
+		struct soj_copy copy = {.cold = &cold};
+		struct soj_snapshot snap;
+
+		if (look(st, ref, &copy, &snap) != 0 || cold.predecessor == 0 ||
+		    !soj_line_names(st, cold.predecessor, ref))
+			return;
+		ref = cold.predecessor;
+		if (look(st, ref, NULL, &snap) != 0)
+			return;
+		if (soj_ctl_status(snap.ctl) == SOJ_RENEWED)
+			soj_entry_end(st, w, ref, snap.ctl, reason);
+	}
 }

@@ -77,8 +77,8 @@ static void class_init(struct soj_class *class, uint32_t chunk_bytes,
 			continue;
 		best_lost = lost;
 		class->page_units = units;
-		class->page_slots = (uint32_t)soj_min(bytes / chunk_bytes,
-						      unit_slots);
+		class->page_slots =
+			(uint32_t)soj_min(bytes / chunk_bytes, unit_slots);
 		if (lost <= SOJ_UNIT_BYTES / 16)
 			return;
 	}
@@ -161,17 +161,18 @@ static void page_hints(struct soj_store *st, struct soj_worker *w,
 	struct soj_magazine *mag = &w->chunks[class];
 
 	for (uint32_t i = 0; i * 64 < slots; i++) {
-		uint64_t bits = slots - i * 64 >= 64 ? UINT64_MAX :
-						       SOJ_MASK(slots - i * 64);
+		uint64_t bits = slots - i * 64 >= 64 ? UINT64_MAX
+						     : SOJ_MASK(slots - i * 64);
 
 		if (i == 0) {
 			mag->word = unit * per_unit;
 			mag->bits = bits;
 			continue;
 		}
-		soj_or_acq_rel( /* B0 */
-			&st->seg.chunk_free[(uint64_t)unit * per_unit + i],
-			bits);
+		soj_or_acq_rel(/* B0 */
+			       &st->seg.chunk_free[(uint64_t)unit * per_unit +
+						   i],
+			       bits);
 	}
 	if (slots > 64)
 		soj_or_acq_rel(&st->seg.unit_free[unit / 64], /* B0 */
@@ -262,9 +263,9 @@ static bool drain_one(struct soj_store *st, struct soj_worker *w,
 
 	switch (soj_state_phase(word)) {
 	case SOJ_FREE:
-		return soj_cas_acq_rel(state, &word, /* S0 */
-				       soj_state(SOJ_OWNED, w->thr.slot,
-						 soj_state_gen(word)));
+		return soj_cas_acq_rel(
+			state, &word, /* S0 */
+			soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(word)));
 	case SOJ_LIVE:
 		soj_chunk_relocate(st, w, chunk);
 		return false;
@@ -366,7 +367,7 @@ static uint32_t page_live(const struct soj_store *st, uint32_t unit,
 
 int soj_page_drain(struct soj_store *st, struct soj_worker *w, uint32_t class)
 {
-	uint32_t free_of[SOJ_CLASSES] = { 0 };
+	uint32_t free_of[SOJ_CLASSES] = {0};
 	uint32_t best_unit = 0, best_class = SOJ_CLASSES;
 	uint64_t best_bytes = UINT64_MAX, word;
 
@@ -413,12 +414,15 @@ uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim)
 		    soj_unit_slot(word) != slot ||
 		    !soj_slot_still(&st->seg, slot, claim))
 			continue;
-		changed += soj_cas_acq_rel( /* U0 */
-			&st->seg.units[u], &word,
-			phase == SOJ_UNIT_OWNED ?
-				unit_freed(word) :
-				soj_unit(SOJ_UNIT_ACTIVE, soj_unit_class(word),
-					 0, 0, soj_unit_gen(word)));
+		changed +=
+			soj_cas_acq_rel(/* U0 */
+					&st->seg.units[u], &word,
+					phase == SOJ_UNIT_OWNED
+						? unit_freed(word)
+						: soj_unit(SOJ_UNIT_ACTIVE,
+							   soj_unit_class(word),
+							   0, 0,
+							   soj_unit_gen(word)));
 	}
 	for (uint32_t u = 0; u < st->seg.lay.units; u++) {
 		uint64_t word = soj_load_acquire(&st->seg.units[u]); /* U1 */
@@ -427,8 +431,8 @@ uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim)
 
 		if (soj_unit_phase(word) != SOJ_UNIT_PART)
 			continue;
-		class = part <= u ? soj_page_class(st, u - part, &first) :
-				    SOJ_CLASSES;
+		class = part <= u ? soj_page_class(st, u - part, &first)
+				  : SOJ_CLASSES;
 		if (part <= u && class == SOJ_CLASSES &&
 		    soj_unit_phase(first) == SOJ_UNIT_OWNED)
 			continue; /* its maker lives */

@@ -27,8 +27,8 @@
  * Edges
  *   S0  own, publish, retire, reclaim: cas of state  S0, S1
  *   S1  look: load of state                          S0
- *   S2  own: fence before the first plain store      the closing check of every
- *                                                    optimistic copy (entry.c)
+ *   S2  own: fence before the first plain store      entry.c E2, the closing check
+ *                                                    of every optimistic copy
  *   B0  take or give hints: xchg, or, and            B0   free memory's wipe is
  *                                                         over when found
  *   U1  look at the unit's word after owning         page.c U0
@@ -65,7 +65,8 @@ void soj_worker_deinit(struct soj_store *st, struct soj_worker *w)
 		return;
 	magazine_return(st->seg.entry_free, &w->entries);
 	for (uint32_t c = 0; c < SOJ_CLASSES; c++) {
-		uint32_t unit = w->chunks[c].word / (st->seg.lay.unit_slots / 64);
+		uint32_t unit =
+			w->chunks[c].word / (st->seg.lay.unit_slots / 64);
 		bool some = w->chunks[c].bits != 0;
 
 		magazine_return(st->seg.chunk_free, &w->chunks[c]);
@@ -95,13 +96,13 @@ static bool own_state(struct soj_worker *w, soj_word_t *state)
 	uint64_t word = soj_load_acquire(state); /* S1 */
 
 	while (soj_state_phase(word) == SOJ_FREE) {
-		uint64_t owned = soj_state(SOJ_OWNED, w->thr.slot,
-					   soj_state_gen(word));
+		uint64_t owned =
+			soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(word));
 
 		if (soj_gone(w))
 			return false;
 		if (soj_cas_acq_rel(state, &word, owned)) { /* S0 */
-			soj_fence_release(); /* S2 */
+			soj_fence_release();                /* S2 */
 			SOJ_STEP("slab.owned");
 			return true;
 		}
@@ -143,8 +144,9 @@ int soj_entry_own(struct soj_store *st, struct soj_worker *w, uint32_t *idx)
 		if (soj_gone(w))
 			return -ECANCELED;
 		w->entries.word = word;
-		w->entries.bits = soj_xchg_acq_rel( /* B0 */
-			&st->seg.entry_free[word], 0);
+		w->entries.bits =
+			soj_xchg_acq_rel(/* B0 */
+					 &st->seg.entry_free[word], 0);
 		SOJ_STEP("slab.hints.taken");
 		w->entry_cursor = word;
 		if (own_from_magazine(st, w, idx))
@@ -176,9 +178,9 @@ static bool chunk_still_of(struct soj_store *st, struct soj_worker *w,
 	owned = soj_load_acquire(state); /* S1 */
 	if (soj_state_phase(owned) == SOJ_OWNED &&
 	    soj_state_aux(owned) == w->thr.slot)
-		soj_cas_acq_rel(state, &owned, /* S0 */
-				soj_state(SOJ_FREE, 0,
-					  soj_state_gen(owned) + 1));
+		soj_cas_acq_rel(
+			state, &owned, /* S0 */
+			soj_state(SOJ_FREE, 0, soj_state_gen(owned) + 1));
 	return false;
 }
 
@@ -190,8 +192,8 @@ static bool chunk_from_magazine(struct soj_store *st, struct soj_worker *w,
 
 	while (mag->bits) {
 		uint32_t unit = mag->word / per_unit;
-		uint32_t slot = mag->word % per_unit * 64 +
-				soj_ctz64(mag->bits);
+		uint32_t slot =
+			mag->word % per_unit * 64 + soj_ctz64(mag->bits);
 
 		mag->bits &= mag->bits - 1;
 		*chunk = soj_chunk(unit, slot);
@@ -396,8 +398,8 @@ bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
 }
 
 /* The entry is OWNED by me, exactly `owned`.  Versions survive. */
-static void entry_free(struct soj_store *st, struct soj_worker *w,
-		       uint32_t idx, uint64_t owned)
+static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		       uint64_t owned)
 {
 	struct soj_shm_entry *e = soj_entry(st, idx);
 	uint64_t ctl = soj_load_relaxed(&e->ctl);
@@ -536,8 +538,8 @@ bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 	return true;
 }
 
-bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w,
-		       uint32_t idx, uint64_t was, uint64_t epoch)
+bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		       uint64_t was, uint64_t epoch)
 {
 	uint64_t owned;
 

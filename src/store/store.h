@@ -130,8 +130,8 @@ bool soj_entry_retire(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 /* RETIRED, exactly `was`, and past its grace period -> wiped and FREE. */
 bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 		       uint32_t chunk, uint64_t was, uint64_t epoch);
-bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w,
-		       uint32_t idx, uint64_t was, uint64_t epoch);
+bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		       uint64_t was, uint64_t epoch);
 
 /* Frees what of the worker's limbo has passed its grace period. */
 void soj_limbo_drain(struct soj_store *st, struct soj_worker *w);
@@ -174,8 +174,7 @@ uint32_t soj_page_class(const struct soj_store *st, uint32_t unit,
  * units.  Best effort: 0 when a page was freed, -EBUSY when none could be.
  * reserve_units of FREE units suffice to return 0 at once.
  */
-int soj_page_drain(struct soj_store *st, struct soj_worker *w,
-		   uint32_t class);
+int soj_page_drain(struct soj_store *st, struct soj_worker *w, uint32_t class);
 
 /* Moves one LIVE chunk to another place: copy, CAS ctl, retire.  0, -EAGAIN
  * (it changed), -ENOSPC, -ECANCELED. */
@@ -184,8 +183,7 @@ int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
 
 /* Units that dead threads left half-way; `slot` OWNED and DRAINING words go
  * back, orphaned PARTs are freed.  Returns how many words were changed. */
-uint32_t soj_units_repair(struct soj_store *st, uint32_t slot,
-			  uint64_t claim);
+uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim);
 
 /* ---- chunk.c ---- */
 
@@ -248,8 +246,8 @@ bool soj_index_committed(const struct soj_store *st, struct soj_digest digest,
 
 /*
  * Finds the entry of a digest.  0 and its reference, ctl and life; -ENOENT;
- * -EBUSY (the bucket changed under every one of many tries).  Prefers a readable entry to an ended one that still has
- * its word.  Stores nothing.
+ * -EBUSY (the bucket changed under every one of many tries).  Prefers a
+ * readable entry to an ended one that still has its word.  Stores nothing.
  */
 struct soj_found {
 	uint64_t ref;
@@ -282,8 +280,8 @@ int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
  * 0, -ESTALE (expelled), -EBADMSG (bounds).  *head is the head word seen.
  */
 int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
-		   uint64_t *head_word,
-		   bool (*fn)(void *arg, uint32_t idx), void *arg);
+		   uint64_t *head_word, bool (*fn)(void *arg, uint32_t idx),
+		   void *arg);
 
 /*
  * One pass over one chain: marks and unlinks every ended entry whose state is
@@ -305,7 +303,7 @@ int soj_chain_sweep(struct soj_store *st, struct soj_worker *w, uint32_t head,
 struct soj_times {
 	uint64_t created_ms;
 	uint64_t accessed_ms;
-	uint64_t expires_ms; /* never later than the maximum lifetime */
+	uint64_t expires_ms;     /* never later than the maximum lifetime */
 	uint64_t grace_until_ms; /* UINT64_MAX unless renewed */
 	uint32_t idle_ms;
 	uint32_t sliding_ms;
@@ -345,7 +343,7 @@ struct soj_copy {
 	void *data;
 	size_t data_capacity;
 	uint8_t *subject; /* SOJ_SUBJECT_BYTES_MAX + 1 */
-	uint8_t *meta;	  /* SOJ_META_BYTES_MAX */
+	uint8_t *meta;    /* SOJ_META_BYTES_MAX */
 };
 
 /*
@@ -410,6 +408,18 @@ int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 /* Does the ended entry's record still lead to something unresolved, or is its
  * predecessor still there?  Then it is not yet to be retired. */
 bool soj_line_holds(const struct soj_store *st, uint64_t ref);
+
+/*
+ * What became of the line of a renewed entry: SOJ_ACTIVE if its tip is
+ * readable, else the reason that ended it.  An old id answers in its grace
+ * window only while its successor lives.
+ */
+enum soj_status soj_line_status(const struct soj_store *st,
+				const struct soj_snapshot *renewed);
+
+/* Ends the renewed entries that led to `ref`, which ended for `reason`. */
+void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       enum soj_status reason);
 
 /* Is the successor `ref` named by the record of `predecessor`? */
 bool soj_line_names(const struct soj_store *st, uint64_t predecessor,

@@ -25,7 +25,6 @@
  *   S1  load of a state (store/slab.c)   S0
  *   E1  load of ctl (store/entry.c)      E0
  *   E0  cas of ctl (store/entry.c)       E1
- *   S0  cas of a state (store/slab.c)    S1
  */
 
 #include <stdlib.h>

@@ -32,7 +32,7 @@
 #include "base/fault.h"
 #include "upkeep/repair.h"
 
-#define PENDING_MAX      65536u
+#define PENDING_MAX       65536u
 #define HEADS_PER_SECTION 32u
 
 int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
@@ -41,8 +41,8 @@ int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
 	memset(up, 0, sizeof(*up));
 	up->st = st;
 	up->w = w;
-	up->pending_max = (uint32_t)soj_min(PENDING_MAX,
-					    st->seg.lay.entries_max);
+	up->pending_max =
+		(uint32_t)soj_min(PENDING_MAX, st->seg.lay.entries_max);
 	up->watch = soj_watch_new(st->seg.lay.slots_max);
 	up->dead = calloc(1, sizeof(*up->dead));
 	up->pending = calloc(up->pending_max, sizeof(up->pending[0]));
@@ -157,6 +157,8 @@ static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 	if (soj_status_ends_line(status) &&
 	    soj_line_end(up->st, up->w, ref, status, true) < 0)
 		p->may = false;
+	if (status != SOJ_ENDED_GRACE)
+		soj_line_end_back(up->st, up->w, ref, status);
 	if (soj_line_holds(up->st, ref))
 		p->may = false;
 }
@@ -209,8 +211,8 @@ static void retire_one(struct soj_upkeep *up, struct soj_pending *p)
 
 	if (state)
 		chunk_was = soj_load_acquire(state); /* S1 */
-	if (state && (!soj_chunk_look(st, chunk, &view) ||
-		      view.entry != p->idx))
+	if (state &&
+	    (!soj_chunk_look(st, chunk, &view) || view.entry != p->idx))
 		state = NULL; /* long gone, and somebody else's by now */
 	if (!soj_entry_retire(st, up->w, p->idx, p->state))
 		return;
@@ -221,9 +223,8 @@ static void retire_one(struct soj_upkeep *up, struct soj_pending *p)
 /* One head.  The caller is in a section.  Returns retired, or -ESTALE. */
 static int unlink_group(struct soj_upkeep *up, struct group *g)
 {
-	const struct soj_sweep sweep = { .may_unlink = group_may,
-					 .met = group_met,
-					 .arg = g };
+	const struct soj_sweep sweep = {
+		.may_unlink = group_may, .met = group_met, .arg = g};
 	int retired = 0, rc;
 
 	for (uint32_t i = 0; i < g->count; i++)
@@ -251,7 +252,7 @@ static uint32_t unlink_pending(struct soj_upkeep *up, bool *left)
 	qsort(up->pending, up->pending_count, sizeof(up->pending[0]), by_head);
 	soj_section_enter(&up->st->seg, &up->w->thr);
 	for (uint32_t i = 0; i < up->pending_count && !soj_gone(up->w);) {
-		struct group g = { .first = &up->pending[i], .count = 0 };
+		struct group g = {.first = &up->pending[i], .count = 0};
 		int rc;
 
 		while (i < up->pending_count &&
@@ -283,9 +284,9 @@ static void housekeeping(struct soj_upkeep *up, struct soj_upkeep_work *work,
 {
 	memset(work, 0, sizeof(*work));
 	work->repaired = soj_upkeep_reap(up, deep);
-	work->expelled = soj_expel(&up->st->seg, up->watch,
-				   soj_seg_now_ms(&up->st->seg),
-				   up->w->thr.slot);
+	work->expelled =
+		soj_expel(&up->st->seg, up->watch, soj_seg_now_ms(&up->st->seg),
+			  up->w->thr.slot);
 	soj_epoch_advance(&up->st->seg);
 	soj_limbo_drain(up->st, up->w);
 }
@@ -361,19 +362,20 @@ static uint32_t scrub_chunks(struct soj_upkeep *up)
 		uint64_t word;
 		uint32_t class = soj_page_class(st, u, &word);
 
-		for (uint32_t s = 0; class < SOJ_CLASSES &&
-				     s < st->classes[class].page_slots;
+		for (uint32_t s = 0;
+		     class < SOJ_CLASSES && s < st->classes[class].page_slots;
 		     s++) {
 			uint32_t chunk = soj_chunk(u, s);
-			uint64_t was = soj_load_acquire( /* S1 */
-				soj_chunk_state(st, chunk));
+			uint64_t was =
+				soj_load_acquire(/* S1 */
+						 soj_chunk_state(st, chunk));
 
 			if (soj_state_phase(was) == SOJ_FREE)
 				soj_chunk_hint_missing(st, chunk);
 			if (soj_state_phase(was) == SOJ_LIVE &&
 			    !soj_chunk_named(st, chunk))
-				found += soj_chunk_retire(st, up->w, chunk,
-							  was);
+				found +=
+					soj_chunk_retire(st, up->w, chunk, was);
 		}
 	}
 	return found;

@@ -19,14 +19,14 @@ struct soj_pending {
 	uint32_t idx;
 	uint32_t head;
 	uint64_t state; /* as loaded before the sweep */
-	bool may;	/* be unlinked */
-	bool met;	/* still linked */
+	bool may;       /* be unlinked */
+	bool met;       /* still linked */
 };
 
 /* Private to one thread. */
 struct soj_upkeep {
 	struct soj_store *st;
-	struct soj_worker *w;	/* of the calling thread; it has a slot */
+	struct soj_worker *w; /* of the calling thread; it has a slot */
 	struct soj_watch *watch;
 	struct soj_dead *dead;
 	struct soj_pending *pending;
@@ -41,7 +41,7 @@ void soj_upkeep_deinit(struct soj_upkeep *up);
 
 /* What a pass did; `left` says that another one soon has work. */
 struct soj_upkeep_work {
-	uint32_t repaired;  /* dead threads */
+	uint32_t repaired; /* dead threads */
 	uint32_t expelled;
 	uint32_t retired;   /* entries */
 	uint32_t reclaimed; /* entries and chunks */

@@ -39,9 +39,8 @@ static struct sojourn *open_with(void (*adjust)(struct sojourn_options *))
 static void login(struct sojourn *s, const char *subject, const char *data,
 		  char *id)
 {
-	struct sojourn_new n = { .subject = subject,
-				 .data = data,
-				 .data_bytes = strlen(data) };
+	struct sojourn_new n = {
+		.subject = subject, .data = data, .data_bytes = strlen(data)};
 
 	n.metadata.ip = "192.0.2.1";
 	n.metadata.device_name = "phone";
@@ -73,7 +72,7 @@ static uint64_t counter(struct sojourn *s, const char *name)
 static void creates_and_reads(void **state)
 {
 	struct sojourn *s = open_with(NULL);
-	struct sojourn_read how = { .subject = "alice" };
+	struct sojourn_read how = {.subject = "alice"};
 	struct sojourn_info info;
 	char id[SOJOURN_ID_CHARS_MAX + 1], data[64];
 	size_t bytes = sizeof(data);
@@ -81,8 +80,8 @@ static void creates_and_reads(void **state)
 	(void)state;
 	login(s, "alice", "hello", id);
 	assert_int_equal(strlen(id), 32);
-	assert_int_equal(
-		sojourn_session_read(s, id, &how, data, &bytes, &info), 0);
+	assert_int_equal(sojourn_session_read(s, id, &how, data, &bytes, &info),
+			 0);
 	assert_int_equal(bytes, 5);
 	assert_memory_equal(data, "hello", 5);
 	assert_string_equal(info.subject, "alice");
@@ -92,8 +91,8 @@ static void creates_and_reads(void **state)
 	assert_int_equal(info.version, 1);
 	assert_int_equal(info.renewal, SOJOURN_RENEWAL_NONE);
 	how.subject = "bob";
-	assert_int_equal(
-		sojourn_session_read(s, id, &how, NULL, NULL, NULL), -ENOENT);
+	assert_int_equal(sojourn_session_read(s, id, &how, NULL, NULL, NULL),
+			 -ENOENT);
 	assert_int_equal(sojourn_reason(), SOJOURN_NOT_FOUND);
 	id[3] ^= 1;
 	assert_int_equal(reads(s, id), -ENOENT);
@@ -107,18 +106,17 @@ static void values_of_all_sizes(void **state)
 	struct sojourn *s = open_with(NULL);
 	uint8_t *in = malloc(SOJOURN_DATA_BYTES_MAX + 1);
 	uint8_t *out = malloc(SOJOURN_DATA_BYTES_MAX);
-	const size_t sizes[] = { 0,    1,    7,	    8,	    63,	     64,
-				 65,   255,  256,   1000,   4096,    65536,
-				 100000, 500000, 1048575, 1048576 };
+	const size_t sizes[] = {0,      1,      7,       8,      63,   64,
+				65,     255,    256,     1000,   4096, 65536,
+				100000, 500000, 1048575, 1048576};
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < SOJOURN_DATA_BYTES_MAX; i++)
 		in[i] = (uint8_t)(i * 31 + (i >> 8));
 	for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-		struct sojourn_new n = { .subject = "s",
-					 .data = in,
-					 .data_bytes = sizes[k] };
+		struct sojourn_new n = {
+			.subject = "s", .data = in, .data_bytes = sizes[k]};
 		size_t bytes = SOJOURN_DATA_BYTES_MAX;
 
 		assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
@@ -139,10 +137,10 @@ static void values_of_all_sizes(void **state)
 		assert_int_equal(sojourn_session_delete(s, id), 1);
 	}
 	{
-		struct sojourn_new n = { .subject = "s",
-					 .data = in,
-					 .data_bytes =
-						 SOJOURN_DATA_BYTES_MAX + 1 };
+		struct sojourn_new n = {.subject = "s",
+					.data = in,
+					.data_bytes =
+						SOJOURN_DATA_BYTES_MAX + 1};
 
 		assert_int_equal(sojourn_session_create(s, &n, id, NULL),
 				 -EMSGSIZE);
@@ -176,7 +174,7 @@ static void expires_to_the_millisecond(void **state)
 static void idles_out(void **state)
 {
 	struct sojourn *s = open_with(NULL);
-	struct sojourn_read quiet = { .no_touch = true };
+	struct sojourn_read quiet = {.no_touch = true};
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 
 	(void)state;
@@ -184,8 +182,8 @@ static void idles_out(void **state)
 	pass(s, 19999);
 	assert_int_equal(reads(s, id), 0); /* touches */
 	pass(s, 19999);
-	assert_int_equal(
-		sojourn_session_read(s, id, &quiet, NULL, NULL, NULL), 0);
+	assert_int_equal(sojourn_session_read(s, id, &quiet, NULL, NULL, NULL),
+			 0);
 	pass(s, 1);
 	assert_int_equal(reads(s, id), -ENOENT);
 	assert_int_equal(sojourn_reason(), SOJOURN_IDLE);
@@ -249,17 +247,17 @@ static void renews_once(void **state)
 	(void)state;
 	login(s, "a", "data", id);
 	pass(s, 9999);
-	assert_int_equal(
-		sojourn_session_read(s, id, NULL, NULL, NULL, &info), 0);
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, &info),
+			 0);
 	assert_int_equal(info.renewal, SOJOURN_RENEWAL_NONE);
 	pass(s, 1);
-	assert_int_equal(
-		sojourn_session_read(s, id, NULL, NULL, NULL, &info), 0);
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, &info),
+			 0);
 	assert_int_equal(info.renewal, SOJOURN_RENEWAL_WON);
 	assert_string_not_equal(info.new_id, id);
 	pass(s, 2999);
-	assert_int_equal(
-		sojourn_session_read(s, id, NULL, NULL, NULL, &again), 0);
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, &again),
+			 0);
 	assert_int_equal(again.renewal, SOJOURN_RENEWAL_DONE);
 	assert_string_equal(again.new_id, info.new_id);
 	assert_true(again.renewed);
@@ -296,8 +294,9 @@ static void max_lifetime_stands(void **state)
 	}
 	pass(s, 9999);
 	assert_int_equal(
-		sojourn_session_read(s, id, &(struct sojourn_read){
-					 .no_renew = true }, NULL, NULL, NULL),
+		sojourn_session_read(s, id,
+				     &(struct sojourn_read){.no_renew = true},
+				     NULL, NULL, NULL),
 		0);
 	pass(s, 1);
 	assert_int_equal(reads(s, id), -ENOENT);
@@ -322,6 +321,27 @@ static void logout_takes_the_successor(void **state)
 	sojourn_detach(s);
 }
 
+/* The old id must not outlive a logout that was made with the new one. */
+static void logout_takes_the_old_id(void **state)
+{
+	struct sojourn *s = open_with(short_renewal);
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_info info, second;
+
+	(void)state;
+	login(s, "a", "", id);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	assert_int_equal(sojourn_session_renew(s, info.new_id, &second), 0);
+	assert_int_equal(reads(s, id), 0);
+	assert_int_equal(sojourn_session_delete(s, second.new_id), 1);
+	assert_int_equal(reads(s, id), -ENOENT);
+	assert_int_equal(sojourn_reason(), SOJOURN_DELETED);
+	assert_int_equal(reads(s, info.new_id), -ENOENT);
+	assert_int_equal(sojourn_session_update(s, id, "x", 1, 0, NULL),
+			 -ENOENT);
+	sojourn_detach(s);
+}
+
 struct listing {
 	int count, current;
 	char handle[SOJOURN_HANDLE_CHARS + 1];
@@ -342,7 +362,7 @@ static void lists_and_ends_all(void **state)
 {
 	struct sojourn *s = open_with(NULL);
 	char id[5][SOJOURN_ID_CHARS_MAX + 1], other[SOJOURN_ID_CHARS_MAX + 1];
-	struct listing l = { 0 };
+	struct listing l = {0};
 
 	(void)state;
 	for (int i = 0; i < 5; i++)
@@ -371,7 +391,7 @@ static void evicting(struct sojourn_options *o)
 static void full_by_policy(void **state)
 {
 	struct sojourn *s = open_with(NULL);
-	struct sojourn_new n = { .subject = "a" };
+	struct sojourn_new n = {.subject = "a"};
 	char id[SOJOURN_ID_CHARS_MAX + 1], first[SOJOURN_ID_CHARS_MAX + 1];
 
 	(void)state;
@@ -433,6 +453,7 @@ int main(void)
 		cmocka_unit_test(renews_once),
 		cmocka_unit_test(max_lifetime_stands),
 		cmocka_unit_test(logout_takes_the_successor),
+		cmocka_unit_test(logout_takes_the_old_id),
 		cmocka_unit_test(lists_and_ends_all),
 		cmocka_unit_test(full_by_policy),
 		cmocka_unit_test(forked_child_works),
