@@ -1,0 +1,620 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Worker processes under fire: mixed operations while a killer SIGKILLs a
+ * random worker every 20 ms and the helper every 2 s.
+ *
+ * Each account has one login session.  Only its owner, thread t of worker w,
+ * logs it in, renews it and logs it out; every thread reads it and adds one to
+ * the counter in its data.  A ledger outside of the segment says what was
+ * acknowledged: an operation is noted before it begins and after it returned,
+ * so whatever a killed worker was doing is known to be undecided, and only
+ * that.
+ *
+ * Counted, and all must be 0: torn or foreign values, acknowledged sessions
+ * that are gone, logged-out sessions that answer, increments lost, calls that
+ * gave up (-EBUSY), entries or chunks left over after the drain.
+ *
+ *   stress_kill [--seconds N] [--workers N] [--threads N] [--accounts N]
+ *               [--entries N] [--no-helper]
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sojourn/sojourn.h>
+#include <sojourn/stat.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/hist.h"
+#include "helper/helper.h"
+#include "session/handle.h"
+
+enum pending { NOTHING, LOGIN, RENEW, LOGOUT };
+
+struct account {
+	_Atomic(uint32_t) version; /* odd while the owner changes the id */
+	_Atomic(uint32_t) pending;
+	_Atomic(uint32_t) alive; /* as acknowledged */
+	_Atomic(uint32_t) login; /* which one, foreigners check */
+	_Atomic(uint64_t) begun; /* increments */
+	_Atomic(uint64_t) done;
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+};
+
+struct ledger {
+	_Atomic(uint64_t) torn, lost, resurrected, busy, errors, ops, kills,
+		helper_kills, renewals, logins, logouts, full;
+	_Atomic(uint32_t) stop;
+	struct soj_hist reads[64]; /* one for each thread */
+	struct account account[];
+};
+
+static struct {
+	unsigned seconds, workers, threads, accounts, entries;
+	bool helper;
+} opt = {4, 8, 2, 256, 20000, true};
+
+static struct ledger *ledger;
+static struct sojourn *s;
+
+struct value {
+	uint64_t magic, account, login, counter;
+	uint64_t fill[28];
+	uint64_t check;
+};
+
+static uint64_t value_check(const struct value *v)
+{
+	const uint64_t *word = (const uint64_t *)v;
+	uint64_t sum = 0x9e3779b97f4a7c15;
+
+	for (size_t i = 0; i < sizeof(*v) / 8 - 1; i++)
+		sum = (sum ^ word[i]) * 0xff51afd7ed558ccd;
+	return sum;
+}
+
+static void value_make(struct value *v, uint64_t account, uint64_t login,
+		       uint64_t counter)
+{
+	v->magic = 0x736f6a6f75726e21;
+	v->account = account;
+	v->login = login;
+	v->counter = counter;
+	for (size_t i = 0; i < 28; i++)
+		v->fill[i] = counter * 31 + i;
+	v->check = value_check(v);
+}
+
+static bool value_ok(const struct value *v, size_t bytes, uint64_t account)
+{
+	return bytes == sizeof(*v) && v->magic == 0x736f6a6f75726e21 &&
+	       v->account == account && v->check == value_check(v);
+}
+
+static uint64_t next_random(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void unexpected(const char *what, int rc)
+{
+	if (rc == -EBUSY)
+		ledger->busy++;
+	else if (ledger->errors++ < 10)
+		fprintf(stderr, "%s: %d %s\n", what, rc, sojourn_error_text());
+}
+
+/* ---- what the owner does ---- */
+
+static void id_set(struct account *a, const char *id)
+{
+	a->version++;
+	memcpy(a->id, id, sizeof(a->id));
+	a->version++;
+}
+
+static void login(struct account *a, unsigned number)
+{
+	char subject[32], id[SOJOURN_ID_CHARS_MAX + 1];
+	struct value v;
+	struct sojourn_new n = {
+		.subject = subject, .data = &v, .data_bytes = sizeof(v)};
+	int rc;
+
+	snprintf(subject, sizeof(subject), "user%u", number / 4);
+	a->login++;
+	a->begun = 0;
+	a->done = 0;
+	value_make(&v, number, a->login, 0);
+	a->pending = LOGIN;
+	rc = sojourn_session_create(s, &n, id, NULL);
+	if (rc == 0) {
+		id_set(a, id);
+		a->alive = 1;
+		ledger->logins++;
+	} else if (rc == -ENOSPC) {
+		ledger->full++;
+	} else {
+		unexpected("create", rc);
+	}
+	a->pending = NOTHING;
+}
+
+static void renew(struct account *a)
+{
+	struct sojourn_info info;
+	int rc;
+
+	a->pending = RENEW;
+	rc = sojourn_session_renew(s, a->id, &info);
+	if (rc == 0 && info.new_id[0]) {
+		id_set(a, info.new_id);
+		ledger->renewals++;
+	} else if (rc == -ENOENT) {
+		ledger->lost++;
+		fprintf(stderr, "renew: lost: %s\n", sojourn_error_text());
+		a->alive = 0;
+	} else if (rc < 0 && rc != -ENOSPC) {
+		unexpected("renew", rc);
+	}
+	a->pending = NOTHING;
+}
+
+static void logout(struct account *a)
+{
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	int rc;
+
+	memcpy(id, a->id, sizeof(id));
+	a->pending = LOGOUT;
+	rc = sojourn_session_delete(s, id);
+	if (rc < 0) {
+		unexpected("delete", rc);
+	} else {
+		if (rc != 1 && ledger->lost++ < 10)
+			fprintf(stderr, "delete: lost\n");
+		a->alive = 0;
+		ledger->logouts++;
+		if (sojourn_session_read(s, id, NULL, NULL, NULL, NULL) == 0)
+			ledger->resurrected++;
+	}
+	a->pending = NOTHING;
+}
+
+/* The owner died and was replaced: what is left of its operation? */
+static void recover(struct account *a)
+{
+	struct sojourn_info info;
+	int rc;
+
+	if (a->version % 2)
+		a->version++; /* the id may be half written: log in anew */
+	else if (a->pending == RENEW && a->alive) {
+		rc = sojourn_session_read(s, a->id, NULL, NULL, NULL, &info);
+		if (rc == 0 && info.new_id[0])
+			id_set(a, info.new_id);
+		else if (rc < 0 && ledger->lost++ < 10)
+			fprintf(stderr, "recover: renewing lost it: %s\n",
+				sojourn_error_text());
+		a->pending = NOTHING;
+		return;
+	} else if (a->pending == NOTHING) {
+		return;
+	}
+	a->alive = 0;
+	a->pending = NOTHING;
+}
+
+/* ---- what everybody does ---- */
+
+static bool id_get(struct account *a, char *id, uint32_t *version)
+{
+	*version = a->version;
+	if (*version % 2 || !a->alive || a->pending == LOGOUT)
+		return false;
+	memcpy(id, a->id, SOJOURN_ID_CHARS_MAX + 1);
+	return a->version == *version;
+}
+
+/* Nothing of the owner's was going on, before or since. */
+static bool quiet(struct account *a, uint32_t version, uint32_t pending)
+{
+	return a->version == version && a->alive && a->pending == NOTHING &&
+	       pending == NOTHING;
+}
+
+static void read_one(struct account *a, unsigned number, struct soj_hist *hist)
+{
+	uint32_t version, pending = a->pending;
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct value v;
+	size_t bytes = sizeof(v);
+	uint64_t begin;
+	int rc;
+
+	if (!id_get(a, id, &version))
+		return;
+	begin = now_ns();
+	rc = sojourn_session_read(s, id, NULL, &v, &bytes, NULL);
+	soj_hist_record(hist, now_ns() - begin);
+	if (rc == 0 && !value_ok(&v, bytes, number))
+		ledger->torn++;
+	else if (rc == -ENOENT && quiet(a, version, pending)) {
+		if (ledger->lost++ < 10)
+			fprintf(stderr, "read: lost %u: %s\n", number,
+				sojourn_error_text());
+	} else if (rc < 0 && rc != -ENOENT)
+		unexpected("read", rc);
+}
+
+static int add_one(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	struct value *v = data;
+
+	(void)capacity;
+	if (!value_ok(v, *bytes, *(unsigned *)arg)) {
+		ledger->torn++;
+		return -EIO;
+	}
+	value_make(v, v->account, v->login, v->counter + 1);
+	return 0;
+}
+
+/* Counted per account, by its owner only for exactness, by others for load. */
+static void increment(struct account *a, unsigned number, bool own)
+{
+	uint32_t version, pending = a->pending;
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	int rc;
+
+	if (!id_get(a, id, &version))
+		return;
+	a->begun++;
+	rc = sojourn_session_modify(s, id, sizeof(struct value), add_one,
+				    &number, NULL);
+	if (rc == 0)
+		a->done++;
+	else if (rc == -ENOENT && (own || quiet(a, version, pending))) {
+		if (ledger->lost++ < 10)
+			fprintf(stderr, "modify: lost %u: %s\n", number,
+				sojourn_error_text());
+	} else if (rc < 0 && rc != -ENOENT && rc != -ENOSPC)
+		unexpected("modify", rc);
+}
+
+static int count_one(void *arg, const struct sojourn_info *info)
+{
+	(void)info;
+	(*(int *)arg)++;
+	return 0;
+}
+
+struct job {
+	unsigned worker, thread;
+};
+
+static void *work(void *arg)
+{
+	struct job job = *(struct job *)arg;
+	unsigned index = job.worker * opt.threads + job.thread;
+	unsigned all = opt.workers * opt.threads;
+	uint64_t x = now_ns() * 2654435761u + index + 1;
+	struct soj_hist *hist = &ledger->reads[index % 64];
+
+	for (unsigned i = index; i < opt.accounts; i += all)
+		recover(&ledger->account[i]);
+	while (!ledger->stop) {
+		unsigned pick = next_random(&x) % opt.accounts;
+		unsigned own = pick - pick % all + index;
+		struct account *a = &ledger->account[pick];
+		unsigned what = next_random(&x) % 100;
+
+		ledger->ops++;
+		if (what < 50) {
+			read_one(a, pick, hist);
+			continue;
+		}
+		if (what < 70) {
+			increment(a, pick, false);
+			continue;
+		}
+		if (own >= opt.accounts)
+			continue;
+		a = &ledger->account[own];
+		if (!a->alive)
+			login(a, own);
+		else if (what < 85)
+			increment(a, own, true);
+		else if (what < 92)
+			renew(a);
+		else if (what < 98)
+			logout(a);
+		else {
+			char subject[32];
+			int n = 0;
+
+			snprintf(subject, sizeof(subject), "user%u", own / 4);
+			if (sojourn_session_list_subject(s, subject, NULL,
+							 count_one, &n) < 0)
+				unexpected("list", -1);
+		}
+	}
+	return NULL;
+}
+
+static pid_t start_worker(unsigned worker)
+{
+	pid_t pid = fork();
+	pthread_t thread[16];
+	struct job job[16];
+
+	if (pid != 0)
+		return pid;
+	for (unsigned t = 0; t < opt.threads; t++) {
+		job[t] = (struct job){worker, t};
+		pthread_create(&thread[t], NULL, work, &job[t]);
+	}
+	for (unsigned t = 0; t < opt.threads; t++)
+		pthread_join(thread[t], NULL);
+	sojourn_detach(s);
+	_exit(0);
+}
+
+static pid_t start_helper(void)
+{
+	struct soj_helper *helper;
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (soj_helper_start(&helper, &s->st, NULL) != 0)
+		_exit(1);
+	while (!ledger->stop)
+		usleep(1000);
+	soj_helper_stop(helper);
+	_exit(0);
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void under_fire(void)
+{
+	uint64_t until = now_ns() + opt.seconds * UINT64_C(1000000000);
+	uint64_t x = now_ns() | 1;
+	pid_t worker[64], helper = -1;
+	unsigned round = 0;
+
+	for (unsigned w = 0; w < opt.workers; w++)
+		worker[w] = start_worker(w);
+	if (opt.helper)
+		helper = start_helper();
+	while (now_ns() < until) {
+		unsigned w = next_random(&x) % opt.workers;
+
+		usleep(20000);
+		end(worker[w]);
+		ledger->kills++;
+		worker[w] = start_worker(w);
+		if (opt.helper && ++round % 100 == 0) {
+			end(helper);
+			ledger->helper_kills++;
+			helper = start_helper();
+		}
+	}
+	ledger->stop = 1;
+	for (unsigned w = 0; w < opt.workers; w++)
+		waitpid(worker[w], NULL, 0);
+	if (helper > 0)
+		waitpid(helper, NULL, 0);
+}
+
+/* Increments: what was acknowledged is there, and no more than was begun. */
+static uint64_t lost_increments(void)
+{
+	uint64_t lost = 0;
+
+	for (unsigned i = 0; i < opt.accounts; i++) {
+		struct account *a = &ledger->account[i];
+		struct value v;
+		size_t bytes = sizeof(v);
+
+		recover(a);
+		if (!a->alive)
+			continue;
+		if (sojourn_session_read(s, a->id, NULL, &v, &bytes, NULL)) {
+			ledger->lost++;
+			continue;
+		}
+		if (!value_ok(&v, bytes, i))
+			ledger->torn++;
+		else if (v.login == a->login && v.counter > a->begun)
+			lost += v.counter - a->begun;
+		else if (v.login == a->login && v.counter < a->done)
+			lost += a->done - v.counter;
+	}
+	return lost;
+}
+
+/* Ends all, lets upkeep finish; true when everything is free again. */
+static bool drain(struct sojourn_stat *stat)
+{
+	struct soj_upkeep_work done;
+	struct soj_self *self;
+	struct soj_upkeep up;
+	bool drained = false;
+	int rc;
+
+	for (unsigned i = 0; i <= opt.accounts / 4; i++) {
+		char subject[32];
+
+		snprintf(subject, sizeof(subject), "user%u", i);
+		if (sojourn_session_delete_subject(s, subject, NULL) < 0)
+			unexpected("delete subject", -1);
+	}
+	self = soj_self_writing(s, &rc);
+	if (self == NULL || soj_upkeep_init(&up, &s->st, &self->w) != 0)
+		return false;
+	for (unsigned i = 0; i < 50 && !drained; i++) {
+		soj_upkeep_full(&up, &done);
+		if (sojourn_stat(s, stat) < 0)
+			return false;
+		drained = stat->entries_free == stat->entries_max &&
+			  stat->chunk_bytes_live == 0 &&
+			  stat->chunk_bytes_retired == 0;
+	}
+	soj_upkeep_deinit(&up);
+	return drained;
+}
+
+static int parse(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"seconds", 1, NULL, 's'}, {"workers", 1, NULL, 'w'},
+		{"threads", 1, NULL, 't'}, {"accounts", 1, NULL, 'a'},
+		{"entries", 1, NULL, 'e'}, {"no-helper", 0, NULL, 'n'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		unsigned n = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
+
+		switch (c) {
+		case 's':
+			opt.seconds = n;
+			break;
+		case 'w':
+			opt.workers = n <= 64 ? n : 64;
+			break;
+		case 't':
+			opt.threads = n <= 16 ? n : 16;
+			break;
+		case 'a':
+			opt.accounts = n;
+			break;
+		case 'e':
+			opt.entries = n;
+			break;
+		case 'n':
+			opt.helper = false;
+			break;
+		default:
+			return 64;
+		}
+	}
+	return 0;
+}
+
+static uint64_t counter(const struct sojourn_stat *stat, const char *name)
+{
+	for (uint32_t i = 0; i < stat->counters; i++)
+		if (strcmp(stat->counter[i].name, name) == 0)
+			return stat->counter[i].value;
+	return 0;
+}
+
+static int report(uint64_t increments_lost, bool drained,
+		  const struct sojourn_stat *stat)
+{
+	static struct soj_hist reads;
+	bool ok;
+
+	soj_hist_init(&reads);
+	for (unsigned i = 0; i < 64; i++)
+		soj_hist_merge(&reads, &ledger->reads[i]);
+	printf("ops %" PRIu64 " kills %" PRIu64 " helper kills %" PRIu64
+	       " logins %" PRIu64 " renewals %" PRIu64 " logouts %" PRIu64
+	       " full %" PRIu64 "\n",
+	       ledger->ops, ledger->kills, ledger->helper_kills, ledger->logins,
+	       ledger->renewals, ledger->logouts, ledger->full);
+	printf("reads: p50 %" PRIu64 " ns, p99 %" PRIu64 " ns, p99.9 %" PRIu64
+	       " ns, max %" PRIu64 " ns\n",
+	       soj_hist_quantile(&reads, 0.5), soj_hist_quantile(&reads, 0.99),
+	       soj_hist_quantile(&reads, 0.999), reads.max);
+	printf("repaired %" PRIu64 " expelled %" PRIu64 " scrubbed %" PRIu64
+	       " reclaimed %" PRIu64 " retries %" PRIu64 "\n",
+	       counter(stat, "repaired"), counter(stat, "expelled"),
+	       counter(stat, "scrubbed"), counter(stat, "reclaimed"),
+	       counter(stat, "retries"));
+	printf("torn %" PRIu64 " lost %" PRIu64 " resurrected %" PRIu64
+	       " increments lost %" PRIu64 " waits %" PRIu64 " errors %" PRIu64
+	       " drained %s\n",
+	       ledger->torn, ledger->lost, ledger->resurrected, increments_lost,
+	       ledger->busy, ledger->errors, drained ? "yes" : "no");
+	if (!drained)
+		printf("left: live %" PRIu64 " retired %" PRIu64
+		       " owned %" PRIu64 " free %" PRIu64 " of %" PRIu64
+		       ", chunk bytes live %" PRIu64 " retired %" PRIu64 "\n",
+		       stat->entries_live, stat->entries_retired,
+		       stat->entries_owned, stat->entries_free,
+		       stat->entries_max, stat->chunk_bytes_live,
+		       stat->chunk_bytes_retired);
+	ok = ledger->torn == 0 && ledger->lost == 0 &&
+	     ledger->resurrected == 0 && ledger->busy == 0 &&
+	     ledger->errors == 0 && increments_lost == 0 && drained &&
+	     stat->threads_dead == 0;
+	printf("%s\n", ok ? "ok" : "FAILED");
+	return !ok;
+}
+
+int main(int argc, char **argv)
+{
+	struct sojourn_options o;
+	struct sojourn_stat stat = {0};
+	size_t bytes;
+	bool drained;
+	uint64_t lost;
+	int rc = parse(argc, argv);
+
+	if (rc)
+		return rc;
+	bytes = sizeof(*ledger) + opt.accounts * sizeof(struct account);
+	ledger = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (ledger == MAP_FAILED)
+		return 71;
+	for (unsigned i = 0; i < 64; i++)
+		soj_hist_init(&ledger->reads[i]);
+	sojourn_options_init(&o);
+	o.entries_max = opt.entries;
+	o.segment_bytes = (32u << 20) + (uint64_t)opt.entries * 900;
+	o.threads_max = 256;
+	o.helper = SOJOURN_HELPER_NONE;
+	o.ttl_ms = 3600000;
+	o.grace_window_ms = 600000;
+	rc = sojourn_create(NULL, &o, &s);
+	if (rc < 0) {
+		fprintf(stderr, "create: %s\n", sojourn_error_text());
+		return 71;
+	}
+	under_fire();
+	lost = lost_increments();
+	drained = drain(&stat);
+	rc = report(lost, drained, &stat);
+	sojourn_detach(s);
+	return rc;
+}
