@@ -1,0 +1,501 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# `sojourn demo` over HTTP: four worker processes, one segment, many clients.
+# Asserts counts and contents; no time.
+
+set -uo pipefail
+export LC_ALL=C
+
+src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
+demo_bin=${SOJOURN_BIN:-$src/build/release/bin}
+for tool in curl jq pgrep; do
+	command -v $tool >/dev/null && continue
+	echo "skipped: $tool is not installed" >&2
+	exit 77
+done
+demo_work=$(mktemp -d "${TMPDIR:-/tmp}/sojourn-demo.XXXXXX")
+export XDG_STATE_HOME=$demo_work/state
+# shellcheck source=tools/demo_client.sh
+. "$src/tools/demo_client.sh"
+
+failures=0
+extra_pid=
+
+clean_up() {
+	demo_stop >/dev/null 2>&1
+	[ -z "$extra_pid" ] || kill "$extra_pid" 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$demo_work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+section() {
+	echo "== $*"
+}
+
+# equal WHAT WANTED FOUND
+equal() {
+	[ "$2" = "$3" ] && return
+	echo "FAILED: $1: $3 instead of $2" >&2
+	failures=$((failures + 1))
+}
+
+# has WHAT TEXT PATTERN, has_not: a basic regular expression within a text.
+has() {
+	grep -q -e "$3" <<<"$2" && return
+	echo "FAILED: $1: no '$3' in" >&2
+	head -n 20 <<<"$2" >&2
+	failures=$((failures + 1))
+}
+
+has_not() {
+	grep -q -e "$3" <<<"$2" || return 0
+	echo "FAILED: $1: '$3' in: $(grep -m 1 -e "$3" <<<"$2")" >&2
+	failures=$((failures + 1))
+}
+
+start() {
+	demo_start "$@" || exit 1
+}
+
+# stop: the demo ends cleanly and takes its processes and its segment along.
+stop() {
+	local segment workers pid
+
+	segment=$(demo_segment)
+	workers=$(demo_workers)
+	demo_stop
+	equal "exit code of the demo" 0 $?
+	for pid in $workers; do
+		kill -0 "$pid" 2>/dev/null && equal "worker $pid" ended running
+	done
+	[ ! -e "/dev/shm/sojourn.$segment" ] ||
+		equal "segment $segment" removed there
+}
+
+# as JAR_FILE CURL_ARGUMENT...: the body, as JSON, with that cookie jar.
+as() {
+	local jar=$1
+
+	shift
+	curl -s --max-time 30 -H 'Accept: application/json' -b "$jar" \
+		-c "$jar" "$@"
+}
+
+# code_as JAR_FILE CURL_ARGUMENT...: the status only.
+code_as() {
+	as "$@" -o /dev/null -w '%{http_code}'
+}
+
+browse() {
+	curl -s --max-time 30 -H 'Accept: text/html' "$@"
+}
+
+# ---- one client ----
+
+test_headers() {
+	local head
+
+	section "cookie and headers"
+	head=$(curl -si -H 'Accept: application/json' -d user=alice \
+		"$demo_url/login" | tr -d '\r')
+	has login "$head" '^HTTP/1.1 200'
+	has cookie "$head" \
+		'^Set-Cookie: sid=[A-Za-z0-9_-]\{32\}; Path=/; HttpOnly; SameSite=Lax$'
+	has headers "$head" '^Cache-Control: no-store$'
+	has headers "$head" "^Content-Security-Policy: default-src 'none';"
+	has headers "$head" '^X-Content-Type-Options: nosniff$'
+	has headers "$head" '^X-Worker-Pid: [0-9]*$'
+	has body "$head" '"user":"alice","counter":0'
+	has_not "the id is in the cookie only" "$(sed '1,/^$/d' <<<"$head")" \
+		"$(sed -n 's/^Set-Cookie: sid=\([^;]*\);.*/\1/p' <<<"$head")"
+
+	head=$(browse -i -d user=alice "$demo_url/login" | tr -d '\r')
+	has "login by form" "$head" '^HTTP/1.1 303'
+	has "login by form" "$head" '^Location: /profile$'
+}
+
+test_refusals() {
+	local jar=$demo_work/alice long
+
+	section "what is refused"
+	equal "not logged in" 401 "$(code_as /dev/null "$demo_url/profile")"
+	equal "no such page" 404 "$(code_as /dev/null "$demo_url/nowhere")"
+	equal "wrong method" 405 "$(code_as /dev/null "$demo_url/logout")"
+	equal "HEAD" 200 "$(curl -sI -o /dev/null -w '%{http_code}' "$demo_url/")"
+	equal "no name" 400 "$(code_as /dev/null -d user= "$demo_url/login")"
+	equal "control characters" 400 \
+		"$(code_as /dev/null -d user=a%0Ab "$demo_url/login")"
+	equal "NUL" 400 "$(code_as /dev/null -d user=a%00b "$demo_url/login")"
+	equal "not UTF-8" 400 "$(code_as /dev/null -d user=%ff "$demo_url/login")"
+	long=$(printf '%300s' '' | tr ' ' a)
+	equal "long field" 400 \
+		"$(code_as /dev/null -d "user=$long" "$demo_url/login")"
+	long=$(printf '%20000s' '' | tr ' ' a)
+	equal "long body" 400 \
+		"$(code_as /dev/null -d "other=$long" "$demo_url/login")"
+	equal "not a form" 400 "$(code_as /dev/null -d '{"user":"a"}' \
+		-H 'Content-Type: application/json' "$demo_url/login")"
+	equal "login from another site" 403 "$(code_as /dev/null -d user=a \
+		-H 'Sec-Fetch-Site: cross-site' "$demo_url/login")"
+
+	as "$jar" -d user=alice "$demo_url/login" >/dev/null
+	has "unknown id" "$(curl -si -b sid=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA \
+		"$demo_url/profile?json")" '^Set-Cookie: sid=;.*Max-Age=0'
+	equal "two cookies of that name" 401 "$(curl -s -o /dev/null \
+		-w '%{http_code}' -b "sid=$(id_of "$jar"); sid=x" \
+		"$demo_url/profile?json")"
+	equal "the session still" 200 "$(code_as "$jar" "$demo_url/profile")"
+}
+
+id_of() {
+	awk '$6 == "sid" { print $7 }' "$1"
+}
+
+test_csrf() {
+	local jar=$demo_work/alice token other path
+
+	section "tokens against forged requests"
+	token=$(as "$jar" "$demo_url/profile" | jq -r .csrf)
+	other=$(as "$demo_work/bob" -d user=bob "$demo_url/login" | jq -r .csrf)
+	for path in counter logout logout-everywhere devices/revoke; do
+		equal "$path without token" 403 \
+			"$(code_as "$jar" -d x=1 "$demo_url/$path")"
+		equal "$path with another's token" 403 \
+			"$(code_as "$jar" -d "csrf=$other" "$demo_url/$path")"
+		equal "$path with a cut token" 403 "$(code_as "$jar" \
+			-d "csrf=${token:0:31}" "$demo_url/$path")"
+		equal "$path from another site" 403 "$(code_as "$jar" \
+			-d "csrf=$token" -H 'Sec-Fetch-Site: cross-site' \
+			"$demo_url/$path")"
+	done
+	equal "nothing was counted" 0 \
+		"$(as "$jar" "$demo_url/profile" | jq .counter)"
+	equal "token in the form" 1 \
+		"$(as "$jar" -d "csrf=$token" "$demo_url/counter" | jq .counter)"
+	equal "token in the header" 2 "$(as "$jar" -X POST \
+		-H "X-CSRF-Token: $token" "$demo_url/counter" | jq .counter)"
+}
+
+test_escaping() {
+	local jar=$demo_work/evil name='<script>alert(1)</script>"&' page
+
+	section "names are text"
+	as "$jar" --data-urlencode "user=$name" \
+		--data-urlencode "device='><img src=x>\"" "$demo_url/login" \
+		>/dev/null
+	for path in profile devices; do
+		page=$(browse -b "$jar" "$demo_url/$path")
+		has_not "$path" "$page" '<script'
+		has_not "$path" "$page" '<img'
+		has "$path" "$page" '&lt;script&gt;alert(1)&lt;/script&gt;&quot;&amp;'
+	done
+	has devices "$page" '&#39;&gt;&lt;img src=x&gt;&quot;'
+	equal "and come back whole" "$name" \
+		"$(as "$jar" "$demo_url/profile" | jq -r .user)"
+}
+
+test_devices() {
+	local home=$demo_work/carol.home work=$demo_work/carol.work
+	local bob=$demo_work/bob token handle victim list
+
+	section "devices"
+	as "$bob" -d user=bob "$demo_url/login" >/dev/null
+	as "$work" -d 'user=carol&device=work' "$demo_url/login" >/dev/null
+	token=$(as "$home" -d 'user=carol&device=home' "$demo_url/login" |
+		jq -r .csrf)
+	list=$(as "$home" "$demo_url/devices")
+	equal "carol's devices" '["home","work"]' \
+		"$(jq -c '[.devices[].device]' <<<"$list")"
+	equal "the current one" home \
+		"$(jq -r '.devices[] | select(.current).device' <<<"$list")"
+
+	victim=$(as "$bob" "$demo_url/profile" | jq -r .handle)
+	equal "to end bob's session" 404 "$(code_as "$home" \
+		-d "csrf=$token&handle=$victim" "$demo_url/devices/revoke")"
+	equal "bob" 200 "$(code_as "$bob" "$demo_url/profile")"
+	equal "a handle that is none" 404 "$(code_as "$home" \
+		-d "csrf=$token&handle=zz" "$demo_url/devices/revoke")"
+
+	handle=$(jq -r '.devices[] | select(.current | not).handle' <<<"$list")
+	equal "ended" 1 "$(as "$home" -d "csrf=$token&handle=$handle" \
+		"$demo_url/devices/revoke" | jq .ended)"
+	equal "the ended device" 401 "$(code_as "$work" "$demo_url/profile")"
+	equal "the other one" 200 "$(code_as "$home" "$demo_url/profile")"
+}
+
+test_login_again() {
+	local jar=$demo_work/dora first
+
+	section "a login ends the session before"
+	as "$jar" -d user=dora "$demo_url/login" >/dev/null
+	first=$(id_of "$jar")
+	as "$jar" -d user=dora "$demo_url/login" >/dev/null
+	equal "the former id" 401 "$(curl -s -o /dev/null -w '%{http_code}' \
+		-b "sid=$first" "$demo_url/profile?json")"
+	equal "the new id" 200 "$(code_as "$jar" "$demo_url/profile")"
+	equal "dora's sessions" 1 \
+		"$(as "$jar" "$demo_url/devices" | jq '.devices | length')"
+}
+
+# ---- many clients ----
+
+# Each request of a session that ended is refused, by all workers.
+gone() {
+	local what=$1 jar=$2
+
+	demo_requests "$jar" 16 GET /profile | demo_run gone
+	equal "$what: answers other than 401" 0 "$(demo_others gone 3 401)"
+	equal "$what: workers asked" 4 \
+		"$(cut -d '|' -f 4 "$demo_work/gone.replies" | sort -u | wc -l)"
+}
+
+test_counting() {
+	section "counting in all workers at once"
+	demo_login counter 20 >"$demo_work/jar"
+	demo_requests "$demo_work/jar" 40 POST /counter | demo_run count
+	equal "counts answered" 800 "$(demo_count count 3 200)"
+	equal "data that add up" 800 "$(demo_count count 6 ok)"
+	demo_requests "$demo_work/jar" 1 GET /profile | demo_run counted
+	equal "counters" "20 40" "$(jq .counter "$demo_work/counted.bodies" |
+		uniq -c | xargs)"
+	# Each number was given out once: no increment was made on an old value.
+	equal "numbers given" 40 "$(jq -r 'select(.user == "counter1").counter' \
+		"$demo_work/count.bodies" | sort -u | wc -l)"
+}
+
+test_everywhere() {
+	section "logout everywhere"
+	demo_login eve@ 12 >"$demo_work/jar"
+	head -n 1 "$demo_work/jar" >"$demo_work/one"
+	tail -n +2 "$demo_work/jar" >"$demo_work/rest"
+	demo_login frank 1 >"$demo_work/frank"
+
+	demo_requests "$demo_work/one" 1 POST /logout-everywhere '&keep=1' |
+		demo_run keep
+	equal "others ended" 11 "$(jq .ended "$demo_work/keep.bodies")"
+	gone "other devices" "$demo_work/rest"
+	demo_requests "$demo_work/one" 8 GET /profile | demo_run one
+	equal "the one that was kept" 8 "$(demo_count one 3 200)"
+
+	demo_login eve@ 12 >"$demo_work/rest"
+	demo_requests "$demo_work/one" 1 POST /logout-everywhere | demo_run all
+	equal "all ended" 13 "$(jq .ended "$demo_work/all.bodies")"
+	equal "cookie cleared" 1 "$(demo_count all 7 cleared)"
+	cat "$demo_work/one" >>"$demo_work/rest"
+	gone "all devices" "$demo_work/rest"
+	demo_requests "$demo_work/frank" 4 GET /profile | demo_run frank
+	equal "another user" 4 "$(demo_count frank 3 200)"
+}
+
+test_expiry() {
+	section "a short stay ends by itself"
+	demo_login short 4 '&stay=1s' >"$demo_work/jar"
+	equal "short stays" 4 "$(wc -l <"$demo_work/jar")"
+	sleep 1.2
+	gone "short stays" "$demo_work/jar"
+	equal "cookies cleared" 64 "$(demo_count gone 7 cleared)"
+}
+
+# Every round all ids are due at once and each is sent 6 times at once: one of
+# the six makes the new id, and all that tell one tell the same.
+test_renewal_race() {
+	local round counts
+
+	section "races for renewal"
+	demo_login racer 60 >"$demo_work/jar"
+	for round in 1 2 3 4 5 6; do
+		sleep 1.1
+		cp "$demo_work/jar" "$demo_work/jar.old"
+		demo_requests "$demo_work/jar" 6 GET /profile | demo_run race
+		demo_follow "$demo_work/jar" race
+		demo_requests "$demo_work/jar.old" 1 GET /profile | demo_run late
+		counts=$(demo_renewals race late)
+		equal "round $round: answers" 360 "$(demo_count race 3 200)"
+		has "round $round" "$counts" '^renewed 60$'
+		has "round $round" "$counts" '^won 60$'
+		has "round $round" "$counts" '^lost 360$'
+		has "round $round" "$counts" '^twice 0$'
+		has "round $round" "$counts" '^unexplained 0$'
+		equal "round $round: losers told later" 60 \
+			"$(demo_count late 5 "done")"
+	done
+	demo_requests "$demo_work/jar" 1 GET /devices | demo_run lists
+	equal "one login each, however often renewed" 60 \
+		"$(jq '[.devices[] | select(.renewed | not)] | length' \
+			"$demo_work/lists.bodies" | grep -cx 1)"
+}
+
+# While several requests renew a session one logs it out: neither the old id nor
+# any new one that was handed out is good for anything afterwards.
+test_logout_during_renewal() {
+	local round winners=0
+
+	section "logout during renewal"
+	for round in 1 2 3 4 5; do
+		demo_login leaver 40 >"$demo_work/jar"
+		sleep 1.1
+		awk -F '|' -v OFS='|' '{
+			for (i = 0; i < 5; i++)
+				print $1, $2, i == NR % 5 ? "POST" : "GET",
+					i == NR % 5 ? "/logout" : "/profile",
+					"csrf=" $3
+		}' "$demo_work/jar" | demo_run leave
+		equal "round $round: logouts" 40 \
+			"$(jq -c 'select(.ended == 1)' \
+				"$demo_work/leave.bodies" | wc -l)"
+		equal "round $round: errors" 0 \
+			"$(awk -F '|' '$3 != 200 && $3 != 401' \
+				"$demo_work/leave.replies" | wc -l)"
+		winners=$((winners + $(demo_count leave 5 won)))
+		awk -F '|' -v OFS='|' '$7 != "" && $7 != "cleared" &&
+			!seen[$7]++ { print $1, $7, "" }' \
+			"$demo_work/leave.replies" |
+			cat - "$demo_work/jar" >"$demo_work/all"
+		demo_requests "$demo_work/all" 2 GET /profile | demo_run gone
+		equal "round $round: alive after logout" 0 \
+			"$(demo_others gone 3 401)"
+	done
+	[ "$winners" -gt 0 ] || equal "renewals among the logouts" some none
+}
+
+# ---- processes ----
+
+replaced() {
+	local now tries
+
+	for ((tries = 0; tries < 200; tries++)); do
+		now=$(demo_workers)
+		[ "$(wc -l <<<"$now")" -ne 4 ] || grep -qx "$1" <<<"$now" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+test_killed_workers() {
+	local victim client workers
+
+	section "workers killed under load"
+	workers=$(demo_workers)
+	demo_login survivor 200 >"$demo_work/jar"
+	demo_requests "$demo_work/jar" 30 GET /profile |
+		demo_run load 16 &
+	client=$!
+	for victim in $workers; do
+		kill -KILL "$victim"
+		replaced "$victim" || equal "worker $victim" replaced missing
+	done
+	wait "$client"
+	# Only who was cut off got no answer, and had it again on asking again.
+	equal "answers that are no sessions" 0 "$(awk -F '|' \
+		'$3 != 200 && $3 != "000"' "$demo_work/load.replies" | wc -l)"
+	equal "torn" 0 "$(demo_count load 6 torn)"
+	demo_follow "$demo_work/jar" load
+	demo_requests "$demo_work/jar" 2 GET /profile | demo_run load
+	equal "sessions afterwards" 400 "$(demo_count load 3 200)"
+	equal "by new workers only" 0 "$(cut -d '|' -f 4 \
+		"$demo_work/load.replies" | grep -cxF "$workers")"
+}
+
+test_killed_master() {
+	local workers segment pid tries
+
+	section "a killed master takes its workers along"
+	start --helper none
+	workers=$(demo_workers)
+	segment=$(demo_segment)
+	kill -KILL "$demo_pid"
+	demo_stop 2>/dev/null
+	for pid in $workers; do
+		for ((tries = 0; tries < 100; tries++)); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		[ "$tries" -lt 100 ] || equal "worker $pid" ended running
+	done
+	"$demo_bin/sojourn" destroy "$segment"
+	equal "exit code of destroy" 0 $?
+}
+
+test_full() {
+	local codes
+
+	section "a full segment"
+	start --entries 32 --bytes 8MiB --helper none
+	demo_login crowd 60 >"$demo_work/jar"
+	codes=$(cut -d '|' -f 3 "$demo_work/login.replies" | sort | uniq -c | xargs)
+	equal "answers" "32 200 28 503" "$codes"
+	has "what it says" "$(cat "$demo_work/login.bodies")" \
+		'All places for sessions are taken'
+	demo_requests "$demo_work/jar" 2 GET /profile | demo_run full
+	equal "the others" 64 "$(demo_count full 3 200)"
+	stop
+}
+
+test_tls_terminated() {
+	local head
+
+	section "behind a proxy that speaks https"
+	start --tls-terminated --helper none --workers 1
+	head=$(curl -si -d user=alice "$demo_url/login?json" | tr -d '\r')
+	has cookie "$head" \
+		'^Set-Cookie: __Host-sid=[^;]*; Path=/; Secure; HttpOnly; SameSite=Lax$'
+	stop
+}
+
+test_two_servers() {
+	local name=demo-test-$$ jar=$demo_work/shared first_url first_pid
+
+	section "two demos on one segment"
+	start --segment "$name" --workers 2
+	first_url=$demo_url first_pid=$demo_pid
+	as "$jar" -d user=gil "$demo_url/login" >/dev/null
+	"$demo_bin/sojourn" demo --port 0 --segment "$name" --ttl 1h \
+		2>/dev/null >&2
+	equal "policy of a segment that is there" 64 $?
+	start --segment "$name" --workers 2
+	extra_pid=$first_pid
+	equal "the other server" gil \
+		"$(as "$jar" "$demo_url/profile" | jq -r .user)"
+	demo_stop
+	[ -e "/dev/shm/sojourn.$name" ] ||
+		equal "the segment of the first" there removed
+	demo_url=$first_url demo_pid=$first_pid extra_pid=
+	equal "the first server" gil \
+		"$(as "$jar" "$demo_url/profile" | jq -r .user)"
+	demo_stop
+	[ ! -e "/dev/shm/sojourn.$name" ] ||
+		equal "the segment at the end" removed there
+}
+
+start
+test_headers
+test_refusals
+test_csrf
+test_escaping
+test_devices
+test_login_again
+test_counting
+test_everywhere
+test_expiry
+stop
+
+start --renewal 1s --grace-window 30s --helper none
+test_renewal_race
+test_logout_during_renewal
+test_killed_workers
+stop
+
+test_killed_master
+test_full
+test_tls_terminated
+test_two_servers
+
+if [ "$failures" -gt 0 ]; then
+	echo "$failures failed" >&2
+	cat "$demo_work/demo.log" >&2
+	exit 1
+fi
+echo "all as it should be"
