@@ -37,16 +37,21 @@
 #include "base/hist.h"
 #include "helper/helper.h"
 #include "session/handle.h"
+#include "stress/lib_stress.h"
 
 enum pending { NOTHING, LOGIN, RENEW, LOGOUT };
+
+#define LOGINS 16u
 
 struct account {
 	_Atomic(uint32_t) version; /* odd while the owner changes the id */
 	_Atomic(uint32_t) pending;
 	_Atomic(uint32_t) alive; /* as acknowledged */
 	_Atomic(uint32_t) login; /* which one, foreigners check */
-	_Atomic(uint64_t) begun; /* increments */
-	_Atomic(uint64_t) done;
+	/* increments of the last logins, as one of an older login may still
+	 * be under way when the next begins */
+	_Atomic(uint64_t) begun[LOGINS];
+	_Atomic(uint64_t) done[LOGINS];
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 };
 
@@ -65,56 +70,6 @@ static struct {
 
 static struct ledger *ledger;
 static struct sojourn *s;
-
-struct value {
-	uint64_t magic, account, login, counter;
-	uint64_t fill[28];
-	uint64_t check;
-};
-
-static uint64_t value_check(const struct value *v)
-{
-	const uint64_t *word = (const uint64_t *)v;
-	uint64_t sum = 0x9e3779b97f4a7c15;
-
-	for (size_t i = 0; i < sizeof(*v) / 8 - 1; i++)
-		sum = (sum ^ word[i]) * 0xff51afd7ed558ccd;
-	return sum;
-}
-
-static void value_make(struct value *v, uint64_t account, uint64_t login,
-		       uint64_t counter)
-{
-	v->magic = 0x736f6a6f75726e21;
-	v->account = account;
-	v->login = login;
-	v->counter = counter;
-	for (size_t i = 0; i < 28; i++)
-		v->fill[i] = counter * 31 + i;
-	v->check = value_check(v);
-}
-
-static bool value_ok(const struct value *v, size_t bytes, uint64_t account)
-{
-	return bytes == sizeof(*v) && v->magic == 0x736f6a6f75726e21 &&
-	       v->account == account && v->check == value_check(v);
-}
-
-static uint64_t next_random(uint64_t *x)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static void unexpected(const char *what, int rc)
 {
@@ -143,8 +98,8 @@ static void login(struct account *a, unsigned number)
 
 	snprintf(subject, sizeof(subject), "user%u", number / 4);
 	a->login++;
-	a->begun = 0;
-	a->done = 0;
+	a->begun[a->login % LOGINS] = 0;
+	a->done[a->login % LOGINS] = 0;
 	value_make(&v, number, a->login, 0);
 	a->pending = LOGIN;
 	rc = sojourn_session_create(s, &n, id, NULL);
@@ -285,15 +240,19 @@ static void increment(struct account *a, unsigned number, bool own)
 {
 	uint32_t version, pending = a->pending;
 	char id[SOJOURN_ID_CHARS_MAX + 1];
+	uint32_t which;
 	int rc;
 
 	if (!id_get(a, id, &version))
 		return;
-	a->begun++;
+	which = a->login % LOGINS;
+	if (a->version != version)
+		return;
+	a->begun[which]++;
 	rc = sojourn_session_modify(s, id, sizeof(struct value), add_one,
 				    &number, NULL);
 	if (rc == 0)
-		a->done++;
+		a->done[which]++;
 	else if (rc == -ENOENT && (own || quiet(a, version, pending))) {
 		if (ledger->lost++ < 10)
 			fprintf(stderr, "modify: lost %u: %s\n", number,
@@ -439,6 +398,8 @@ static uint64_t lost_increments(void)
 
 	for (unsigned i = 0; i < opt.accounts; i++) {
 		struct account *a = &ledger->account[i];
+		uint64_t begun = a->begun[a->login % LOGINS];
+		uint64_t done = a->done[a->login % LOGINS];
 		struct value v;
 		size_t bytes = sizeof(v);
 
@@ -451,10 +412,10 @@ static uint64_t lost_increments(void)
 		}
 		if (!value_ok(&v, bytes, i))
 			ledger->torn++;
-		else if (v.login == a->login && v.counter > a->begun)
-			lost += v.counter - a->begun;
-		else if (v.login == a->login && v.counter < a->done)
-			lost += a->done - v.counter;
+		else if (v.login == a->login && v.counter > begun)
+			lost += v.counter - begun;
+		else if (v.login == a->login && v.counter < done)
+			lost += done - v.counter;
 	}
 	return lost;
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "stress/lib_stress.h"
+
+#include <time.h>
+
+static uint64_t value_check(const struct value *v)
+{
+	const uint64_t *word = (const uint64_t *)v;
+	uint64_t sum = 0x9e3779b97f4a7c15;
+
+	for (size_t i = 0; i < sizeof(*v) / 8 - 1; i++)
+		sum = (sum ^ word[i]) * 0xff51afd7ed558ccd;
+	return sum;
+}
+
+void value_make(struct value *v, uint64_t account, uint64_t login,
+		uint64_t counter)
+{
+	v->magic = 0x736f6a6f75726e21;
+	v->account = account;
+	v->login = login;
+	v->counter = counter;
+	for (size_t i = 0; i < 28; i++)
+		v->fill[i] = counter * 31 + i;
+	v->check = value_check(v);
+}
+
+bool value_ok(const struct value *v, size_t bytes, uint64_t account)
+{
+	return bytes == sizeof(*v) && v->magic == 0x736f6a6f75726e21 &&
+	       v->account == account && v->check == value_check(v);
+}
+
+uint64_t next_random(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x;
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_TESTS_LIB_STRESS_H
+#define SOJ_TESTS_LIB_STRESS_H
+
+/* Values that show whether they are torn or another's, and small helpers. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct value {
+	uint64_t magic, account, login, counter;
+	uint64_t fill[28];
+	uint64_t check;
+};
+
+void value_make(struct value *v, uint64_t account, uint64_t login,
+		uint64_t counter);
+bool value_ok(const struct value *v, size_t bytes, uint64_t account);
+
+uint64_t next_random(uint64_t *x);
+uint64_t now_ns(void);
+
+#endif /* SOJ_TESTS_LIB_STRESS_H */
