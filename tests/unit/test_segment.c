@@ -287,6 +287,8 @@ static void bad_counts(void **state)
 	opts = shm_options();
 	opts.flags = SOJ_SHM_ANONYMOUS;
 	expect_refused(name, &opts, -EINVAL, "flags");
+	opts.flags = SOJ_SHM_FLAGS + 1;
+	expect_refused(name, &opts, -EINVAL, "flags");
 }
 
 static void too_few_bytes(void **state)
@@ -497,7 +499,7 @@ static void every_segment_can_be_attached(void **state)
 		opts.entries_max = 1 + (seed >> 8) % 5000;
 		opts.slots_max = 1 + (seed >> 20) % 40;
 		opts.segment_bytes = (2 << 20) + (seed >> 4) % (4 << 20);
-		opts.flags = i % 3 == 0 ? SOJ_SHM_MANUAL_CLOCK : 0;
+		opts.flags = i & SOJ_SHM_FLAGS & ~SOJ_SHM_ANONYMOUS;
 		opts.policy.idle_ms = i % 5 == 0 ? 0 : seed;
 		make(&seg, name, &opts);
 		if (soj_seg_attach(&other, name, i % 2, opts.key_fingerprint,

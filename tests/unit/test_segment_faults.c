@@ -4,179 +4,12 @@
  * Every system call of create, attach, destroy and key files fails once, with
  * each of several errors; and at each of them the process is killed once, or
  * something happens to the file in between.
- *
- * The functions of the C library are replaced by ones that may fail; the
- * fortified ones too, so this file itself is compiled without.
  */
-#undef _FORTIFY_SOURCE
+
+#include "lib_faults.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
-#include "lib_shm.h"
-
-#ifdef SOJ_TSAN
-/* Its runtime calls what is replaced here before it is ready to. */
-int main(void)
-{
-	return CHILD_SKIPPED;
-}
-#else
-
-/* What happens at which call of the code that is tested. */
-static struct {
-	bool armed;
-	unsigned count; /* calls so far */
-	unsigned nth;   /* the call that fails; 0: none */
-	int error;      /* 0: SIGKILL in its place */
-	char failed[32];
-	const char *hook_call;
-	void (*hook)(void); /* runs once, before hook_call */
-	const char *always; /* a call that always fails, with EOPNOTSUPP */
-} plan;
-
-static int fault(const char *call)
-{
-	if (!plan.armed)
-		return 0;
-	plan.count++;
-	if (plan.hook_call && strcmp(call, plan.hook_call) == 0) {
-		plan.armed = false;
-		plan.hook_call = NULL;
-		plan.hook();
-		plan.armed = true;
-	}
-	if (plan.count != plan.nth) {
-		errno = EOPNOTSUPP;
-		return plan.always && strcmp(call, plan.always) == 0 ? -1 : 0;
-	}
-	if (plan.error == 0)
-		raise(SIGKILL);
-	snprintf(plan.failed, sizeof(plan.failed), "%s", call);
-	errno = plan.error;
-	return -1;
-}
-
-/* REPLACE(result, name, (parameters), (arguments)) */
-#define REPLACE(result, name, params, args)                        \
-	result name params                                         \
-	{                                                          \
-		static result(*real) params;                       \
-		if (!real)                                         \
-			*(void **)&real = dlsym(RTLD_NEXT, #name); \
-		return fault(#name) ? (result)-1 : real args;      \
-	}
-
-int __open_2(const char *path, int flags);
-ssize_t __read_chk(int fd, void *buf, size_t bytes, size_t room);
-ssize_t __pread_chk(int fd, void *buf, size_t bytes, off_t off, size_t room);
-
-REPLACE(int, memfd_create, (const char *name, unsigned flags), (name, flags))
-REPLACE(int, fchmod, (int fd, mode_t mode), (fd, mode))
-REPLACE(int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
-REPLACE(int, madvise, (void *addr, size_t bytes, int advice),
-	(addr, bytes, advice))
-REPLACE(int, linkat,
-	(int from_dir, const char *from, int to_dir, const char *to, int flags),
-	(from_dir, from, to_dir, to, flags))
-REPLACE(int, renameat2,
-	(int from_dir, const char *from, int to_dir, const char *to,
-	 unsigned flags),
-	(from_dir, from, to_dir, to, flags))
-REPLACE(ssize_t, read, (int fd, void *buf, size_t bytes), (fd, buf, bytes))
-REPLACE(ssize_t, pread, (int fd, void *buf, size_t bytes, off_t off),
-	(fd, buf, bytes, off))
-REPLACE(ssize_t, write, (int fd, const void *buf, size_t bytes),
-	(fd, buf, bytes))
-REPLACE(int, fsync, (int fd), (fd))
-REPLACE(int, fstat, (int fd, struct stat *st), (fd, st))
-REPLACE(int, stat, (const char *path, struct stat *st), (path, st))
-REPLACE(int, lstat, (const char *path, struct stat *st), (path, st))
-REPLACE(int, fstatvfs, (int fd, struct statvfs *fs), (fd, fs))
-REPLACE(int, flock, (int fd, int how), (fd, how))
-REPLACE(int, unlink, (const char *path), (path))
-REPLACE(int, mkdir, (const char *path, mode_t mode), (path, mode))
-REPLACE(int, chmod, (const char *path, mode_t mode), (path, mode))
-REPLACE(int, chown, (const char *path, uid_t uid, gid_t gid), (path, uid, gid))
-
-int posix_fallocate(int fd, off_t off, off_t bytes)
-{
-	static int (*real)(int, off_t, off_t);
-
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "posix_fallocate");
-	return fault("posix_fallocate") ? errno : real(fd, off, bytes);
-}
-
-void *mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_t off)
-{
-	static void *(*real)(void *, size_t, int, int, int, off_t);
-
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "mmap");
-	return fault("mmap") ? MAP_FAILED
-			     : real(addr, bytes, prot, flags, fd, off);
-}
-
-int open(const char *path, int flags, ...)
-{
-	static int (*real)(const char *, int, ...);
-	bool unnamed = (flags & O_TMPFILE) == O_TMPFILE;
-	va_list args;
-	mode_t mode;
-
-	va_start(args, flags);
-	mode = unnamed || (flags & O_CREAT) ? va_arg(args, mode_t) : 0;
-	va_end(args);
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "open");
-	return fault(unnamed ? "open unnamed" : "open")
-		       ? -1
-		       : real(path, flags, mode);
-}
-
-int fcntl(int fd, int cmd, ...)
-{
-	static int (*real)(int, int, ...);
-	va_list args;
-	long arg;
-
-	va_start(args, cmd);
-	arg = va_arg(args, long);
-	va_end(args);
-	if (!real)
-		*(void **)&real = dlsym(RTLD_NEXT, "fcntl");
-	return fault("fcntl") ? -1 : real(fd, cmd, arg);
-}
-
-int __open_2(const char *path, int flags)
-{
-	return open(path, flags);
-}
-
-ssize_t __read_chk(int fd, void *buf, size_t bytes, size_t room)
-{
-	assert_true(bytes <= room);
-	return read(fd, buf, bytes);
-}
-
-ssize_t __pread_chk(int fd, void *buf, size_t bytes, off_t off, size_t room)
-{
-	assert_true(bytes <= room);
-	return pread(fd, buf, bytes, off);
-}
 
 /* The operations.  check() judges what run() left, and takes it away. */
 struct op {
@@ -343,6 +176,7 @@ static int run(const struct op *op, unsigned nth, int error,
 	plan.nth = nth;
 	plan.error = error;
 	plan.failed[0] = '\0';
+	plan.inherited = inherited_descriptors();
 	plan.armed = true;
 	rc = op->run(err);
 	plan.armed = false;
@@ -447,6 +281,21 @@ static void killed_at_each_call(void **state)
 		assert_int_equal(code, 0);
 		assert_true(at.nth > at.op->calls_min);
 	}
+}
+
+/* Another thread may start a program at any time. */
+static void no_descriptor_is_inherited(void **state)
+{
+	(void)state;
+	plan.watch = true;
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		struct soj_seg_error err;
+
+		ops[i].prepare();
+		assert_int_equal(run(&ops[i], 0, 0, &err), 0);
+		ops[i].check(0);
+	}
+	plan.watch = false;
 }
 
 static void change_policy(void)
@@ -554,6 +403,35 @@ static void key_file_by_renaming(void **state)
 	plan.always = NULL;
 }
 
+static void cut_key(void)
+{
+	assert_int_equal(truncate(key_path, 16), 0);
+}
+
+/* The half that was read is not left with the caller. */
+static void key_is_cut_while_it_is_read(void **state)
+{
+	static const uint8_t zero[SOJ_KEY_BYTES];
+	uint8_t key[SOJ_KEY_BYTES];
+	struct soj_seg_error err;
+
+	(void)state;
+	make_first_key();
+	plan.hook = cut_key;
+	plan.hook_call = "read";
+	plan.nth = 0;
+	plan.armed = true;
+	assert_int_equal(
+		soj_keyfile_load(key_path, false, (gid_t)-1, key, &err),
+		-EBADMSG);
+	plan.armed = false;
+	assert_null(plan.hook_call);
+	assert_non_null(strstr(err.text, "16 bytes"));
+	assert_memory_equal(key, zero, sizeof(key));
+	assert_int_equal(unlink(key_path), 0);
+	check_key(-1);
+}
+
 static int set_up(void **state)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -585,14 +463,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_call_fails),
 		cmocka_unit_test(killed_at_each_call),
+		cmocka_unit_test(no_descriptor_is_inherited),
 		cmocka_unit_test(header_changes_before_it_is_mapped),
 		cmocka_unit_test(name_is_another_segments_by_now),
 		cmocka_unit_test(two_creators_meet),
 		cmocka_unit_test(two_key_makers_meet),
 		cmocka_unit_test(key_file_by_renaming),
+		cmocka_unit_test(key_is_cut_while_it_is_read),
 	};
 
+	if (!CAN_REPLACE)
+		return CHILD_SKIPPED;
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
-
-#endif
