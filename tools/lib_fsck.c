@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Findings, the order of the passes, and settling what moves. */
+
+#include "lib_fsck_impl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CANDIDATES_MAX 4096u
+#define ROUNDS         5
+#define ROUND_MS       20
+
+#define X(code, severity_, name_, help_) \
+	[SOJ_FSCK_##code] = {SOJ_FSCK_##severity_, (name_), (help_)},
+const struct soj_fsck_kind soj_fsck_kinds[SOJ_FSCK_CODES_USED] = {
+	SOJ_FSCK_CODES(X)};
+#undef X
+
+static void (*const checks[SOJ_ITEMS])(struct soj_fsck *f, uint64_t item) = {
+	[SOJ_ITEM_HEADER] = soj_fsck_header,
+	[SOJ_ITEM_SLOT] = soj_fsck_slot,
+	[SOJ_ITEM_UNIT] = soj_fsck_unit,
+	[SOJ_ITEM_BUCKET] = soj_fsck_bucket,
+	[SOJ_ITEM_CHAIN] = soj_fsck_chain,
+	[SOJ_ITEM_ENTRY] = soj_fsck_entry,
+	[SOJ_ITEM_CHUNK] = soj_fsck_chunk,
+	[SOJ_ITEM_AREA] = soj_fsck_area,
+	[SOJ_ITEM_HINTS] = soj_fsck_hints,
+};
+
+/* ---- findings ---- */
+
+static void place_text(char place[48], enum soj_fsck_item kind, uint64_t item,
+		       uint64_t where)
+{
+	unsigned i = (unsigned)item, w = (unsigned)where;
+
+	switch (kind) {
+	case SOJ_ITEM_SLOT:
+		snprintf(place, 48, "slot %u", i);
+		break;
+	case SOJ_ITEM_UNIT:
+	case SOJ_ITEM_AREA:
+		snprintf(place, 48, "unit %u", i);
+		break;
+	case SOJ_ITEM_BUCKET:
+		snprintf(place, 48, "bucket %u place %u", i, w);
+		break;
+	case SOJ_ITEM_CHAIN:
+		if (w == 0)
+			snprintf(place, 48, "chain %u", i);
+		else
+			snprintf(place, 48, "chain %u entry %u", i, w);
+		break;
+	case SOJ_ITEM_ENTRY:
+		snprintf(place, 48, "entry %u", i);
+		break;
+	case SOJ_ITEM_CHUNK:
+		snprintf(place, 48, "chunk %u:%u", soj_chunk_unit(i),
+			 soj_chunk_slot(i));
+		break;
+	case SOJ_ITEM_HINTS:
+		snprintf(place, 48, "bitmap %u word %u", i, w);
+		break;
+	default:
+		snprintf(place, 48, "header");
+	}
+}
+
+static void report_count(struct soj_fsck_report *rep, enum soj_fsck_code code)
+{
+	rep->count[code]++;
+	if (soj_fsck_kinds[code].severity == SOJ_FSCK_CORRUPT)
+		rep->corrupt++;
+	else
+		rep->repairable++;
+}
+
+static void report_list(struct soj_fsck_report *rep,
+			const struct soj_fsck_finding *finding)
+{
+	if (rep->count[finding->code] <= SOJ_FSCK_LISTED)
+		rep->list[rep->listed++] = *finding;
+}
+
+static void nominate(struct soj_fsck *f, uint64_t where, uint64_t print,
+		     const struct soj_fsck_finding *finding)
+{
+	if (f->candidates_count == CANDIDATES_MAX) {
+		f->rep->unsettled++;
+		return;
+	}
+	f->candidates[f->candidates_count++] = (struct soj_candidate){
+		.kind = f->kind,
+		.item = f->item,
+		.where = where,
+		.print = print,
+		.finding = *finding,
+	};
+}
+
+static bool is_wanted(const struct soj_fsck *f, enum soj_fsck_code code,
+		      uint64_t where, uint64_t print)
+{
+	return f->want->finding.code == code && f->want->where == where &&
+	       f->want->print == print;
+}
+
+void soj_fsck_found(struct soj_fsck *f, enum soj_fsck_code code, uint64_t where,
+		    uint64_t print, const char *format, ...)
+{
+	struct soj_fsck_finding finding = {.code = code};
+	va_list args;
+
+	/* What could not be read looks like zeroes: no finding. */
+	if (f->rc < 0)
+		return;
+	f->hits++;
+	if (f->mode == SOJ_FSCK_SEEK)
+		f->seen |= is_wanted(f, code, where, print);
+	if (f->mode == SOJ_FSCK_REPORT)
+		report_count(f->rep, code);
+	if (f->mode == SOJ_FSCK_SEEK || f->mode == SOJ_FSCK_COUNT ||
+	    f->rep->count[code] > SOJ_FSCK_LISTED)
+		return;
+	place_text(finding.place, f->kind, f->item, where);
+	va_start(args, format);
+	vsnprintf(finding.words, sizeof(finding.words), format, args);
+	va_end(args);
+	if (f->mode == SOJ_FSCK_REPORT)
+		report_list(f->rep, &finding);
+	else
+		nominate(f, where, print, &finding);
+}
+
+/* A finding that is about no item. */
+static int report_flaw(struct soj_fsck_report *rep, enum soj_fsck_code code,
+		       const char *words)
+{
+	struct soj_fsck_finding finding = {.code = code, .place = "header"};
+
+	snprintf(finding.words, sizeof(finding.words), "%s", words);
+	report_count(rep, code);
+	report_list(rep, &finding);
+	return 0;
+}
+
+/* ---- reading ---- */
+
+bool soj_fsck_read(struct soj_fsck *f, void *buf, size_t bytes, uint64_t off)
+{
+	int rc = f->rc;
+
+	if (rc == 0)
+		rc = soj_image_read(f->img, buf, bytes, off);
+	if (rc == 0)
+		return true;
+	f->rc = rc;
+	memset(buf, 0, bytes);
+	return false;
+}
+
+const void *soj_fsck_at(struct soj_fsck *f, struct soj_window *win,
+			uint64_t off, size_t bytes)
+{
+	const void *at = NULL;
+	int rc = f->rc;
+
+	if (rc == 0)
+		rc = soj_window_at(win, off, bytes, &at);
+	f->rc = rc;
+	return rc == 0 ? at : NULL;
+}
+
+uint64_t soj_fsck_word_at(struct soj_fsck *f, struct soj_window *win,
+			  uint64_t off)
+{
+	const void *at = soj_fsck_at(f, win, off, 8);
+	uint64_t word = 0;
+
+	if (at)
+		memcpy(&word, at, 8);
+	return word;
+}
+
+/* ---- items ---- */
+
+static void set_fresh(struct soj_fsck *f, bool fresh)
+{
+	f->fresh = fresh;
+	f->entry_states.exact = fresh;
+	f->chunk_states.exact = fresh;
+	f->hints.exact = fresh;
+	f->buckets.exact = fresh;
+	f->entries.exact = fresh;
+	f->area.exact = fresh;
+}
+
+static void check_item(struct soj_fsck *f, enum soj_fsck_item kind,
+		       uint64_t item)
+{
+	f->kind = kind;
+	f->item = item;
+	f->hits = 0;
+	f->mode = f->online ? SOJ_FSCK_COUNT : SOJ_FSCK_REPORT;
+	checks[kind](f, item);
+	if (!f->online || f->hits == 0)
+		return;
+	set_fresh(f, true);
+	f->mode = SOJ_FSCK_NOMINATE;
+	checks[kind](f, item);
+	set_fresh(f, false);
+}
+
+static void check_items(struct soj_fsck *f, enum soj_fsck_item kind,
+			uint64_t count)
+{
+	for (uint64_t i = 0; i < count && f->rc == 0; i++)
+		check_item(f, kind, i);
+}
+
+static void check_all(struct soj_fsck *f)
+{
+	const struct soj_layout *lay = f->lay;
+
+	check_items(f, SOJ_ITEM_HEADER, 1);
+	check_items(f, SOJ_ITEM_SLOT, lay->slots_max);
+	soj_fsck_read(f, f->units, 8ull * lay->units, lay->units_off);
+	check_items(f, SOJ_ITEM_UNIT, lay->units);
+	/* Before the entries, which ask where they were met, and the entries
+	 * before the chunks, for the same reason. */
+	check_items(f, SOJ_ITEM_BUCKET, lay->buckets);
+	check_items(f, SOJ_ITEM_CHAIN, UINT64_C(1) << lay->heads_log2);
+	check_items(f, SOJ_ITEM_ENTRY, lay->entries_max + 1ull);
+	for (uint32_t u = 0; u < lay->units && f->rc == 0; u++) {
+		for (uint32_t s = 0; s < lay->unit_slots && f->rc == 0; s++)
+			check_item(f, SOJ_ITEM_CHUNK, soj_chunk(u, s));
+		check_item(f, SOJ_ITEM_AREA, u);
+	}
+	check_items(f, SOJ_ITEM_HINTS, SOJ_FSCK_BITMAPS);
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = {.tv_nsec = ms * 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+static uint64_t steps_budget(const struct soj_fsck *f)
+{
+	return f->lay->entries_max + UINT64_C(65536);
+}
+
+/* Keeps the candidates that are still there. */
+static void settle_round(struct soj_fsck *f)
+{
+	uint32_t kept = 0;
+
+	f->steps_left = steps_budget(f);
+	for (uint32_t i = 0; i < f->candidates_count && f->rc == 0; i++) {
+		const struct soj_candidate *c = &f->candidates[i];
+
+		f->kind = c->kind;
+		f->item = c->item;
+		f->want = c;
+		f->seen = false;
+		checks[c->kind](f, c->item);
+		if (f->seen)
+			f->candidates[kept++] = *c;
+	}
+	f->candidates_count = kept;
+}
+
+static void settle(struct soj_fsck *f)
+{
+	f->mode = SOJ_FSCK_SEEK;
+	set_fresh(f, true);
+	for (int i = 0; i < ROUNDS && f->candidates_count > 0; i++) {
+		pause_ms(ROUND_MS);
+		settle_round(f);
+	}
+	set_fresh(f, false);
+	for (uint32_t i = 0; i < f->candidates_count && f->rc == 0; i++) {
+		report_count(f->rep, f->candidates[i].finding.code);
+		report_list(f->rep, &f->candidates[i].finding);
+	}
+}
+
+/* ---- all of it ---- */
+
+static uint64_t *bits_new(uint64_t bits)
+{
+	return calloc(soj_div_up(bits, 64), 8);
+}
+
+static int init(struct soj_fsck *f)
+{
+	const struct soj_layout *lay = f->lay;
+	const struct {
+		struct soj_window *win;
+		uint64_t end;
+	} windows[] = {
+		{&f->entry_states, lay->chunk_states_off},
+		{&f->chunk_states, lay->units_off},
+		{&f->hints, lay->buckets_off},
+		{&f->buckets, lay->entries_off},
+		{&f->entries, lay->chunks_off},
+		{&f->area, lay->segment_bytes},
+	};
+	int rc = 0;
+
+	f->units = calloc(lay->units, 8);
+	f->committed = bits_new(lay->entries_max + 1ull);
+	f->chained = bits_new(lay->entries_max + 1ull);
+	f->named = bits_new((uint64_t)lay->units * lay->unit_slots);
+	f->candidates = calloc(f->online ? CANDIDATES_MAX : 1,
+			       sizeof(f->candidates[0]));
+	if (!f->units || !f->committed || !f->chained || !f->named ||
+	    !f->candidates)
+		return -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < sizeof(windows) / sizeof(windows[0]);
+	     i++)
+		rc = soj_window_init(windows[i].win, f->img, windows[i].end);
+	f->steps_left = 4 * steps_budget(f);
+	return rc;
+}
+
+static void deinit(struct soj_fsck *f)
+{
+	soj_window_deinit(&f->entry_states);
+	soj_window_deinit(&f->chunk_states);
+	soj_window_deinit(&f->hints);
+	soj_window_deinit(&f->buckets);
+	soj_window_deinit(&f->entries);
+	soj_window_deinit(&f->area);
+	free(f->units);
+	free(f->committed);
+	free(f->chained);
+	free(f->named);
+	free(f->candidates);
+}
+
+/* 0: says nothing of the image. */
+static const enum soj_fsck_code flaw_codes[SOJ_FLAWS] = {
+	[SOJ_FLAW_SHORT] = SOJ_FSCK_HEADER_SHORT,
+	[SOJ_FLAW_MAGIC] = SOJ_FSCK_HEADER_MAGIC,
+	[SOJ_FLAW_VERSION] = SOJ_FSCK_HEADER_VERSION,
+	[SOJ_FLAW_LAYOUT] = SOJ_FSCK_HEADER_LAYOUT,
+	[SOJ_FLAW_FLAGS] = SOJ_FSCK_HEADER_FLAGS,
+	[SOJ_FLAW_GEOMETRY] = SOJ_FSCK_HEADER_GEOMETRY,
+	[SOJ_FLAW_SIZE] = SOJ_FSCK_HEADER_SIZE,
+	[SOJ_FLAW_POLICY] = SOJ_FSCK_HEADER_POLICY,
+};
+
+static int run(struct soj_fsck *f)
+{
+	int rc = init(f);
+
+	if (rc == 0) {
+		check_all(f);
+		if (f->online)
+			settle(f);
+		rc = f->rc;
+	}
+	deinit(f);
+	return rc;
+}
+
+int soj_fsck(struct soj_image *img, struct soj_fsck_report *rep, bool online)
+{
+	struct soj_fsck f = {.img = img, .rep = rep, .online = online};
+	struct soj_image_flaw flaw;
+	int rc;
+
+	memset(rep, 0, sizeof(*rep));
+	rep->list = calloc(SOJ_FSCK_CODES_USED,
+			   SOJ_FSCK_LISTED * sizeof(rep->list[0]));
+	if (!rep->list)
+		return -ENOMEM;
+	rc = soj_image_load(img, &flaw);
+	f.lay = soj_image_layout(img);
+	if (rc == 0)
+		rc = run(&f);
+	else if (flaw_codes[flaw.flaw] != 0)
+		return report_flaw(rep, flaw_codes[flaw.flaw], flaw.text);
+	/* It had its size when it was opened. */
+	if (rc == -ENODATA)
+		return report_flaw(rep, SOJ_FSCK_IMAGE_READ,
+				   "cut short meanwhile");
+	return rc;
+}
+
+void soj_fsck_free(struct soj_fsck_report *rep)
+{
+	free(rep->list);
+	memset(rep, 0, sizeof(*rep));
+}
+
+int soj_fsck_exit(const struct soj_fsck_report *rep)
+{
+	if (rep->corrupt > 0)
+		return 4;
+	return rep->repairable > 0 ? 1 : 0;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * One entry, as store/entry.c takes snapshots: ctl, everything else, ctl
+ * again.  ctl has moved on before an entry is wiped or its chunk retired, so
+ * what was read between two looks at the same word belongs together.  An ended
+ * ctl keeps naming its chunk after that was retired; then the chunk's state
+ * word tells whether it is still the entry's.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib_image.h"
+
+#define TRIES 8u
+
+const char *soj_image_status_name(enum soj_status status)
+{
+	static const char *const names[] = {
+		[SOJ_NONE] = "none",
+		[SOJ_ACTIVE] = "live",
+		[SOJ_RENEWED] = "renewed",
+		[SOJ_ENDED_DELETED] = "deleted",
+		[SOJ_ENDED_SUBJECT] = "deleted-all",
+		[SOJ_ENDED_CAP] = "cap",
+		[SOJ_ENDED_EXCLUSIVE] = "exclusive",
+		[SOJ_ENDED_EXPIRED] = "expired",
+		[SOJ_ENDED_IDLE] = "idle",
+		[SOJ_ENDED_GRACE] = "grace-over",
+		[SOJ_ENDED_EVICTED] = "evicted",
+		[SOJ_ENDED_WITHDRAWN] = "withdrawn",
+		[SOJ_ENDED_REPLACED] = "replaced",
+		[SOJ_ENDED_CLEARED] = "cleared",
+	};
+
+	if ((size_t)status >= sizeof(names) / sizeof(names[0]))
+		return "unknown";
+	return names[status];
+}
+
+static uint64_t entry_off(const struct soj_image *img, uint32_t idx)
+{
+	return soj_image_layout(img)->entries_off +
+	       sizeof(struct soj_shm_entry) * (uint64_t)idx;
+}
+
+static void fill_times(struct soj_image_entry *e)
+{
+	const struct soj_shm_entry *w = &e->words;
+
+	e->times = (struct soj_times){
+		.created_ms = soj_load_relaxed(&w->created_ms),
+		.accessed_ms = soj_life_accessed_ms(soj_load_relaxed(&w->life)),
+		.expires_ms = soj_load_relaxed(&w->expires_ms),
+		.grace_until_ms = UINT64_MAX,
+		.idle_ms = soj_load_relaxed(&w->idle_ms),
+		.sliding_ms = soj_load_relaxed(&w->sliding_ms),
+	};
+}
+
+static uint64_t padded(uint32_t bytes)
+{
+	return soj_align_up(bytes, 8);
+}
+
+/* Lengths of a chunk of chunk_bytes; false if they do not fit. */
+static bool take_lengths(struct soj_image_entry *e, const uint64_t head[2],
+			 uint32_t chunk_bytes)
+{
+	uint32_t record = soj_head_record_bytes(head[0]);
+
+	e->data_bytes = soj_head_data_bytes(head[0]);
+	e->subject_bytes = soj_head_subject_bytes(head[0]);
+	e->meta_bytes = soj_head_meta_bytes(head[0]);
+	e->has_record = record != 0;
+	e->version = soj_head_version(head[1]);
+	return (record == 0 || record == sizeof(e->record)) &&
+	       e->data_bytes <= SOJ_DATA_BYTES_MAX &&
+	       e->subject_bytes <= SOJ_SUBJECT_BYTES_MAX &&
+	       e->meta_bytes <= SOJ_META_BYTES_MAX &&
+	       soj_head_entry(head[1]) == e->idx &&
+	       SOJ_CHUNK_HEAD_BYTES + record + padded(e->subject_bytes) +
+			       padded(e->meta_bytes) + padded(e->data_bytes) <=
+		       chunk_bytes;
+}
+
+/* The parts of a chunk one after the other.  0, -ENOENT, -errno. */
+static int read_chunk(const struct soj_image *img, uint64_t off,
+		      uint32_t chunk_bytes, bool want_data,
+		      struct soj_image_entry *e)
+{
+	uint64_t head[2];
+	int rc = soj_image_read(img, head, sizeof(head), off);
+
+	if (rc < 0)
+		return rc;
+	if (!take_lengths(e, head, chunk_bytes))
+		return -ENOENT;
+	off += sizeof(head);
+	if (e->has_record) {
+		rc = soj_image_read(img, &e->record, sizeof(e->record), off);
+		off += sizeof(e->record);
+		e->times.grace_until_ms = e->record.grace_until_ms;
+	}
+	if (rc == 0)
+		rc = soj_image_read(img, e->subject, e->subject_bytes, off);
+	e->subject[e->subject_bytes] = 0;
+	off += padded(e->subject_bytes) + padded(e->meta_bytes);
+	if (rc < 0 || !want_data)
+		return rc;
+	e->data = malloc(e->data_bytes + 1);
+	return e->data ? soj_image_read(img, e->data, e->data_bytes, off)
+		       : -ENOMEM;
+}
+
+static void forget_value(struct soj_image_entry *e)
+{
+	struct soj_image_entry plain = {.idx = e->idx,
+					.state = e->state,
+					.words = e->words,
+					.ctl = e->ctl};
+
+	free(e->data);
+	*e = plain;
+	fill_times(e);
+}
+
+/* With the chunk, if it is the entry's.  0 (has_value tells), -errno. */
+static int read_value(const struct soj_image *img, bool want_data,
+		      struct soj_image_entry *e)
+{
+	uint32_t chunk = soj_ctl_chunk(e->ctl), bytes;
+	uint64_t unit = 0, state_off, before, after, off;
+	int rc;
+
+	if (!soj_image_chunk_state_off(img, chunk, &state_off))
+		return 0;
+	rc = soj_image_word(img, soj_image_layout(img)->units_off,
+			    soj_chunk_unit(chunk), &unit);
+	if (rc < 0)
+		return rc;
+	if (!soj_image_chunk_place(img, chunk, unit, &off, &bytes))
+		return 0;
+	rc = soj_image_word(img, state_off, 0, &before);
+	if (rc == 0)
+		rc = read_chunk(img, off, bytes, want_data, e);
+	if (rc == 0)
+		rc = soj_image_word(img, state_off, 0, &after);
+	if (rc == -ENOENT || (rc == 0 && before != after)) {
+		forget_value(e);
+		return 0;
+	}
+	e->has_value = soj_state_phase(before) == SOJ_LIVE ||
+		       soj_state_phase(before) == SOJ_OWNED;
+	if (rc < 0 || !e->has_value)
+		forget_value(e);
+	return rc;
+}
+
+static int read_once(const struct soj_image *img, uint32_t idx, bool want_data,
+		     struct soj_image_entry *e)
+{
+	const uint64_t states_off = soj_image_layout(img)->entry_states_off;
+	uint64_t state, ctl;
+	int rc;
+
+	memset(e, 0, sizeof(*e));
+	e->idx = idx;
+	rc = soj_image_word(img, states_off, idx, &e->state);
+	if (rc == 0)
+		rc = soj_image_read(img, &e->words, sizeof(e->words),
+				    entry_off(img, idx));
+	if (rc < 0)
+		return rc;
+	e->ctl = soj_load_relaxed(&e->words.ctl);
+	if ((soj_state_phase(e->state) != SOJ_LIVE &&
+	     soj_state_phase(e->state) != SOJ_OWNED) ||
+	    soj_ctl_status(e->ctl) == SOJ_NONE)
+		return -ENOENT;
+	fill_times(e);
+	rc = read_value(img, want_data, e);
+	if (rc == 0)
+		rc = soj_image_word(img, entry_off(img, idx), 0, &ctl);
+	if (rc == 0)
+		rc = soj_image_word(img, states_off, idx, &state);
+	/* A readable entry has a value: seen without, it has just changed, or
+	 * the image is damaged. */
+	if (rc == 0 && (ctl != e->ctl || state != e->state ||
+			(soj_ctl_readable(ctl) && !e->has_value)))
+		rc = -EAGAIN;
+	if (rc < 0)
+		forget_value(e);
+	return rc;
+}
+
+int soj_image_entry(const struct soj_image *img, uint32_t idx, bool want_data,
+		    struct soj_image_entry *e)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; i < TRIES && rc == -EAGAIN; i++) {
+		if (i > TRIES / 2 && img->live)
+			nanosleep(&pause, NULL);
+		rc = read_once(img, idx, want_data, e);
+	}
+	return rc;
+}
