@@ -9,7 +9,7 @@
  * without any it sleeps until somebody makes work or SWEEP_NS have passed; no
  * worker ever waits for it to wake.  A full pass looks at everything and takes
  * long in a large segment, so it comes at most every FULL_NS and takes at most
- * 1/50 of the time, 1/10 after a death, which may have left what only a full
+ * 1/100 of the time, 1/10 after a death, which may have left what only a full
  * pass finds.
  *
  * Expiry turns the wheel while the process has the role: once a tick, or
@@ -104,7 +104,7 @@ static bool section_open(const struct maintenance *m)
 
 static bool full_is_due(const struct maintenance *m, uint64_t now_ns)
 {
-	uint64_t rest = m->full_took_ns * (m->suspect ? 10 : 50);
+	uint64_t rest = m->full_took_ns * (m->suspect ? 10 : 100);
 
 	return now_ns - m->full_ns >= soj_max(FULL_NS, rest);
 }

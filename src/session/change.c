@@ -64,7 +64,10 @@ static int replace(struct sojourn *s, struct soj_self *self,
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
 	old_was = soj_load_acquire(soj_chunk_state(st, old)); /* S1 */
-	soj_chunk_write(st, fresh, &value);
+	if (!soj_chunk_write(st, fresh, &value)) {
+		soj_chunk_abandon(st, &self->w, fresh);
+		return soj_report_errno(-EBADMSG);
+	}
 	SOJ_STEP("update.written");
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);

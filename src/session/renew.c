@@ -215,7 +215,10 @@ static int decide(struct renewal *r, const struct soj_made *made)
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
 	old_was = soj_load_acquire(soj_chunk_state(st, old)); /* S1 */
-	soj_chunk_write(st, fresh, &value);
+	if (!soj_chunk_write(st, fresh, &value)) {
+		soj_chunk_abandon(st, w, fresh);
+		return soj_report_errno(-EBADMSG);
+	}
 	SOJ_STEP("renew.record");
 	if (soj_gone(w))
 		return soj_report_errno(-ECANCELED);

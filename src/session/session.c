@@ -86,7 +86,11 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	made->chunk_owned =
 		soj_load_acquire(soj_chunk_state(st, made->chunk)); /* S1 */
 	value.entry = idx;
-	soj_chunk_write(st, made->chunk, &value);
+	if (!soj_chunk_write(st, made->chunk, &value)) {
+		soj_chunk_abandon(st, &self->w, made->chunk);
+		soj_entry_abandon(st, &self->w, idx);
+		return soj_report_errno(-EBADMSG);
+	}
 	SOJ_STEP("create.chunk");
 	fill_entry(s, idx, soj_state_gen(made->owned), made->chunk, birth);
 	rc = soj_chain_push(st, &self->w, idx, birth->predecessor != 0);

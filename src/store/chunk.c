@@ -22,14 +22,15 @@ uint64_t soj_value_chunk_bytes(const struct soj_value *v)
 	       padded(v->data_bytes);
 }
 
-void soj_chunk_write(struct soj_store *st, uint32_t chunk,
+bool soj_chunk_write(struct soj_store *st, uint32_t chunk,
 		     const struct soj_value *v)
 {
 	uint32_t record_bytes = v->record ? sizeof(*v->record) : 0;
 	uint32_t bytes;
 	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
 
-	assert(words != NULL && soj_value_chunk_bytes(v) <= bytes);
+	if (words == NULL || soj_value_chunk_bytes(v) > bytes)
+		return false;
 	soj_store_relaxed(&words[0],
 			  soj_chunk_head0(v->data_bytes, v->subject_bytes,
 					  v->meta_bytes, record_bytes));
@@ -43,6 +44,7 @@ void soj_chunk_write(struct soj_store *st, uint32_t chunk,
 	soj_copy_in(words, v->meta, v->meta_bytes);
 	words += padded(v->meta_bytes) / 8;
 	soj_copy_in(words, v->data, v->data_bytes);
+	return true;
 }
 
 bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,

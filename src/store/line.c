@@ -130,16 +130,18 @@ bool soj_line_holds(const struct soj_store *st, uint64_t ref)
 	return soj_state_phase(state) == SOJ_LIVE &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
 		       soj_ref_gen(cold.predecessor) &&
-	       soj_line_names(st, cold.predecessor, ref);
+	       soj_line_names(st, cold.predecessor, ref) != 0;
 }
 
-bool soj_line_names(const struct soj_store *st, uint64_t predecessor,
-		    uint64_t ref)
+int soj_line_names(const struct soj_store *st, uint64_t predecessor,
+		   uint64_t ref)
 {
 	struct soj_snapshot snap;
+	int rc = look(st, predecessor, NULL, &snap);
 
-	return look(st, predecessor, NULL, &snap) == 0 && snap.has_record &&
-	       snap.record.successor == ref;
+	if (rc < 0)
+		return rc == -EBUSY ? rc : 0;
+	return snap.has_record && snap.record.successor == ref;
 }
 
 enum soj_status soj_line_status(const struct soj_store *st,
@@ -176,7 +178,7 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		struct soj_snapshot snap;
 
 		if (look(st, ref, &copy, &snap) != 0 || cold.predecessor == 0 ||
-		    !soj_line_names(st, cold.predecessor, ref))
+		    soj_line_names(st, cold.predecessor, ref) != 1)
 			return;
 		ref = cold.predecessor;
 		if (look(st, ref, NULL, &snap) != 0)

@@ -213,7 +213,7 @@ int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
 	struct soj_chunk_view view;
 	struct soj_shm_entry *e;
 	uint64_t ctl, owned, word;
-	uint32_t fresh, bytes;
+	uint32_t fresh, bytes, to_bytes = 0;
 	soj_word_t *from, *to;
 	int rc;
 
@@ -232,7 +232,9 @@ int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
 	if (rc < 0)
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
-	to = soj_chunk_words(st, fresh, &bytes);
+	to = soj_chunk_words(st, fresh, &to_bytes);
+	if (to_bytes != bytes)
+		to = NULL; /* no page changes its class under an owned chunk */
 	if (to != NULL)
 		for (uint32_t i = 0; i < bytes / 8; i++)
 			soj_store_relaxed(&to[i], soj_load_relaxed(&from[i]));

@@ -201,8 +201,9 @@ struct soj_value {
 };
 
 uint64_t soj_value_chunk_bytes(const struct soj_value *v);
-/* The chunk is OWNED by the caller and large enough. */
-void soj_chunk_write(struct soj_store *st, uint32_t chunk,
+/* The chunk is OWNED by the caller and was asked for with that size.  False:
+ * the segment is corrupt there. */
+bool soj_chunk_write(struct soj_store *st, uint32_t chunk,
 		     const struct soj_value *v);
 
 /* Lengths of a chunk, checked against its class. */
@@ -421,9 +422,10 @@ enum soj_status soj_line_status(const struct soj_store *st,
 void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		       enum soj_status reason);
 
-/* Is the successor `ref` named by the record of `predecessor`? */
-bool soj_line_names(const struct soj_store *st, uint64_t predecessor,
-		    uint64_t ref);
+/* Is the successor `ref` named by the record of `predecessor`?  1, 0, or -EBUSY
+ * (it changed each time one looked). */
+int soj_line_names(const struct soj_store *st, uint64_t predecessor,
+		   uint64_t ref);
 
 /* ---- evict.c ---- */
 

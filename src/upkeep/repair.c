@@ -42,18 +42,23 @@ static bool owned_by_dead(const struct soj_dead *dead, uint64_t state,
 	       soj_slot_still(seg, slot, dead->claim[slot]);
 }
 
-/* Decided by somebody else's word: only a successor can be. */
-static bool was_decided(const struct soj_store *st, uint32_t idx, uint64_t ref)
+/* Decided by somebody else's word: only a successor can be.  1, 0, -EBUSY. */
+static int was_decided(const struct soj_store *st, uint32_t idx, uint64_t ref)
 {
 	uint64_t predecessor =
 		soj_load_relaxed(&soj_entry(st, idx)->predecessor);
+	int named;
 
-	return predecessor != 0 && soj_line_names(st, predecessor, ref) &&
-	       soj_index_committed(st, soj_entry_digest(st, idx),
-				   soj_entry_place(st, ref));
+	if (predecessor == 0)
+		return 0;
+	named = soj_line_names(st, predecessor, ref);
+	if (named == 1 && !soj_index_committed(st, soj_entry_digest(st, idx),
+					       soj_entry_place(st, ref)))
+		return 0;
+	return named;
 }
 
-static void repair_entry(struct soj_upkeep *up, const struct soj_dead *dead,
+static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 			 uint32_t idx)
 {
 	struct soj_store *st = up->st;
@@ -62,6 +67,7 @@ static void repair_entry(struct soj_upkeep *up, const struct soj_dead *dead,
 	uint64_t was = soj_load_acquire(state); /* S1 */
 	uint64_t ref = soj_ref(idx, soj_state_gen(was));
 	uint64_t ctl;
+	int decided;
 
 	if (!owned_by_dead(dead, was, &st->seg))
 		return;
@@ -70,7 +76,13 @@ static void repair_entry(struct soj_upkeep *up, const struct soj_dead *dead,
 		soj_entry_take_over(st, up->w, idx, was);
 		return;
 	}
-	if (soj_ctl_readable(ctl) && was_decided(st, idx, ref)) {
+	decided = soj_ctl_readable(ctl) ? was_decided(st, idx, ref) : 0;
+	if (decided < 0) {
+		/* It stays OWNED, and so the slot the dead one's. */
+		dead->claim[soj_state_aux(was)] = 0;
+		return;
+	}
+	if (decided) {
 		soj_entry_go_live(st, ref, was);
 		SOJ_STEP("repair.live");
 		soj_entry_end_finish_if_ended(st, up->w, ref);
@@ -116,7 +128,7 @@ static uint32_t find_dead(struct soj_upkeep *up, struct soj_dead *dead,
 	return count;
 }
 
-static void repair_all(struct soj_upkeep *up, const struct soj_dead *dead)
+static void repair_all(struct soj_upkeep *up, struct soj_dead *dead)
 {
 	const struct soj_layout *lay = &up->st->seg.lay;
 
