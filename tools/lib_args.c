@@ -112,8 +112,9 @@ int soj_args_size(const char *text, uint64_t *bytes)
 	unit = take_unit(&text, units, sizeof(units) / sizeof(units[0]));
 	if (unit == NULL || *text != '\0')
 		return -EINVAL;
-	if (__builtin_mul_overflow(value, unit->worth, bytes))
+	if (__builtin_mul_overflow(value, unit->worth, &value))
 		return -ERANGE;
+	*bytes = value;
 	return 0;
 }
 
@@ -302,27 +303,35 @@ static bool takes_value(const struct argp *argp, const char *arg)
 	return false;
 }
 
+/* What the parsers may point into lives as long as the program. */
+struct kept {
+	struct kept *before;
+	char *args[];
+};
+
+static struct kept *kept_last;
+
 void soj_args_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
-	char **args = calloc((size_t)argc + 1, sizeof(*args));
-	int rc = args == NULL ? ENOMEM : 0;
+	const size_t bytes = ((size_t)argc + 1) * sizeof(*argv);
+	struct kept *kept = malloc(sizeof(*kept) + bytes);
+	int rc = kept == NULL ? ENOMEM : 0;
 
-	for (int i = 0; i < argc && rc == 0; i++) {
-		args[i] = argv[i];
-		if (strcmp(argv[i], "--") == 0) {
-			memcpy(&args[i], &argv[i],
-			       (size_t)(argc - i) * sizeof(*args));
+	if (rc == 0) {
+		kept->before = kept_last;
+		memcpy(kept->args, argv, bytes);
+		kept_last = kept;
+	}
+	for (int i = 1; i < argc && rc == 0; i++) {
+		if (strcmp(argv[i], "--") == 0)
 			break;
-		}
-		/* Marked copies live as long as the command. */
-		if (i > 0 && is_id_like_option(argv[i]) &&
+		if (is_id_like_option(argv[i]) &&
 		    !takes_value(argp, argv[i - 1]) &&
-		    asprintf(&args[i], "%c%s", MARK, argv[i]) < 0)
+		    asprintf(&kept->args[i], "%c%s", MARK, argv[i]) < 0)
 			rc = ENOMEM;
 	}
 	if (rc == 0)
-		rc = argp_parse(argp, argc, args, 0, NULL, input);
-	free(args);
+		rc = argp_parse(argp, argc, kept->args, 0, NULL, input);
 	if (rc == 0)
 		return;
 	soj_args_complain("%s", strerror(rc));

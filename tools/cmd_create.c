@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+
+/* `sojourn create` and `sojourn destroy`: the life of a segment. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <sojourn/stat.h>
+
+#include "cmd.h"
+#include "lib_args.h"
+#include "shm/segment.h"
+
+struct create_input {
+	const char *name;
+	struct sojourn_options options;
+};
+
+enum {
+	OPT_ENTRIES = 0x100,
+	OPT_BYTES,
+	OPT_TTL,
+	OPT_IDLE,
+	OPT_RENEWAL,
+	OPT_GRACE_WINDOW,
+	OPT_MAX_LIFETIME,
+	OPT_WHEN_FULL,
+	OPT_GROUP,
+	OPT_KEY_FILE,
+	OPT_THREADS_MAX,
+	OPT_HELPER,
+	OPT_SLIDING,
+	OPT_ID_BYTES,
+};
+
+static const struct argp_option create_options[] = {
+	{NULL, 0, NULL, 0, "Size:", 1},
+	{"entries", OPT_ENTRIES, "N", 0, "Sessions at a time (100000)", 0},
+	{"bytes", OPT_BYTES, "SIZE", 0, "Memory, all included (256MiB)", 0},
+	{"threads-max", OPT_THREADS_MAX, "N", 0,
+	 "Threads that can be attached at a time (1024)", 0},
+	{"when-full", OPT_WHEN_FULL, "reject|evict", 0,
+	 "Refuse new sessions (reject), or end expired and then long unused "
+	 "ones (evict)",
+	 0},
+	{NULL, 0, NULL, 0, "Lifetime:", 2},
+	{"ttl", OPT_TTL, "D", 0, "From creation (30min)", 0},
+	{"sliding", OPT_SLIDING, NULL, 0,
+	 "The ttl counts from the last use instead", 0},
+	{"idle", OPT_IDLE, "D", 0, "From last use (0: does not matter)", 0},
+	{"renewal", OPT_RENEWAL, "D", 0,
+	 "Age at which a read gives a new id (0: never)", 0},
+	{"grace-window", OPT_GRACE_WINDOW, "D", 0,
+	 "How long a renewed id still answers (5s)", 0},
+	{"max-lifetime", OPT_MAX_LIFETIME, "D", 0,
+	 "From the first login, whatever the renewals (0: no limit)", 0},
+	{NULL, 0, NULL, 0, "Access:", 3},
+	{"group", OPT_GROUP, "G", 0, "Let this group use it too", 0},
+	{"key-file", OPT_KEY_FILE, "FILE", 0,
+	 "Key file, made if it is not there (/var/lib/sojourn/NAME.key for "
+	 "root, else ~/.local/state/sojourn/NAME.key)",
+	 0},
+	{"id-bytes", OPT_ID_BYTES, "N", 0,
+	 "Random bytes of a session id, 16 to 48 (24)", 0},
+	{NULL, 0, NULL, 0, "Helper:", 4},
+	{"helper", OPT_HELPER, "spawn|external|none", 0,
+	 "Start sojournd now (spawn), leave that to a service manager "
+	 "(external), or do without (none)",
+	 0},
+	{0},
+};
+
+/* The place of word among choices, a list that ends with NULL. */
+static int need_choice(struct argp_state *state, const char *option,
+		       const char *word, const char *const *choices)
+{
+	for (int i = 0; choices[i] != NULL; i++) {
+		if (strcmp(word, choices[i]) == 0)
+			return i;
+	}
+	argp_error(state, "%s %s: it is one of %s, %s%s%s", option, word,
+		   choices[0], choices[1], choices[2] ? ", " : "",
+		   choices[2] ? choices[2] : "");
+	return 0;
+}
+
+static const char *const when_full_names[] = {"reject", "evict", NULL};
+static const char *const helper_names[] = {"spawn", "external", "none", NULL};
+
+static error_t parse_create(int key, char *arg, struct argp_state *state)
+{
+	struct create_input *in = state->input;
+	struct sojourn_options *o = &in->options;
+
+	switch (key) {
+	case OPT_ENTRIES:
+		o->entries_max = (uint32_t)soj_args_need_number(
+			state, "--entries", arg, 1, 67108862);
+		break;
+	case OPT_BYTES:
+		o->segment_bytes = soj_args_need_size(state, "--bytes", arg);
+		break;
+	case OPT_THREADS_MAX:
+		o->threads_max = (uint32_t)soj_args_need_number(
+			state, "--threads-max", arg, 1, 4094);
+		break;
+	case OPT_WHEN_FULL:
+		o->when_full = (enum sojourn_when_full)need_choice(
+			state, "--when-full", arg, when_full_names);
+		break;
+	case OPT_TTL:
+		o->ttl_ms = soj_args_need_duration(state, "--ttl", arg);
+		break;
+	case OPT_SLIDING:
+		o->sliding = true;
+		break;
+	case OPT_IDLE:
+		o->idle_timeout_ms =
+			soj_args_need_duration(state, "--idle", arg);
+		break;
+	case OPT_RENEWAL:
+		o->renewal_ms = soj_args_need_duration(state, "--renewal", arg);
+		break;
+	case OPT_GRACE_WINDOW:
+		o->grace_window_ms =
+			soj_args_need_duration(state, "--grace-window", arg);
+		break;
+	case OPT_MAX_LIFETIME:
+		o->max_lifetime_ms =
+			soj_args_need_duration(state, "--max-lifetime", arg);
+		break;
+	case OPT_GROUP:
+		o->group = arg;
+		break;
+	case OPT_KEY_FILE:
+		o->key_file = arg;
+		break;
+	case OPT_ID_BYTES:
+		o->id_bytes = (uint32_t)soj_args_need_number(
+			state, "--id-bytes", arg, 16, 48);
+		break;
+	case OPT_HELPER:
+		o->helper = (enum sojourn_helper)need_choice(state, "--helper",
+							     arg, helper_names);
+		break;
+	case ARGP_KEY_ARG:
+		if (in->name != NULL)
+			argp_error(state, "one NAME only");
+		in->name = arg;
+		break;
+	case ARGP_KEY_END:
+		if (in->name == NULL)
+			argp_error(state, "NAME is missing");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp create_argp = {
+	.options = create_options,
+	.parser = parse_create,
+	.args_doc = "NAME",
+	.doc = "Makes the segment NAME: letters, digits, '.', '_' and '-', at "
+	       "most 200. All its memory is taken now, so that nobody runs "
+	       "out of it later.\v"
+	       "Durations D: 250ms, 5s, 30min, 1h30min, 12h, 7d. Sizes: 4096, "
+	       "64KiB, 256MiB, 1GiB. A session takes about 220 bytes and its "
+	       "data, rounded up by an eighth.\n\n"
+	       "Prints one line: name, entries, bytes, key file, helper. "
+	       "Exits 73 if the name is taken or shared memory is short, 69 "
+	       "if there is no helper program.",
+};
+
+/* How the library's names are spelled here, for those that text mentions. */
+static void explain_names(const char *text)
+{
+	static const char *const names[][2] = {
+		{"entries_max", "--entries"},
+		{"segment_bytes", "--bytes"},
+		{"threads_max", "--threads-max"},
+		{"idle_timeout_ms", "--idle"},
+		{"renewal_ms", "--renewal"},
+		{"grace_window_ms", "--grace-window"},
+		{"max_lifetime_ms", "--max-lifetime"},
+		{"ttl_ms", "--ttl"},
+		{"id_bytes", "--id-bytes"},
+	};
+	const char *before = "  Here ";
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strstr(text, names[i][0]) == NULL)
+			continue;
+		fprintf(stderr, "%s%s is %s", before, names[i][0], names[i][1]);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		fputs(".\n", stderr);
+}
+
+static int create_failed(int error, const struct create_input *in)
+{
+	const bool memory = error == -ENOSPC || error == -ENOMEM;
+	char what[300];
+
+	snprintf(what, sizeof(what), "create %s", in->name);
+	if (!memory && error != -ENOENT && error != -EINVAL)
+		return soj_args_fail(error, what);
+	soj_args_complain("cannot %s: %s", what, sojourn_error_text());
+	if (error == -EINVAL) {
+		explain_names(sojourn_error_text());
+		return EX_USAGE;
+	}
+	if (memory) {
+		fputs("  Ask for less by --bytes, remove what \"ls -l "
+		      "/dev/shm\" shows and nobody needs,\n"
+		      "  or as root: mount -o remount,size=8G /dev/shm\n",
+		      stderr);
+		return EX_CANTCREAT;
+	}
+	fputs("  Install sojournd, name it by SOJOURN_HELPER_PATH, or say "
+	      "--helper external or none.\n",
+	      stderr);
+	return EX_UNAVAILABLE;
+}
+
+int cmd_create(int argc, char **argv)
+{
+	struct create_input in = {NULL};
+	struct sojourn_stat stat;
+	char path[PATH_MAX] = "";
+	struct sojourn *s;
+	int rc;
+
+	sojourn_options_init(&in.options);
+	soj_args_parse(&create_argp, argc, argv, &in);
+	rc = sojourn_create(in.name, &in.options, &s);
+	if (rc < 0)
+		return create_failed(rc, &in);
+	if (in.options.key_file == NULL &&
+	    soj_keyfile_default_path(path, sizeof(path), in.name) == 0)
+		in.options.key_file = path;
+	rc = sojourn_stat(s, &stat);
+	if (rc == 0)
+		printf("%s entries=%" PRIu64 " bytes=%" PRIu64
+		       " key-file=%s helper=%s\n",
+		       in.name, stat.entries_max, stat.segment_bytes,
+		       in.options.key_file, helper_names[in.options.helper]);
+	else
+		rc = soj_args_fail(rc, "read the new segment");
+	sojourn_detach(s);
+	return rc;
+}
+
+static error_t parse_destroy(int key, char *arg, struct argp_state *state)
+{
+	const char **name = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (*name != NULL)
+			argp_error(state, "one NAME only");
+		*name = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (*name == NULL)
+			argp_error(state, "NAME is missing");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp destroy_argp = {
+	.parser = parse_destroy,
+	.args_doc = "NAME",
+	.doc = "Removes the segment NAME and tells its helper to end. "
+	       "Processes "
+	       "that are attached keep working on memory that nobody else can "
+	       "find any more. The key file stays: it serves the next segment "
+	       "of that name.",
+};
+
+int cmd_destroy(int argc, char **argv)
+{
+	const char *name = NULL;
+	char what[300];
+	int rc;
+
+	soj_args_parse(&destroy_argp, argc, argv, &name);
+	rc = sojourn_destroy(name);
+	if (rc == 0)
+		return 0;
+	snprintf(what, sizeof(what), "destroy %s", name);
+	return soj_args_fail(rc, what);
+}
