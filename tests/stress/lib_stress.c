@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "session/handle.h"
+
 static uint64_t value_check(const struct value *v)
 {
 	const uint64_t *word = (const uint64_t *)v;
@@ -46,4 +48,27 @@ uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+bool drained(struct sojourn *s, struct sojourn_stat *stat)
+{
+	struct soj_upkeep_work done;
+	struct soj_self *self;
+	struct soj_upkeep up;
+	bool clean = false;
+	int rc;
+
+	self = soj_self_writing(s, &rc);
+	if (self == NULL || soj_upkeep_init(&up, &s->st, &self->w) != 0)
+		return false;
+	for (unsigned i = 0; i < 50 && !clean; i++) {
+		soj_upkeep_full(&up, &done);
+		if (sojourn_stat(s, stat) < 0)
+			break;
+		clean = stat->entries_free == stat->entries_max &&
+			stat->chunk_bytes_live == 0 &&
+			stat->chunk_bytes_retired == 0;
+	}
+	soj_upkeep_deinit(&up);
+	return clean;
 }

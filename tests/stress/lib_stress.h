@@ -4,6 +4,8 @@
 
 /* Values that show whether they are torn or another's, and small helpers. */
 
+#include <sojourn/sojourn.h>
+#include <sojourn/stat.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,5 +22,9 @@ bool value_ok(const struct value *v, size_t bytes, uint64_t account);
 
 uint64_t next_random(uint64_t *x);
 uint64_t now_ns(void);
+
+/* When every session was ended: does upkeep find all memory free again?  *stat
+ * then says what is left. */
+bool drained(struct sojourn *s, struct sojourn_stat *stat);
 
 #endif /* SOJ_TESTS_LIB_STRESS_H */

@@ -16,7 +16,10 @@
  * gave up (-EBUSY), entries or chunks left over after the drain.
  *
  *   stress_kill [--seconds N] [--workers N] [--threads N] [--accounts N]
- *               [--entries N] [--no-helper]
+ *               [--entries N] [--no-helper] [--in-process]
+ *
+ * With --in-process the workers are threads of one process and nobody is
+ * killed: the form that ThreadSanitizer can see.
  */
 
 #include <errno.h>
@@ -65,8 +68,13 @@ struct ledger {
 
 static struct {
 	unsigned seconds, workers, threads, accounts, entries;
-	bool helper;
-} opt = {4, 8, 2, 256, 20000, true};
+	bool helper, in_process;
+} opt = {.seconds = 4,
+	 .workers = 8,
+	 .threads = 2,
+	 .accounts = 256,
+	 .entries = 20000,
+	 .helper = true};
 
 static struct ledger *ledger;
 static struct sojourn *s;
@@ -391,6 +399,26 @@ static void under_fire(void)
 		waitpid(helper, NULL, 0);
 }
 
+static void in_process(void)
+{
+	unsigned count = opt.workers * opt.threads;
+	pthread_t thread[64];
+	struct job job[64];
+	struct soj_helper *helper = NULL;
+
+	if (opt.helper && soj_helper_start(&helper, &s->st, NULL) != 0)
+		ledger->errors++;
+	for (unsigned i = 0; i < count && i < 64; i++) {
+		job[i] = (struct job){i / opt.threads, i % opt.threads};
+		pthread_create(&thread[i], NULL, work, &job[i]);
+	}
+	sleep(opt.seconds);
+	ledger->stop = 1;
+	for (unsigned i = 0; i < count && i < 64; i++)
+		pthread_join(thread[i], NULL);
+	soj_helper_stop(helper);
+}
+
 /* Increments: what was acknowledged is there, and no more than was begun. */
 static uint64_t lost_increments(void)
 {
@@ -423,12 +451,6 @@ static uint64_t lost_increments(void)
 /* Ends all, lets upkeep finish; true when everything is free again. */
 static bool drain(struct sojourn_stat *stat)
 {
-	struct soj_upkeep_work done;
-	struct soj_self *self;
-	struct soj_upkeep up;
-	bool drained = false;
-	int rc;
-
 	for (unsigned i = 0; i <= opt.accounts / 4; i++) {
 		char subject[32];
 
@@ -436,28 +458,16 @@ static bool drain(struct sojourn_stat *stat)
 		if (sojourn_session_delete_subject(s, subject, NULL) < 0)
 			unexpected("delete subject", -1);
 	}
-	self = soj_self_writing(s, &rc);
-	if (self == NULL || soj_upkeep_init(&up, &s->st, &self->w) != 0)
-		return false;
-	for (unsigned i = 0; i < 50 && !drained; i++) {
-		soj_upkeep_full(&up, &done);
-		if (sojourn_stat(s, stat) < 0)
-			return false;
-		drained = stat->entries_free == stat->entries_max &&
-			  stat->chunk_bytes_live == 0 &&
-			  stat->chunk_bytes_retired == 0;
-	}
-	soj_upkeep_deinit(&up);
-	return drained;
+	return drained(s, stat);
 }
 
 static int parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"seconds", 1, NULL, 's'}, {"workers", 1, NULL, 'w'},
-		{"threads", 1, NULL, 't'}, {"accounts", 1, NULL, 'a'},
-		{"entries", 1, NULL, 'e'}, {"no-helper", 0, NULL, 'n'},
-		{NULL, 0, NULL, 0},
+		{"seconds", 1, NULL, 's'},    {"workers", 1, NULL, 'w'},
+		{"threads", 1, NULL, 't'},    {"accounts", 1, NULL, 'a'},
+		{"entries", 1, NULL, 'e'},    {"no-helper", 0, NULL, 'n'},
+		{"in-process", 0, NULL, 'p'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -483,6 +493,9 @@ static int parse(int argc, char **argv)
 		case 'n':
 			opt.helper = false;
 			break;
+		case 'p':
+			opt.in_process = true;
+			break;
 		default:
 			return 64;
 		}
@@ -498,7 +511,7 @@ static uint64_t counter(const struct sojourn_stat *stat, const char *name)
 	return 0;
 }
 
-static int report(uint64_t increments_lost, bool drained,
+static int report(uint64_t increments_lost, bool clean,
 		  const struct sojourn_stat *stat)
 {
 	static struct soj_hist reads;
@@ -525,8 +538,8 @@ static int report(uint64_t increments_lost, bool drained,
 	       " increments lost %" PRIu64 " waits %" PRIu64 " errors %" PRIu64
 	       " drained %s\n",
 	       ledger->torn, ledger->lost, ledger->resurrected, increments_lost,
-	       ledger->busy, ledger->errors, drained ? "yes" : "no");
-	if (!drained)
+	       ledger->busy, ledger->errors, clean ? "yes" : "no");
+	if (!clean)
 		printf("left: live %" PRIu64 " retired %" PRIu64
 		       " owned %" PRIu64 " free %" PRIu64 " of %" PRIu64
 		       ", chunk bytes live %" PRIu64 " retired %" PRIu64 "\n",
@@ -536,7 +549,7 @@ static int report(uint64_t increments_lost, bool drained,
 		       stat->chunk_bytes_retired);
 	ok = ledger->torn == 0 && ledger->lost == 0 &&
 	     ledger->resurrected == 0 && ledger->busy == 0 &&
-	     ledger->errors == 0 && increments_lost == 0 && drained &&
+	     ledger->errors == 0 && increments_lost == 0 && clean &&
 	     stat->threads_dead == 0;
 	printf("%s\n", ok ? "ok" : "FAILED");
 	return !ok;
@@ -547,7 +560,7 @@ int main(int argc, char **argv)
 	struct sojourn_options o;
 	struct sojourn_stat stat = {0};
 	size_t bytes;
-	bool drained;
+	bool clean;
 	uint64_t lost;
 	int rc = parse(argc, argv);
 
@@ -572,10 +585,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "create: %s\n", sojourn_error_text());
 		return 71;
 	}
-	under_fire();
+	if (opt.in_process)
+		in_process();
+	else
+		under_fire();
 	lost = lost_increments();
-	drained = drain(&stat);
-	rc = report(lost, drained, &stat);
+	clean = drain(&stat);
+	rc = report(lost, clean, &stat);
 	sojourn_detach(s);
 	return rc;
 }
