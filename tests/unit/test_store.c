@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Slab, pages, index, chains, snapshots: the store without sessions. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib_store.h"
+#include "upkeep/upkeep.h"
+
+static struct soj_store *st;
+static struct soj_worker *w;
+
+static int open_store(void **state)
+{
+	(void)state;
+	st = store_open(2000, 16 << 20);
+	w = worker_open(st);
+	return 0;
+}
+
+static int close_store(void **state)
+{
+	(void)state;
+	worker_close(st, w);
+	store_close(st);
+	return 0;
+}
+
+static void classes_hold_what_they_promise(void **state)
+{
+	uint32_t last = 0;
+
+	(void)state;
+	for (uint64_t bytes = 1; bytes <= SOJ_DATA_BYTES_MAX + 3000;
+	     bytes += 1 + bytes / 50) {
+		uint32_t c = soj_class_of(bytes);
+
+		assert_true(c < SOJ_CLASSES);
+		assert_true(st->classes[c].chunk_bytes >= bytes);
+		assert_true(c == 0 || st->classes[c - 1].chunk_bytes < bytes);
+		assert_true(c >= last);
+		last = c;
+	}
+	assert_int_equal(st->classes[0].chunk_bytes, 64 + 32);
+	assert_int_equal(soj_class_of(UINT64_C(1) << 22), SOJ_CLASSES);
+	for (uint32_t c = 0; c < SOJ_CLASSES; c++) {
+		const struct soj_class *k = &st->classes[c];
+
+		assert_true((uint64_t)k->page_slots * k->chunk_bytes <=
+			    (uint64_t)k->page_units * SOJ_UNIT_BYTES);
+		/* Payloads are at most 12.5 % apart. */
+		if (c > 0)
+			assert_true(
+				(uint64_t)(st->classes[c].chunk_bytes - 32) *
+					8 <=
+				(uint64_t)(st->classes[c - 1].chunk_bytes -
+					   32) *
+					9);
+	}
+}
+
+static void generations_rise_with_reuse(void **state)
+{
+	uint32_t idx, again;
+	uint64_t gen;
+
+	(void)state;
+	assert_int_equal(soj_entry_own(st, w, &idx), 0);
+	gen = soj_state_gen(st->seg.entry_states[idx]);
+	soj_entry_abandon(st, w, idx);
+	assert_int_equal(soj_state_phase(st->seg.entry_states[idx]), SOJ_FREE);
+	assert_int_equal(soj_state_gen(st->seg.entry_states[idx]), gen + 1);
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(soj_entry_own(st, w, &again), 0);
+	assert_int_equal(soj_entry_own(st, w, &again), -ENOSPC);
+}
+
+/* Hints in an idle thread's magazine must not look like a full segment. */
+static void hints_are_only_hints(void **state)
+{
+	struct soj_worker *idle = worker_open(st);
+	uint32_t idx, count = 0;
+
+	(void)state;
+	assert_int_equal(soj_entry_own(st, idle, &idx), 0);
+	while (soj_entry_own(st, w, &idx) == 0)
+		count++;
+	assert_int_equal(count, 1999);
+	worker_close(st, idle);
+}
+
+static void retired_waits_for_the_grace_period(void **state)
+{
+	struct soj_worker *reader = worker_open(st);
+	uint64_t ref = put(st, w, digest_of(1), digest_of(100), "abc", 3);
+	uint32_t idx = soj_ref_entry(ref);
+	uint64_t was = state_of_entry(st, ref), retired;
+
+	(void)state;
+	soj_section_enter(&st->seg, &reader->thr);
+	assert_true(soj_entry_retire(st, w, idx, was));
+	retired = state_of_entry(st, ref);
+	assert_int_equal(soj_state_phase(retired), SOJ_RETIRED);
+	assert_false(soj_entry_retire(st, w, idx, was));
+	for (int i = 0; i < 5; i++)
+		soj_epoch_advance(&st->seg);
+	assert_false(
+		soj_entry_reclaim(st, w, idx, retired, soj_epoch(&st->seg)));
+	assert_true(soj_section_exit(&st->seg, &reader->thr));
+	for (int i = 0; i < 2; i++)
+		soj_epoch_advance(&st->seg);
+	assert_true(
+		soj_entry_reclaim(st, w, idx, retired, soj_epoch(&st->seg)));
+	assert_int_equal(soj_state_phase(state_of_entry(st, ref)), SOJ_FREE);
+	worker_close(st, reader);
+}
+
+static void keys_are_unique(void **state)
+{
+	uint64_t ref = put(st, w, digest_of(1), digest_of(100), "abc", 3);
+	uint64_t owned, existing = 0, other;
+	struct soj_found found;
+
+	(void)state;
+	other = make_owned(st, w, digest_of(1), digest_of(100), "x", 1, &owned);
+	assert_int_equal(soj_index_insert(st, w, digest_of(1),
+					  soj_entry_place(st, other),
+					  &existing),
+			 -EEXIST);
+	assert_int_equal(existing, ref);
+	/* The place that it had reserved was given back. */
+	for (uint32_t p = 0, used = 0; p < SOJ_BUCKET_PLACES; p++) {
+		used += st->seg.buckets[soj_scale(digest_of(1).word[0],
+						  st->seg.lay.buckets)]
+				.place[p] != 0;
+		assert_true(used <= 1);
+	}
+	assert_int_equal(soj_index_find(st, digest_of(1), &found), 0);
+	assert_int_equal(found.ref, ref);
+	assert_true(soj_index_remove(st, w, digest_of(1),
+				     soj_entry_place(st, ref)));
+	assert_false(soj_index_remove(st, w, digest_of(1),
+				      soj_entry_place(st, ref)));
+	assert_int_equal(soj_index_find(st, digest_of(1), &found), -ENOENT);
+}
+
+/* A bucket takes 15; the next gets an error of its own. */
+static void a_full_bucket_says_so(void **state)
+{
+	struct soj_digest d = digest_of(7);
+	uint64_t owned, existing, ref;
+
+	(void)state;
+	for (uint64_t i = 0; i < SOJ_BUCKET_PLACES; i++) {
+		d.word[1] = i * 65537;
+		put(st, w, d, digest_of(100), "", 0);
+	}
+	d.word[1] = 999;
+	ref = make_owned(st, w, d, digest_of(100), "", 0, &owned);
+	assert_int_equal(
+		soj_index_insert(st, w, d, soj_entry_place(st, ref), &existing),
+		-EXFULL);
+}
+
+static bool count(void *arg, uint32_t idx)
+{
+	(void)idx;
+	(*(int *)arg)++;
+	return true;
+}
+
+static int chain_length(struct soj_digest subject)
+{
+	uint64_t head;
+	int n = 0;
+
+	soj_section_enter(&st->seg, &w->thr);
+	assert_int_equal(soj_chain_walk(st, w, soj_head_of(st, subject), &head,
+					count, &n),
+			 0);
+	assert_true(soj_section_exit(&st->seg, &w->thr));
+	return n;
+}
+
+static void ended_entries_leave_by_upkeep(void **state)
+{
+	struct soj_upkeep_work work;
+	struct soj_upkeep up;
+	uint64_t ref[100];
+
+	(void)state;
+	for (uint64_t i = 0; i < 100; i++)
+		ref[i] = put(st, w, digest_of(i), digest_of(100), "v", 1);
+	assert_int_equal(chain_length(digest_of(100)), 100);
+	for (int i = 0; i < 100; i += 3) {
+		uint64_t ctl = soj_entry(st, soj_ref_entry(ref[i]))->ctl;
+
+		assert_true(
+			soj_entry_end(st, w, ref[i], ctl, SOJ_ENDED_DELETED));
+		assert_false(
+			soj_entry_end(st, w, ref[i], ctl, SOJ_ENDED_DELETED));
+	}
+	assert_int_equal(soj_upkeep_init(&up, st, w), 0);
+	for (int i = 0; i < 4; i++)
+		soj_upkeep_pass(&up, &work);
+	assert_int_equal(chain_length(digest_of(100)), 66);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(soj_state_phase(state_of_entry(st, ref[i])),
+				 i % 3 ? SOJ_LIVE : SOJ_FREE);
+	soj_upkeep_deinit(&up);
+}
+
+static void login_numbers_follow_the_order(void **state)
+{
+	uint64_t last = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 50; i++) {
+		uint64_t ref = put(st, w, digest_of(i), digest_of(100), "", 0);
+		uint64_t login = soj_entry(st, soj_ref_entry(ref))->login;
+
+		assert_true(login > last);
+		last = login;
+	}
+}
+
+static void relocation_keeps_the_value(void **state)
+{
+	uint8_t in[1000], out[1000];
+	struct soj_copy copy = {.data = out, .data_capacity = sizeof(out)};
+	struct soj_snapshot snap;
+	uint64_t ref;
+	uint32_t chunk;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)(i * 7);
+	ref = put(st, w, digest_of(1), digest_of(2), in, sizeof(in));
+	chunk = soj_ctl_chunk(soj_entry(st, soj_ref_entry(ref))->ctl);
+	assert_int_equal(soj_chunk_relocate(st, w, chunk), 0);
+	assert_int_not_equal(
+		soj_ctl_chunk(soj_entry(st, soj_ref_entry(ref))->ctl), chunk);
+	assert_int_equal(soj_entry_snapshot(st, ref, NULL, &copy, &snap), 0);
+	assert_memory_equal(in, out, sizeof(in));
+	assert_int_equal(snap.version, 1);
+	assert_int_equal(soj_chunk_relocate(st, w, chunk), -EAGAIN);
+}
+
+/* All memory in pages of small chunks, most of them free: a large value still
+ * finds room, because pages can be emptied. */
+static void pages_change_their_class(void **state)
+{
+	struct soj_digest subject = digest_of(9);
+	uint64_t ref[2000];
+	uint8_t data[3000] = {0};
+	struct soj_upkeep_work work;
+	struct soj_upkeep up;
+	uint32_t chunk, n = 0;
+
+	(void)state;
+	/* Fill every unit with 1-KiB chunks. */
+	for (; n < 2000; n++)
+		ref[n] = put(st, w, digest_of(n), subject, data, 1000);
+	while (soj_page_new(st, w, soj_class_of(1024)) == 0)
+		;
+	for (uint32_t i = 0; i < n; i++)
+		if (i % 8)
+			assert_true(soj_entry_end(
+				st, w, ref[i],
+				soj_entry(st, soj_ref_entry(ref[i]))->ctl,
+				SOJ_ENDED_DELETED));
+	assert_int_equal(soj_upkeep_init(&up, st, w), 0);
+	for (int i = 0; i < 5; i++)
+		soj_upkeep_full(&up, &work);
+	assert_int_equal(soj_chunk_own(st, w, soj_class_of(3000), &chunk),
+			 -ENOSPC);
+	assert_int_equal(soj_page_drain(st, w, soj_class_of(3000)), 0);
+	assert_int_equal(soj_chunk_own(st, w, soj_class_of(3000), &chunk), 0);
+	for (uint32_t i = 0; i < n; i += 8) {
+		struct soj_copy copy = {.data = data,
+					.data_capacity = sizeof(data)};
+		struct soj_snapshot snap;
+
+		assert_int_equal(
+			soj_entry_snapshot(st, ref[i], NULL, &copy, &snap), 0);
+	}
+	soj_upkeep_deinit(&up);
+}
+
+static void free_memory_is_zero(void **state)
+{
+	uint64_t ref = put(st, w, digest_of(1), digest_of(2), "secret!!", 8);
+	uint32_t chunk = soj_ctl_chunk(soj_entry(st, soj_ref_entry(ref))->ctl);
+	struct soj_upkeep_work work;
+	struct soj_upkeep up;
+	uint32_t bytes;
+	soj_word_t *words;
+
+	(void)state;
+	assert_true(soj_entry_end(st, w, ref,
+				  soj_entry(st, soj_ref_entry(ref))->ctl,
+				  SOJ_ENDED_DELETED));
+	assert_int_equal(soj_upkeep_init(&up, st, w), 0);
+	for (int i = 0; i < 4; i++)
+		soj_upkeep_pass(&up, &work);
+	words = soj_chunk_words(st, chunk, &bytes);
+	for (uint32_t i = 0; i < bytes / 8; i++)
+		assert_int_equal(words[i], 0);
+	soj_upkeep_deinit(&up);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(classes_hold_what_they_promise),
+		T(generations_rise_with_reuse),
+		T(hints_are_only_hints),
+		T(retired_waits_for_the_grace_period),
+		T(keys_are_unique),
+		T(a_full_bucket_says_so),
+		T(ended_entries_leave_by_upkeep),
+		T(login_numbers_follow_the_order),
+		T(relocation_keeps_the_value),
+		T(pages_change_their_class),
+		T(free_memory_is_zero),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
