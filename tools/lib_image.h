@@ -152,8 +152,8 @@ int soj_window_at(struct soj_window *win, uint64_t off, size_t bytes,
 /* Everything that `sojourn stat` shows. */
 struct soj_image_stat {
 	uint64_t now_ms;
-	uint64_t entries[4]; /* by phase */
-	uint64_t entries_unknown;
+	uint64_t entries[4];    /* by phase; LIVE: those that are not ended */
+	uint64_t entries_ended; /* the other LIVE ones: upkeep unlinks them */
 	uint64_t units_free;
 	struct {
 		uint64_t pages;

@@ -23,27 +23,43 @@ uint64_t soj_image_lag_limit_ms(uint32_t i)
 	return (UINT64_C(48) << (i - 47)) - 1;
 }
 
+static int word_at(struct soj_window *win, uint64_t off, uint64_t *word)
+{
+	const void *at;
+	int rc = soj_window_at(win, off, sizeof(*word), &at);
+
+	if (rc == 0)
+		memcpy(word, at, sizeof(*word));
+	return rc;
+}
+
 static int count_entries(struct soj_image *img, struct soj_image_stat *stat)
 {
 	const struct soj_layout *lay = soj_image_layout(img);
-	struct soj_window win;
-	int rc = soj_window_init(&win, img, lay->chunk_states_off);
+	struct soj_window states, entries;
+	int rc;
 
+	rc = soj_window_init(&entries, img, lay->chunks_off);
+	if (rc < 0)
+		return rc;
+	rc = soj_window_init(&states, img, lay->chunk_states_off);
 	for (uint32_t e = 1; rc == 0 && e <= lay->entries_max; e++) {
-		const void *at;
-		uint64_t word;
+		uint64_t state = 0, ctl = 0;
 
-		rc = soj_window_at(&win, lay->entry_states_off + 8ull * e, 8,
-				   &at);
-		if (rc < 0)
-			break;
-		memcpy(&word, at, 8);
-		if (soj_state_phase(word) <= SOJ_RETIRED)
-			stat->entries[soj_state_phase(word)]++;
-		else
-			stat->entries_unknown++;
+		rc = word_at(&states, lay->entry_states_off + 8ull * e, &state);
+		if (rc == 0 && soj_state_phase(state) == SOJ_LIVE)
+			rc = word_at(&entries,
+				     lay->entries_off +
+					     sizeof(struct soj_shm_entry) *
+						     (uint64_t)e,
+				     &ctl);
+		if (soj_ctl_ended(ctl))
+			stat->entries_ended++;
+		else if (soj_state_phase(state) <= SOJ_RETIRED)
+			stat->entries[soj_state_phase(state)]++;
 	}
-	soj_window_deinit(&win);
+	soj_window_deinit(&states);
+	soj_window_deinit(&entries);
 	return rc;
 }
 
@@ -81,14 +97,12 @@ static int count_chunks(struct soj_image *img, struct soj_image_stat *stat)
 		return rc;
 	rc = soj_window_init(&states, img, lay->units_off);
 	for (uint32_t u = 0; rc == 0 && u < lay->units; u++) {
-		const void *at;
-		uint64_t word, off;
+		uint64_t word = 0, off;
 		uint32_t bytes;
 
-		rc = soj_window_at(&units, lay->units_off + 8ull * u, 8, &at);
+		rc = word_at(&units, lay->units_off + 8ull * u, &word);
 		if (rc < 0)
 			break;
-		memcpy(&word, at, 8);
 		if (soj_unit_phase(word) == SOJ_UNIT_FREE)
 			stat->units_free++;
 		if (soj_image_chunk_place(img, soj_chunk(u, 0), word, &off,

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+
+/* `sojourn fsck`: every invariant of a segment or of an image of one. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cmd.h"
+#include "lib_args.h"
+#include "lib_fsck.h"
+#include "lib_json.h"
+
+struct fsck_input {
+	const char *name;
+	bool json;
+};
+
+enum { OPT_JSON = 0x100 };
+
+static const struct argp_option options[] = {
+	{"json", OPT_JSON, NULL, 0,
+	 "One JSON object a line: the findings, then the sums", 0},
+	{0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct fsck_input *in = state->input;
+
+	switch (key) {
+	case OPT_JSON:
+		in->json = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (in->name != NULL)
+			argp_error(state, "one NAME or FILE only");
+		in->name = arg;
+		break;
+	case ARGP_KEY_END:
+		if (in->name == NULL)
+			argp_error(state, "NAME or FILE is missing");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp fsck_argp = {
+	.options = options,
+	.parser = parse,
+	.args_doc = "NAME|FILE",
+	.doc = "Checks a segment, in use or not, or a file that holds a copy "
+	       "of one (a word with a '/'). Reads only, needs no key, and is "
+	       "in nobody's way."
+	       "\vA finding is \"repairable\" if a thread that was killed or "
+	       "stopped may leave it: upkeep takes it away. It is \"corrupt\" "
+	       "if nothing of the kind leads there."
+	       "\n\nExit codes: 0 clean, 1 repairable findings, 4 corrupt; "
+	       "64 and more as for all commands.",
+};
+
+static const char *severity_name(enum soj_fsck_code code)
+{
+	return soj_fsck_kinds[code].severity == SOJ_FSCK_CORRUPT ? "corrupt"
+								 : "repairable";
+}
+
+/* ---- JSON ---- */
+
+static void json_finding(const struct soj_fsck_finding *f)
+{
+	struct soj_json j;
+
+	soj_json_init(&j, stdout);
+	soj_json_object(&j, NULL);
+	soj_json_string(&j, "severity", severity_name(f->code));
+	soj_json_string(&j, "code", soj_fsck_kinds[f->code].name);
+	soj_json_string(&j, "place", f->place);
+	soj_json_string(&j, "text", soj_fsck_kinds[f->code].help);
+	soj_json_string(&j, "words", f->words);
+	soj_json_close(&j);
+}
+
+static void json_phases(struct soj_json *j, const char *key,
+			const uint64_t phases[4], uint64_t unhinted)
+{
+	soj_json_object(j, key);
+	soj_json_u64(j, "free", phases[SOJ_FREE]);
+	soj_json_u64(j, "owned", phases[SOJ_OWNED]);
+	soj_json_u64(j, "live", phases[SOJ_LIVE]);
+	soj_json_u64(j, "retired", phases[SOJ_RETIRED]);
+	soj_json_u64(j, "free_unhinted", unhinted);
+	soj_json_close(j);
+}
+
+static void json_sums(const struct soj_fsck_report *rep, const char *name)
+{
+	struct soj_json j;
+
+	soj_json_init(&j, stdout);
+	soj_json_object(&j, NULL);
+	soj_json_string(&j, "segment", name);
+	soj_json_string(&j, "result",
+			rep->corrupt      ? "corrupt"
+			: rep->repairable ? "repairable"
+					  : "clean");
+	soj_json_u64(&j, "corrupt", rep->corrupt);
+	soj_json_u64(&j, "repairable", rep->repairable);
+	soj_json_u64(&j, "unsettled", rep->unsettled);
+	soj_json_object(&j, "codes");
+	for (unsigned c = 0; c < SOJ_FSCK_CODES_USED; c++)
+		if (rep->count[c] > 0)
+			soj_json_u64(&j, soj_fsck_kinds[c].name, rep->count[c]);
+	soj_json_close(&j);
+	json_phases(&j, "entries", rep->entries, rep->entries_unhinted);
+	soj_json_u64(&j, "entries_ended", rep->ended);
+	json_phases(&j, "chunks", rep->chunks, rep->chunks_unhinted);
+	soj_json_u64(&j, "units_free", rep->units_free);
+	soj_json_u64(&j, "threads", rep->threads);
+	soj_json_close(&j);
+}
+
+/* ---- text ---- */
+
+static void put_finding(const struct soj_fsck_finding *f)
+{
+	printf("%-10s %-17s %s: %s (%s)\n", severity_name(f->code),
+	       soj_fsck_kinds[f->code].name, f->place,
+	       soj_fsck_kinds[f->code].help, f->words);
+}
+
+static void put_more(const struct soj_fsck_report *rep)
+{
+	for (unsigned c = 0; c < SOJ_FSCK_CODES_USED; c++)
+		if (rep->count[c] > SOJ_FSCK_LISTED)
+			printf("%-10s %-17s and %" PRIu64 " more like it\n",
+			       severity_name(c), soj_fsck_kinds[c].name,
+			       rep->count[c] - SOJ_FSCK_LISTED);
+}
+
+static void put_sums(const struct soj_fsck_report *rep)
+{
+	printf("entries: %" PRIu64 " live, %" PRIu64 " of them ended, "
+	       "%" PRIu64 " owned, %" PRIu64 " retired, %" PRIu64 " free\n",
+	       rep->entries[SOJ_LIVE], rep->ended, rep->entries[SOJ_OWNED],
+	       rep->entries[SOJ_RETIRED], rep->entries[SOJ_FREE]);
+	printf("chunks: %" PRIu64 " live, %" PRIu64 " owned, %" PRIu64
+	       " retired, %" PRIu64 " free; %" PRIu64 " free units\n",
+	       rep->chunks[SOJ_LIVE], rep->chunks[SOJ_OWNED],
+	       rep->chunks[SOJ_RETIRED], rep->chunks[SOJ_FREE],
+	       rep->units_free);
+	if (rep->unsettled > 0)
+		printf("%" PRIu64 " things looked wrong, but were too "
+		       "much to look at again\n",
+		       rep->unsettled);
+	if (rep->corrupt + rep->repairable == 0)
+		puts("clean");
+	else
+		printf("%" PRIu64 " corrupt, %" PRIu64 " repairable\n",
+		       rep->corrupt, rep->repairable);
+}
+
+static void put_report(const struct soj_fsck_report *rep,
+		       const struct fsck_input *in)
+{
+	for (uint32_t i = 0; i < rep->listed; i++) {
+		if (in->json)
+			json_finding(&rep->list[i]);
+		else
+			put_finding(&rep->list[i]);
+	}
+	if (in->json) {
+		json_sums(rep, in->name);
+		return;
+	}
+	put_more(rep);
+	put_sums(rep);
+}
+
+int cmd_fsck(int argc, char **argv)
+{
+	struct fsck_input in = {NULL};
+	struct soj_image img;
+	struct soj_seg_error err;
+	struct soj_fsck_report rep;
+	int rc;
+
+	soj_args_parse(&fsck_argp, argc, argv, &in);
+	rc = soj_image_open(&img, in.name, &err);
+	if (rc < 0) {
+		soj_args_complain("%s", err.text);
+		return rc == -EINVAL ? EX_NOINPUT : soj_args_exit(rc);
+	}
+	rc = soj_fsck(&img, &rep, img.live);
+	if (rc == 0) {
+		put_report(&rep, &in);
+		rc = soj_fsck_exit(&rep);
+	} else {
+		soj_args_complain("%s: cannot be checked: %s", in.name,
+				  strerror(-rc));
+		rc = soj_args_exit(rc);
+	}
+	soj_fsck_free(&rep);
+	soj_image_close(&img);
+	return rc;
+}
