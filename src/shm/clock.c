@@ -9,7 +9,7 @@
 #include "shm/segment_impl.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -82,12 +82,28 @@ static int check_own_namespace(struct soj_seg_error *err)
 			    "its clock cannot be compared with theirs");
 }
 
+/* The line "boottime SECONDS NANOSECONDS"; the seconds may be negative. */
+static bool parse_offset(const char *text, int64_t *offset_ms)
+{
+	const char *line = strstr(text, "boottime");
+	char *sec_end, *nsec_end;
+	long long sec, nsec;
+
+	if (!line)
+		return false;
+	line += strlen("boottime");
+	sec = strtoll(line, &sec_end, 10);
+	nsec = strtoll(sec_end, &nsec_end, 10);
+	if (sec_end == line || nsec_end == sec_end || sec > INT64_MAX / 2000 ||
+	    sec < INT64_MIN / 2000 || nsec < 0 || nsec > 999999999)
+		return false;
+	*offset_ms = (int64_t)sec * 1000 + nsec / 1000000;
+	return true;
+}
+
 static int read_timens_offset(int64_t *offset_ms, struct soj_seg_error *err)
 {
 	char text[256];
-	const char *line;
-	long long sec;
-	long nsec;
 	int rc = soj_seg_read_text(OFFSETS_PATH, text, sizeof(text));
 
 	*offset_ms = 0;
@@ -95,13 +111,10 @@ static int read_timens_offset(int64_t *offset_ms, struct soj_seg_error *err)
 		return 0;
 	if (rc < 0)
 		return soj_seg_fail_sys(err, rc, "cannot read " OFFSETS_PATH);
-	line = strstr(text, "boottime");
-	if (!line || sscanf(line, "boottime %lld %ld", &sec, &nsec) != 2 ||
-	    sec > INT64_MAX / 2000 || sec < INT64_MIN / 2000)
+	if (!parse_offset(text, offset_ms))
 		return soj_seg_fail(err, -EIO,
 				    OFFSETS_PATH " has no boottime line that "
 						 "this version understands");
-	*offset_ms = (int64_t)sec * 1000 + nsec / 1000000;
 	return check_own_namespace(err);
 }
 

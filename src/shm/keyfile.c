@@ -278,7 +278,7 @@ static int make_key(const char *path, gid_t group, struct soj_seg_error *err)
 		rc = make_folders(draft.dir, group, err);
 	if (rc == 0)
 		rc = draft_open(&draft, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	SOJ_STEP("keyfile.opened");
 	soj_random(key, sizeof(key));

@@ -69,6 +69,7 @@ struct soj_seg_options {
 /*
  * Why an operation of this file failed, in words for the user: names what,
  * the value and the rule.  Filled on every negative return; never empty then.
+ * Every function here takes NULL for who does not want it.
  */
 struct soj_seg_error {
 	char text[512];
@@ -87,8 +88,9 @@ struct soj_seg_error {
  *
  * Returns 0, or -EINVAL (name, counts, or bytes too small: text says what is
  * needed), -EEXIST (name taken), -ENOSPC or -ENOMEM (not enough shared
- * memory), -EMFILE, -ENFILE, -EPERM/-EACCES (group), other -errno of the
- * calls. On failure nothing is left behind.
+ * memory), -EFBIG (RLIMIT_FSIZE), -EMFILE, -ENFILE, -EPERM/-EACCES (group),
+ * -EXDEV (unshare of time without a fork), other -errno of the calls.  On
+ * failure nothing is left behind.
  */
 int soj_seg_create(struct soj_seg *seg, const char *name,
 		   const struct soj_seg_options *opts,
@@ -98,18 +100,22 @@ int soj_seg_create(struct soj_seg *seg, const char *name,
  * soj_seg_attach - map an existing segment after checking all of it that
  * later code relies on
  *
- * Refuses: -ENOENT (no such segment), -EACCES (owner is neither root nor the
- * effective user, or mode lets others in, or symlink/not a regular file:
- * -ELOOP/-EINVAL), -EPROTO (magic, version, fingerprint of the layout),
- * -ESTALE (made in another boot), -EXDEV (other time namespace), -EBADMSG
- * (geometry out of bounds, file size differs from it, policy absurd), -EKEYREJECTED
- * (key fingerprint differs from *key_fingerprint; NULL: not checked),
- * -ESHUTDOWN (destroyed), other -errno.
+ * Refuses: -ENOENT (no such segment), -ELOOP (symlink), -EINVAL (name, not a
+ * regular file), -EACCES (owner is neither root nor the effective user, mode
+ * is neither 0600 nor 0660, more than one hard link), -EPROTO (magic, version,
+ * fingerprint of the layout, unknown flags), -ESTALE (made in another boot),
+ * -EXDEV (other time namespace), -EBADMSG (geometry out of bounds, file size
+ * differs from it, file has holes, clock base or policy absurd, header changed
+ * meanwhile), -EKEYREJECTED (key fingerprint differs from *key_fingerprint;
+ * NULL: not checked), -ESHUTDOWN (destroyed), other -errno.  Writes nothing.
  */
 int soj_seg_attach(struct soj_seg *seg, const char *name, bool readonly,
 		   const uint8_t *key_fingerprint, struct soj_seg_error *err);
 
-/* The same for an inherited descriptor (anonymous segments); fd is dup'ed. */
+/*
+ * The same for an inherited descriptor (anonymous segments); fd is dup'ed.
+ * -EACCES also when it is not sealed against a change of its size.
+ */
 int soj_seg_attach_fd(struct soj_seg *seg, int fd, bool readonly,
 		      const uint8_t *key_fingerprint,
 		      struct soj_seg_error *err);
@@ -119,8 +125,11 @@ void soj_seg_detach(struct soj_seg *seg);
 
 /*
  * Sets header.destroyed, so that the helper ends and attach refuses, and
- * removes the name.  Processes that are attached keep their mapping.
- * Returns 0, -ENOENT, -EACCES (not ours), -EINVAL (name), other -errno.
+ * removes the name.  Processes that are attached keep their mapping.  What
+ * attach refuses is removed as well if it is a regular file of this user; the
+ * bytes of what is no segment of this format are left alone.
+ * Returns 0, -ENOENT, -EACCES (not ours), -ELOOP, -EINVAL (name, no regular
+ * file), -EBUSY (another destroyer holds it), other -errno.
  */
 int soj_seg_destroy(const char *name, struct soj_seg_error *err);
 
@@ -149,9 +158,12 @@ int soj_keyfile_default_path(char *path, size_t path_bytes, const char *name);
 /*
  * Reads the key, or with `create` makes a new random one (0600, or 0640 with
  * group) when the file does not exist; written to a private name, synced and
- * linked, so that no half-written key is ever seen.  32 raw bytes.
- * Returns 0, -ENOENT, -EACCES (owner or mode lets others in), -EBADMSG (wrong
- * size), -ELOOP (symlink), other -errno.
+ * linked, so that no half-written key is ever seen.  32 raw bytes.  Folders
+ * that are missing are made: 0700, or 0750 with group.  With `create`, several
+ * at once get the same key.
+ * Returns 0, -ENOENT, -EACCES (owner, mode or a second hard link lets others
+ * in), -EBADMSG (wrong size, or all zero), -ELOOP (symlink), -EINVAL (not a
+ * regular file), other -errno; key is then wiped or untouched.
  */
 int soj_keyfile_load(const char *path, bool create, gid_t group,
 		     uint8_t key[SOJ_KEY_BYTES], struct soj_seg_error *err);

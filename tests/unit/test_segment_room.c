@@ -318,6 +318,20 @@ static int with_broken_boot_id(const void *arg)
 	return refused(NAME, 4 << 20, -EIO, "boot id");
 }
 
+static int with_strange_offsets(const void *arg)
+{
+	(void)arg;
+	if (!private_mounts() ||
+	    !pretend_file("/proc/self/timens_offsets", "monotonic 0 0\n"))
+		return CHILD_SKIPPED;
+	if (refused(NAME, 4 << 20, -EIO, "boottime") ||
+	    !put_file("/proc/self/timens_offsets", "boottime 5 x\n") ||
+	    refused(NAME, 4 << 20, -EIO, "boottime") ||
+	    !put_file("/proc/self/timens_offsets", "boottime -7 0\n"))
+		return 1;
+	return accepted(NAME, 4 << 20);
+}
+
 static int in_new_time(const void *arg)
 {
 	struct soj_seg_error err = {""};
@@ -396,6 +410,7 @@ SCENE(with_small_files)
 SCENE(with_little_address_space)
 SCENE(with_few_descriptors)
 SCENE(with_broken_boot_id)
+SCENE(with_strange_offsets)
 
 int main(void)
 {
@@ -412,6 +427,7 @@ int main(void)
 		cmocka_unit_test(with_few_descriptors_),
 		cmocka_unit_test(stdio_is_closed),
 		cmocka_unit_test(with_broken_boot_id_),
+		cmocka_unit_test(with_strange_offsets_),
 		cmocka_unit_test(reboot_is_seen),
 		cmocka_unit_test(time_namespace_is_seen),
 	};
