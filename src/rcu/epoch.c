@@ -119,9 +119,10 @@ uint64_t soj_epoch_advance(const struct soj_seg *seg)
 			return epoch;
 	}
 	SOJ_STEP("epoch.scanned");
-	if (soj_cas_acq_rel(&seg->hdr->epoch, &epoch, epoch + 1)) /* A2 */
-		return epoch + 1;
-	return epoch;
+	if (!soj_cas_acq_rel(&seg->hdr->epoch, &epoch, epoch + 1)) /* A2 */
+		return epoch;
+	SOJ_STEP("epoch.advanced");
+	return epoch + 1;
 }
 
 struct soj_watch *soj_watch_new(uint32_t slots_max)
@@ -154,9 +155,11 @@ uint32_t soj_expel(const struct soj_seg *seg, struct soj_watch *watch,
 		if (now_ms - watch->slot[i].since_ms <
 		    seg->policy.expel_after_ms)
 			continue;
+		SOJ_STEP("expel.seen");
 		if (soj_cas_acq_rel(section, &word,
 				    word | SOJ_SECTION_EXPELLED)) /* X0 */
 			expelled++;
+		SOJ_STEP("expel.done");
 	}
 	return expelled;
 }

@@ -32,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
+
 static bool holder_lives(const struct soj_seg *seg, uint64_t role)
 {
 	uint32_t slot = (uint32_t)soj_field(role, 0, 12);
@@ -60,6 +62,7 @@ bool soj_role_try(const struct soj_seg *seg, const struct soj_thread *thr)
 		return true;
 	if (holder_lives(seg, role))
 		return false;
+	SOJ_STEP("role.seen");
 	return soj_cas_acq_rel(&seg->hdr->role, &role, /* H0 */
 			       role_of(thr, term + 1));
 }

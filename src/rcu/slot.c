@@ -128,6 +128,7 @@ static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
 
 	if (soj_claim_phase(word) != SOJ_CLAIM_FREE)
 		return -EAGAIN;
+	SOJ_STEP("slot.claim.seen");
 	if (!soj_cas_acq_rel(&slot->claim, &word, busy)) /* C0 */
 		return -EAGAIN;
 	SOJ_STEP("slot.claim.busy");

@@ -381,6 +381,7 @@ void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
 	    soj_ctl_status(snap->ctl) != SOJ_ACTIVE ||
 	    (life & SOJ_LIFE_EXPIRED) || !soj_touch_due(&snap->times, now_ms))
 		return;
+	SOJ_STEP("touch.seen");
 	/* Lost to another touch, or to the end by time: both are fine. */
 	if (soj_cas_acq_rel(&e->life, &life, /* L0 */
 			    soj_life(soj_life_gen(life), now_ms)))

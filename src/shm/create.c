@@ -11,12 +11,12 @@
  *
  * Crash table
  *   killed after      left                              repaired by
- *   create.opened     nothing: the kernel frees a file  -
+ *   segment.opened    nothing: the kernel frees a file  -
  *                     without a name with its last
  *                     descriptor
- *   create.allocated  nothing                           -
- *   create.filled     nothing                           -
- *   create.published  a complete segment, without a     any attach may use it,
+ *   segment.allocated nothing                           -
+ *   segment.filled    nothing                           -
+ *   segment.published a complete segment, without a     any attach may use it,
  *                     helper                            a helper take the role
  *
  * Edges
@@ -258,18 +258,18 @@ static int build(struct soj_seg *seg, int fd, const char *name,
 			      seg->lay.segment_bytes, err);
 	if (rc < 0)
 		return rc;
-	SOJ_STEP("create.allocated");
+	SOJ_STEP("segment.allocated");
 	rc = soj_seg_map(seg, fd, err);
 	if (rc < 0)
 		return rc;
 	rc = fill(seg, opts, err);
 	if (rc < 0)
 		return rc;
-	SOJ_STEP("create.filled");
+	SOJ_STEP("segment.filled");
 	rc = publish(fd, name, path, err);
 	if (rc < 0)
 		return rc;
-	SOJ_STEP("create.published");
+	SOJ_STEP("segment.published");
 	return 0;
 }
 
@@ -294,7 +294,7 @@ int soj_seg_create(struct soj_seg *seg, const char *name,
 	fd = open_unnamed(name, err);
 	if (fd < 0)
 		return fd;
-	SOJ_STEP("create.opened");
+	SOJ_STEP("segment.opened");
 	seg->flags = opts->flags | (name ? 0 : SOJ_SHM_ANONYMOUS);
 	rc = build(seg, fd, name, path, opts, err);
 	if (rc < 0 || name)

@@ -115,6 +115,7 @@ static uint64_t mark_if_ended(struct soj_store *st, struct soj_worker *w,
 		    !sweep->may_unlink(sweep->arg, idx) ||
 		    !soj_section_valid(&st->seg, &w->thr))
 			break;
+		SOJ_STEP("chain.mark.seen");
 		if (soj_cas_acq_rel(&e->link, &link, /* K1 */
 				    soj_link(soj_link_entry(link),
 					     soj_link_version(link) + 1,
@@ -156,6 +157,7 @@ static int sweep_once(struct soj_store *st, struct soj_worker *w,
 			return -ESTALE;
 		swung = soj_link(soj_link_entry(link),
 				 soj_link_version(prev_word) + 1, false);
+		SOJ_STEP("chain.swing.seen");
 		if (!soj_cas_acq_rel(prev, &prev_word, swung)) /* K1 */
 			return -EAGAIN;
 		SOJ_STEP("chain.swung");

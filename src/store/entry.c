@@ -254,6 +254,7 @@ bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 {
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
 
+	SOJ_STEP("entry.expire.seen");
 	if (soj_gone(w))
 		return false;
 	/* Grace windows do not depend on accesses, the others do: the bit

@@ -211,6 +211,7 @@ bool soj_index_remove(struct soj_store *st, struct soj_worker *w,
 			place_clear(b, p, place);
 			return false;
 		}
+		SOJ_STEP("index.remove.seen");
 		if (soj_cas_acq_rel(
 			    &b->header, &header, /* I0 */
 			    soj_bucket_next(header,
@@ -268,6 +269,7 @@ uint32_t soj_index_scrub(struct soj_store *st, uint32_t bucket)
 		}
 		if (soj_load_acquire(&b->header) >> p & 1) /* I1 */
 			continue;
+		SOJ_STEP("index.scrub.seen");
 		cleared += soj_cas_acq_rel(&b->place[p], &place, 0); /* I2 */
 	}
 	return cleared;

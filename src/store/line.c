@@ -69,6 +69,7 @@ static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			*seen = true;
 			if (!soj_section_valid(&st->seg, &w->thr))
 				return -ESTALE;
+			SOJ_STEP("line.seen");
 			if (!soj_entry_end(st, w, ref, snap.ctl, reason))
 				continue; /* changed: look again */
 			SOJ_STEP("line.ended");

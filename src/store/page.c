@@ -120,7 +120,10 @@ static bool unit_own(struct soj_store *st, struct soj_worker *w, uint32_t unit)
 {
 	uint64_t word = soj_load_acquire(&st->seg.units[unit]); /* U1 */
 
-	return soj_unit_phase(word) == SOJ_UNIT_FREE && !soj_gone(w) &&
+	if (soj_unit_phase(word) != SOJ_UNIT_FREE)
+		return false;
+	SOJ_STEP("page.unit.seen");
+	return !soj_gone(w) &&
 	       soj_cas_acq_rel(&st->seg.units[unit], &word, /* U0 */
 			       soj_unit(SOJ_UNIT_OWNED, 0, w->thr.slot, 0,
 					soj_unit_gen(word)));
@@ -249,6 +252,7 @@ int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
 	}
 	SOJ_STEP("relocate.published");
 	soj_state_publish(soj_chunk_state(st, fresh), owned);
+	SOJ_STEP("relocate.live");
 	soj_chunk_retire(st, w, chunk, was);
 	soj_count(&w->thr, SOJ_COUNT_relocated);
 	return 0;
@@ -315,6 +319,7 @@ static void drain_done(struct soj_store *st, struct soj_worker *w,
 			soj_cas_acq_rel(&st->seg.units[unit + i], /* U0 */
 					&word, unit_freed(word));
 	}
+	SOJ_STEP("drain.parts");
 	for (uint32_t s = 0; s < st->classes[class].page_slots; s++)
 		soj_chunk_abandon(st, w, soj_chunk(unit, s));
 	SOJ_STEP("drain.states");

@@ -99,6 +99,7 @@ static bool own_state(struct soj_worker *w, soj_word_t *state)
 		uint64_t owned =
 			soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(word));
 
+		SOJ_STEP("slab.own.seen");
 		if (soj_gone(w))
 			return false;
 		if (soj_cas_acq_rel(state, &word, owned)) { /* S0 */
@@ -226,6 +227,7 @@ static bool refill_from_unit(struct soj_store *st, struct soj_worker *w,
 			return true;
 	}
 	soj_and_acq_rel(&st->seg.unit_free[unit / 64], ~bit); /* B0 */
+	SOJ_STEP("slab.unhinted");
 	for (uint32_t i = 0; i < per_unit; i++)
 		if (soj_load_relaxed(&hints[i]) != 0) {
 			soj_or_acq_rel(&st->seg.unit_free[unit / 64], /* B0 */
@@ -378,6 +380,7 @@ static bool take_over(struct soj_worker *w, soj_word_t *state, uint64_t was,
 		      uint64_t *mine)
 {
 	*mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
+	SOJ_STEP("slab.takeover.seen");
 	if (soj_gone(w) || !soj_has_slot(w) ||
 	    !soj_cas_acq_rel(state, &was, *mine)) /* S0 */
 		return false;
@@ -482,6 +485,7 @@ static bool retire(struct soj_store *st, soj_word_t *state, uint64_t was,
 	if (soj_state_phase(was) != SOJ_LIVE &&
 	    soj_state_phase(was) != SOJ_OWNED)
 		return false;
+	SOJ_STEP("slab.retire.stamped");
 	return soj_cas_acq_rel(state, &was, *retired); /* S0 */
 }
 
@@ -519,6 +523,7 @@ static bool take_retired(struct soj_worker *w, soj_word_t *state, uint64_t was,
 	    !soj_gp_elapsed(epoch, soj_state_aux(was)))
 		return false;
 	*owned = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
+	SOJ_STEP("slab.reclaim.seen");
 	if (!soj_cas_acq_rel(state, &was, *owned)) /* S0 */
 		return false;
 	soj_fence_release(); /* S2 */

@@ -71,6 +71,7 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 
 	if (!owned_by_dead(dead, was, &st->seg))
 		return;
+	SOJ_STEP("repair.seen");
 	ctl = soj_load_acquire(&e->ctl); /* E1 */
 	if (soj_ctl_status(ctl) == SOJ_NONE) {
 		soj_entry_take_over(st, up->w, idx, was);
