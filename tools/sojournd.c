@@ -342,20 +342,19 @@ static int start(struct daemon *d)
 	return exit_code(rc);
 }
 
-/* Signals come through a descriptor, and no thread gets any.  Who started us
- * may have ignored some (a shell does for what runs in the background). */
+/* Signals come through a descriptor, and no thread gets any.  Blocked, they
+ * are kept even if who started us ignored them, as a shell does for what runs
+ * in the background. */
 static int catch_signals(struct daemon *d)
 {
-	static const int wanted[] = {SIGTERM, SIGINT, SIGHUP};
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		sigaddset(&set, wanted[i]);
-		signal(wanted[i], SIG_DFL);
-	}
-	signal(SIGPIPE, SIG_IGN); /* nobody may be left to tell */
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_SETMASK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN); /* nobody may be left to tell */
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (d->signal_fd >= 0)
 		return 0;

@@ -229,10 +229,6 @@ uint64_t soj_expiry_scrub(struct soj_expiry *ex, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t idx = ex->scrub_idx;
 
-		/* Hints whose setter died before it set the summary. */
-		if ((idx % 64 == 0 || idx == 1) &&
-		    soj_load_relaxed(&ex->st->seg.armed[idx / 64]) != 0)
-			found += take_leaf(ex, idx / 64);
 		if (is_forgotten(ex, idx))
 			found += arm_entry(ex, idx);
 		ex->scrub_idx = idx < entries_max ? idx + 1 : 1;

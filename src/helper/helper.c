@@ -139,8 +139,6 @@ int soj_helper_start(struct soj_helper **out, struct soj_store *st,
 	struct soj_helper *h;
 	int rc;
 
-	if (tick_ms > SOJ_HELPER_TICK_MS_MAX)
-		return -EINVAL;
 	h = helper_new(st, tick_ms);
 	if (!h)
 		return -ENOMEM;

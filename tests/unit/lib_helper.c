@@ -181,10 +181,15 @@ uint64_t scene_lags(const struct scene *sc)
 	return sum;
 }
 
+uint32_t scene_role_slot(const struct scene *sc)
+{
+	return (uint32_t)soj_field(soj_load_relaxed(&sc->st.seg.hdr->role), 0,
+				   12);
+}
+
 pid_t scene_helper(const struct scene *sc)
 {
-	uint64_t role = soj_load_relaxed(&sc->st.seg.hdr->role);
-	uint32_t slot = (uint32_t)soj_field(role, 0, 12);
+	uint32_t slot = scene_role_slot(sc);
 
 	if (!soj_role_held(&sc->st.seg) || slot >= sc->st.seg.lay.slots_max)
 		return 0;

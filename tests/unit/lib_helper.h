@@ -43,6 +43,8 @@ uint64_t scene_lags(const struct scene *sc);
 
 /* The process that holds the helper role, 0 if nobody does. */
 pid_t scene_helper(const struct scene *sc);
+/* The slot that the role word names; SOJ_SLOT_NONE after it was released. */
+uint32_t scene_role_slot(const struct scene *sc);
 /* How many slots are not FREE. */
 uint32_t scene_attached(const struct scene *sc);
 

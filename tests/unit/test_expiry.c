@@ -435,6 +435,11 @@ static void garbage_is_survived(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++)
 		make(ttl(2000 + i));
+	/* Behind the last entry and the last hint there is room to the next
+	 * page: whoever goes there finds something tempting. */
+	soj_store_relaxed(&seg->entry_states[2001], soj_state(SOJ_LIVE, 0, 1));
+	soj_store_relaxed(&seg->entries[2001].ctl, soj_ctl(SOJ_ACTIVE, 0, 1));
+	soj_store_relaxed(&seg->armed[seg->lay.entry_hint_words], 1);
 	for (unsigned round = 0; round < 50; round++) {
 		for (uint32_t i = 0; i < seg->lay.entry_hint_words; i++)
 			soj_store_relaxed(&seg->armed[i], UINT64_MAX);
@@ -456,6 +461,8 @@ static void garbage_is_survived(void **state)
 		soj_expiry_scrub(&ex, 2000);
 		assert_int_equal(soj_wheel_check(&ex.wheel, NULL), 0);
 	}
+	assert_int_equal(
+		soj_load_relaxed(&seg->armed[seg->lay.entry_hint_words]), 1);
 }
 
 int main(void)

@@ -21,6 +21,7 @@
 #define NEVER (UINT64_C(1) << 40)
 
 static struct scene sc;
+static struct soj_helper *helper; /* in this process, NULL: none */
 static pid_t children[4]; /* killed at the end of a test, whatever happened */
 
 static int setup(void **state)
@@ -38,9 +39,21 @@ static int setup_manual(void **state)
 	return 0;
 }
 
+static void start(void)
+{
+	assert_int_equal(soj_helper_start(&helper, &sc.st, NULL), 0);
+}
+
+static void stop(void)
+{
+	soj_helper_stop(helper);
+	helper = NULL;
+}
+
 static int teardown(void **state)
 {
 	(void)state;
+	stop();
 	for (unsigned i = 0; i < 4; i++) {
 		if (children[i] > 0) {
 			kill(children[i], SIGKILL);
@@ -127,20 +140,19 @@ static uint32_t free_entries(void)
 
 static void start_takes_role_and_slots_and_stop_gives_them_back(void **state)
 {
-	struct soj_helper *h;
 	struct soj_helper_status status;
 
 	(void)state;
-	assert_int_equal(soj_helper_start(&h, &sc.st, NULL), 0);
+	start();
 	assert_int_equal(scene_helper(&sc), getpid());
 	assert_int_equal(scene_attached(&sc), 3);
-	soj_helper_status(h, &status);
+	soj_helper_status(helper, &status);
 	assert_true(status.active);
 	EVENTUALLY(soj_load_relaxed(&sc.st.seg.hdr->helper_beat_ms) != 0);
-	soj_helper_stop(h);
+	stop();
 	assert_false(soj_role_held(&sc.st.seg));
+	assert_int_equal(scene_role_slot(&sc), SOJ_SLOT_NONE);
 	assert_int_equal(scene_attached(&sc), 1);
-	soj_helper_stop(NULL);
 }
 
 static void start_fails_clean(void **state)
@@ -190,32 +202,29 @@ static int take_all_slots(const void *arg)
 /* The dead have all slots, and without a slot nothing can be repaired. */
 static void start_finds_a_slot_among_the_dead(void **state)
 {
-	struct soj_helper *h;
-
 	(void)state;
 	assert_int_equal(in_child(take_all_slots, "own"), 15);
 	assert_int_equal(scene_attached(&sc), 16);
-	assert_int_equal(soj_helper_start(&h, &sc.st, NULL), 0);
+	start();
 	/* The slot that owned something was freed by repair only. */
 	EVENTUALLY(scene_attached(&sc) == 3);
 	EVENTUALLY(free_entries() == 1000);
-	soj_helper_stop(h);
+	stop();
 }
 
 /* From the deadline to FREE, with nobody but the helper. */
 static void expired_memory_comes_back(void **state)
 {
-	struct soj_helper *h;
 	uint64_t now_ms = soj_seg_now_ms(&sc.st.seg);
 	uint64_t kept = make(NEVER);
 
 	(void)state;
-	assert_int_equal(soj_helper_start(&h, &sc.st, NULL), 0);
+	start();
 	for (unsigned i = 0; i < 500; i++)
 		make(now_ms + i % 100);
 	EVENTUALLY(free_entries() == 999);
 	assert_int_equal(scene_status(&sc, kept), SOJ_ACTIVE);
-	soj_helper_stop(h);
+	stop();
 	assert_int_equal(scene_count(&sc, SOJ_COUNT_expirations), 500);
 	assert_int_equal(scene_lags(&sc), 500);
 }
@@ -223,17 +232,15 @@ static void expired_memory_comes_back(void **state)
 /* Asleep without a timer: the hint of a new entry wakes both threads. */
 static void sleeping_helper_is_woken(void **state)
 {
-	struct soj_helper *h;
-
 	(void)state;
-	assert_int_equal(soj_helper_start(&h, &sc.st, NULL), 0);
+	start();
 	for (unsigned i = 0; i < 3; i++) {
 		EVENTUALLY(soj_load_relaxed(&sc.st.seg.hdr->helper_asleep));
 		make(soj_seg_now_ms(&sc.st.seg) + 1);
 		EVENTUALLY(free_entries() == 1000);
 	}
 	EVENTUALLY(soj_load_relaxed(&sc.st.seg.hdr->helper_asleep));
-	soj_helper_stop(h);
+	stop();
 	assert_int_equal(scene_count(&sc, SOJ_COUNT_expirations), 3);
 }
 
@@ -241,25 +248,22 @@ static void sleeping_helper_is_woken(void **state)
  * section is expelled and the memory reclaimed. */
 static void open_section_is_expelled(void **state)
 {
-	struct soj_helper *h;
-
 	(void)state;
 	make(soj_seg_now_ms(&sc.st.seg) + 1);
 	soj_section_enter(&sc.st.seg, &sc.w.thr);
-	assert_int_equal(soj_helper_start(&h, &sc.st, NULL), 0);
+	start();
 	EVENTUALLY(free_entries() == 1000);
 	assert_false(soj_section_valid(&sc.st.seg, &sc.w.thr));
 	assert_false(soj_section_exit(&sc.st.seg, &sc.w.thr));
-	soj_helper_stop(h);
+	stop();
 }
 
 static void manual_clock_is_followed(void **state)
 {
-	struct soj_helper *h;
 	uint64_t early, late;
 
 	(void)state;
-	assert_int_equal(soj_helper_start(&h, &sc.st, NULL), 0);
+	start();
 	early = make(5000);
 	late = make(5009);
 	scene_clock(&sc, 5000);
@@ -272,7 +276,7 @@ static void manual_clock_is_followed(void **state)
 	}
 	scene_clock(&sc, 5016);
 	EVENTUALLY(ended(late));
-	soj_helper_stop(h);
+	stop();
 	assert_int_equal(scene_lag(&sc, 0), 1);
 	assert_int_equal(scene_lag(&sc, 7), 1);
 }
@@ -376,24 +380,20 @@ static void stopped_helper_delays_nobody(void **state)
 
 static int leave_alone(const void *arg)
 {
-	struct soj_helper *h = *(struct soj_helper *const *)arg;
-
-	soj_helper_stop(h);
+	(void)arg;
+	soj_helper_stop(helper);
 	return 0;
 }
 
 static void forked_child_leaves_it_alone(void **state)
 {
-	struct soj_helper *h;
-	const void *arg = &h;
-
 	(void)state;
-	assert_int_equal(soj_helper_start(&h, &sc.st, NULL), 0);
-	assert_int_equal(in_child(leave_alone, arg), 0);
+	start();
+	assert_int_equal(in_child(leave_alone, NULL), 0);
 	assert_int_equal(scene_helper(&sc), getpid());
 	make(soj_seg_now_ms(&sc.st.seg) + 1);
 	EVENTUALLY(free_entries() == 1000);
-	soj_helper_stop(h);
+	stop();
 }
 
 int main(void)
