@@ -57,7 +57,7 @@ enum soj_flaw {
 
 struct soj_image_flaw {
 	enum soj_flaw flaw;
-	char text[256];
+	char text[160];
 };
 
 /* ---- lib_image.c ---- */
