@@ -347,7 +347,7 @@ static void test_ids_that_look_like_options(void **state)
 	/* Behind two dashes all are words. */
 	parse_words(&w, (const char *[]){"--", DASHED, "--json", NULL});
 	assert_int_equal(w.count, 2);
-	assert_id(w.word[0], DASHED);
+	assert_string_equal(w.word[0], DASHED);
 	assert_string_equal(w.word[1], "--json");
 	assert_false(w.json);
 }
