@@ -71,7 +71,10 @@ static const char style[] =
 	"font-size:.88rem;color:var(--warm)}\n"
 	"button:hover{filter:brightness(1.07)}"
 	":focus-visible{outline:3px solid var(--accent);outline-offset:2px}\n"
-	".row{display:flex;flex-wrap:wrap;gap:.7rem}form{margin:0}\n";
+	".row{display:flex;flex-wrap:wrap;gap:.7rem;margin-bottom:1.5rem}"
+	"form{margin:0}\n"
+	"@media(max-width:40rem){.wide{display:none}section{padding:1rem}"
+	"th,td{padding-right:.5rem}td.name{min-width:6rem}}\n";
 
 static void put_char(FILE *out, const char *text, size_t bytes, uint32_t code)
 {
@@ -143,7 +146,8 @@ void soj_demo_html_begin(struct soj_demo_request *r, const char *title,
 		put_link(r, "/profile", "Profile");
 		put_link(r, "/devices", "Devices");
 	} else {
-		put_link(r, "/", "Log in");
+		/* Most pages do not look for a session; the first does. */
+		put_link(r, "/", "Home");
 	}
 	put_link(r, "/stat", "Live numbers");
 	fputs("</nav></header>\n<main>\n", out);

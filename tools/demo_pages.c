@@ -86,7 +86,7 @@ static void put_counter(struct soj_demo_request *r)
 	soj_demo_html_button(r, "/counter", NULL, NULL, "Count one more",
 			     "main");
 	if (data->trail[0] != 0) {
-		fputs("<p class=\"soft\"><br>Counted by workers", out);
+		fputs("<br><p class=\"soft\">Counted by workers", out);
 		for (size_t i = 0; i < SOJ_DEMO_TRAIL && data->trail[i]; i++)
 			fprintf(out, "%s %u", i ? "," : "", data->trail[i]);
 		fputs(", newest first</p>", out);
@@ -112,7 +112,7 @@ static void put_facts(struct soj_demo_request *r)
 		session->replaced ? " <span class=\"tag\">just renewed</span>"
 				  : "");
 	fprintf(out,
-		"<dt>Data</dt><dd>%u bytes, version %llu, checksum right"
+		"<dt>Data</dt><dd>%u bytes, version %llu, intact"
 		"</dd><dt>Handle</dt><dd><code>%s</code></dd>"
 		"<dt>In logs</dt><dd><code>%s</code></dd></dl></section>\n",
 		info->data_bytes, (unsigned long long)info->version,
@@ -133,7 +133,7 @@ void soj_demo_page_profile(struct soj_demo_request *r)
 	soj_demo_html_button(r, "/logout", NULL, NULL, "Log out", "plain");
 	soj_demo_html_button(r, "/logout-everywhere", NULL, NULL,
 			     "Log out everywhere", "warn");
-	fputs("</div><br>\n", out);
+	fputs("</div>\n", out);
 	soj_demo_html_end(r);
 }
 
@@ -151,7 +151,7 @@ static void put_device(struct soj_demo_request *r,
 		fputs(" <span class=\"tag\">this one</span>", out);
 	if (d->renewed)
 		fputs(" <span class=\"tag\">former id</span>", out);
-	fputs("</td><td>", out);
+	fputs("</td><td class=\"wide\">", out);
 	soj_demo_html_text(out, d->ip);
 	fputs("</td><td>", out);
 	put_ago(r, d->accessed_ms);
@@ -174,7 +174,8 @@ void soj_demo_page_devices(struct soj_demo_request *r,
 	fputs("<h1>Where ", out);
 	soj_demo_html_text(out, r->session.info.subject);
 	fputs(" is logged in</h1>\n<section><table><thead><tr><th>Device</th>"
-	      "<th>Address</th><th>Last seen</th><th>Ends</th><th></th></tr>"
+	      "<th class=\"wide\">Address</th><th>Last "
+	      "seen</th><th>Ends</th><th></th></tr>"
 	      "</thead><tbody>\n",
 	      out);
 	for (size_t i = 0; i < devices->count; i++)
@@ -184,7 +185,7 @@ void soj_demo_page_devices(struct soj_demo_request *r,
 			     "Log out all others", "plain");
 	soj_demo_html_button(r, "/logout-everywhere", NULL, NULL,
 			     "Log out everywhere", "warn");
-	fputs("</div><br>\n", out);
+	fputs("</div>\n", out);
 	soj_demo_html_end(r);
 }
 
