@@ -13,6 +13,8 @@
  *    0 to 1,048,576 bytes, subjects of 1 to 255 bytes.
  *  - A forked child may use the parent's handle; a thread of it gets a thread
  *    slot of its own on first use.  Detach before exec is not needed.
+ *    A signal handler that forks while the library is on the stack must not
+ *    return into it in the child: the child may exec or _exit.
  *
  * Conventions
  *  - Functions return 0 (or a count) or a negative errno value.  sojourn_reason()
@@ -271,7 +273,8 @@ struct sojourn_read {
  *
  * data: a buffer of *data_bytes bytes, or NULL; *data_bytes becomes the
  * session's length.  how and info may be NULL (then nothing is renewed, as the
- * new id could not be told).
+ * new id could not be told).  An old id within its grace window shows the data
+ * and version of the session that it was renewed to.
  * 0; -ENOENT with reason NOT_FOUND, EXPIRED, IDLE, DELETED, RENEWED or
  * EVICTED; -ENOBUFS (buffer too small: *data_bytes says what is needed, info
  * is filled, nothing was touched or renewed).

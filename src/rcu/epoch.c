@@ -65,6 +65,8 @@ void soj_section_enter(const struct soj_seg *seg, struct soj_thread *thr)
 {
 	uint64_t epoch = soj_load_acquire(&seg->hdr->epoch); /* A0 */
 
+	if (!thr->alive)
+		return;
 	assert(thr->section == 0 && thr->slot != SOJ_SLOT_NONE);
 	thr->section = soj_section(epoch, ++thr->seq);
 	soj_xchg_acq_rel(&seg->slots[thr->slot].section, thr->section); /* R0 */

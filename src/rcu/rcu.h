@@ -74,7 +74,8 @@ static inline void soj_count(struct soj_thread *thr, enum soj_counter counter)
 
 /* ---- epoch.c ---- */
 
-/* Reentrant by no means: one section per thread.  The thread has a slot. */
+/* Reentrant by no means: one section per thread.  The thread has a slot.  In a
+ * forked child it does nothing, and the section is not valid. */
 void soj_section_enter(const struct soj_seg *seg, struct soj_thread *thr);
 
 /* False: expelled meanwhile, nothing learned in the section is to be used. */
@@ -91,10 +92,17 @@ uint64_t soj_epoch_retire(const struct soj_seg *seg);
 /* Advances by at most one; returns the epoch after the call.  Anybody may. */
 uint64_t soj_epoch_advance(const struct soj_seg *seg);
 
-/* Has a grace period passed between the stamp (low bits) and `epoch`? */
+/*
+ * Has a grace period passed between the stamp (low bits) and `epoch`?  A stamp
+ * may be newer than an epoch that was loaded before a scan: half of the range
+ * is past, half is future.  What is not reclaimed for 2^23 epochs (hours
+ * without any upkeep) waits for as many more.
+ */
 static inline bool soj_gp_elapsed(uint64_t epoch, uint32_t stamp)
 {
-	return ((epoch - stamp) & SOJ_MASK(SOJ_AUX_BITS)) >= 2;
+	uint64_t since = (epoch - stamp) & SOJ_MASK(SOJ_AUX_BITS);
+
+	return since >= 2 && since < UINT64_C(1) << (SOJ_AUX_BITS - 1);
 }
 
 /* What a process remembers to see who stands still: private, any size. */

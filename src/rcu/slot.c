@@ -71,24 +71,15 @@ static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0 &&
 		      sizeof(((pthread_mutex_t *)0)->__data.__lock) == 4,
 	      "the robust mutex no longer begins with its futex word");
 
+/* Asked each time: a process may move to another namespace, and a child in
+ * one may have the same number as its parent. */
 static uint32_t own_pidns(void)
 {
-	static soj_half_t cached;
-	uint32_t ns = soj_load_relaxed(&cached);
 	struct stat st;
 
-	/* A process that unshares keeps its own number, so caching is sound
-	 * for it; a forked child in a new namespace looks again. */
-	static soj_half_t cached_pid;
-
-	if (ns == 0 || soj_load_relaxed(&cached_pid) != (uint32_t)getpid()) {
-		if (stat("/proc/self/ns/pid", &st) != 0)
-			return 0;
-		ns = (uint32_t)(st.st_ino & SOJ_MASK(20));
-		soj_store_relaxed(&cached, ns);
-		soj_store_relaxed(&cached_pid, (uint32_t)getpid());
-	}
-	return ns;
+	if (stat("/proc/self/ns/pid", &st) != 0)
+		return 0;
+	return (uint32_t)(st.st_ino & SOJ_MASK(20));
 }
 
 static uint32_t mutex_word(struct soj_shm_slot *slot)
@@ -105,45 +96,71 @@ void soj_thread_init(struct soj_thread *thr)
 	thr->slot = SOJ_SLOT_NONE;
 }
 
-/* BUSY is ours: lock the mutex, which nobody else touches now. */
+static int new_mutex(pthread_mutex_t *mutex)
+{
+	pthread_mutexattr_t attr;
+	int rc = pthread_mutexattr_init(&attr);
+
+	if (rc == 0) {
+		pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+		pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+		rc = pthread_mutex_init(mutex, &attr);
+		pthread_mutexattr_destroy(&attr);
+	}
+	return rc;
+}
+
+/*
+ * BUSY is ours: lock the mutex, which nobody else touches now.  One that is
+ * still locked has a holder whose death the kernel could not mark, and that
+ * was freed by the second proof.
+ */
 static int lock_life(struct soj_shm_slot *slot)
 {
 	int rc = pthread_mutex_trylock(&slot->life);
 
 	if (rc == EOWNERDEAD)
 		rc = pthread_mutex_consistent(&slot->life);
+	else if (rc != 0 && new_mutex(&slot->life) == 0)
+		rc = pthread_mutex_trylock(&slot->life);
 	return -rc;
 }
 
 static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
-		     uint32_t idx)
+		     uint32_t idx, uint32_t ns)
 {
 	struct soj_shm_slot *slot = &seg->slots[idx];
 	uint64_t word = soj_load_acquire(&slot->claim); /* C1 */
 	uint32_t gen = soj_claim_gen(word);
-	uint32_t ns = own_pidns();
 	uint32_t tid = (uint32_t)gettid();
 	uint64_t busy = soj_claim(SOJ_CLAIM_BUSY, gen, ns, tid);
 	uint64_t held = soj_claim(SOJ_CLAIM_HELD, gen, ns, tid);
 
 	if (soj_claim_phase(word) != SOJ_CLAIM_FREE)
 		return -EAGAIN;
-	SOJ_STEP("slot.claim.seen");
 	if (!soj_cas_acq_rel(&slot->claim, &word, busy)) /* C0 */
 		return -EAGAIN;
 	SOJ_STEP("slot.claim.busy");
+	if (!thr->alive)
+		return -ECANCELED; /* the slot is the parent's */
 	if (lock_life(slot) < 0) {
 		/* Only an image that somebody tampered with gets here. */
 		soj_cas_acq_rel(&slot->claim, &busy, word); /* C0 */
 		return -ENOTSUP;
 	}
 	SOJ_STEP("slot.claim.locked");
+	if (!thr->alive)
+		return -ECANCELED;
 	slot->pid = (uint32_t)getpid();
 	thr->slot = idx;
 	thr->claim = held;
 	thr->section = 0;
 	thr->seq = (uint32_t)(soj_load_relaxed(&slot->section) >> 32);
-	soj_cas_acq_rel(&slot->claim, &busy, held); /* C0 */
+	if (!soj_cas_acq_rel(&slot->claim, &busy, held)) { /* C0 */
+		thr->slot = SOJ_SLOT_NONE;
+		pthread_mutex_unlock(&slot->life);
+		return -ENOTSUP;
+	}
 	SOJ_STEP("slot.claim.held");
 	return 0;
 }
@@ -151,15 +168,16 @@ static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
 int soj_slot_claim(const struct soj_seg *seg, struct soj_thread *thr)
 {
 	const uint32_t slots_max = seg->lay.slots_max;
+	const uint32_t ns = own_pidns();
 	int rc = -EAGAIN;
 
 	if (seg->readonly)
 		return -EROFS;
 	for (uint32_t i = 0; i < slots_max; i++) {
-		int one = claim_one(seg, thr, i);
+		int one = claim_one(seg, thr, i, ns);
 
-		if (one == 0)
-			return 0;
+		if (one == 0 || one == -ECANCELED)
+			return one;
 		if (one != -EAGAIN)
 			rc = one;
 	}
@@ -192,11 +210,12 @@ void soj_slot_release(const struct soj_seg *seg, struct soj_thread *thr)
 /* Second proof: see the head. */
 static bool thread_is_gone(uint64_t claim)
 {
-	uint32_t ns = own_pidns();
-
-	return ns != 0 && soj_claim_pidns(claim) == ns &&
-	       soj_claim_tid(claim) != 0 &&
-	       kill((pid_t)soj_claim_tid(claim), 0) != 0 && errno == ESRCH;
+	if (soj_claim_tid(claim) == 0 ||
+	    kill((pid_t)soj_claim_tid(claim), 0) == 0 || errno != ESRCH)
+		return false;
+	/* Not found: that means something in the same namespace only. */
+	return soj_claim_pidns(claim) != 0 &&
+	       soj_claim_pidns(claim) == own_pidns();
 }
 
 bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, bool deep,

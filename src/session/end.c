@@ -7,13 +7,18 @@
  * of its successors (store/line.c), each by a CAS of its ctl, and every other
  * operation decides by a CAS of ctl from a word that no longer is.
  *
+ * The session is found, and its line ended, in one section, so what the first
+ * look found cannot be gone before its record was followed.  A deleter that was
+ * expelled from its section (stopped for long) has lost that hold: it goes by
+ * the login number, which all of the line have, through the subject's chain.
+ *
  * Delete-all walks the subject's chain and ends whatever it meets, also what
  * is OWNED by a maker; then, because entries come in at the head only, it
  * walks again what came in meanwhile, until nothing did.
  *
  * Crash table: killed between two sessions: the others live; the call was not
  * acknowledged.  Killed inside a line: upkeep completes the line.
- * Stop table: expelled from its section: the call starts over.
+ * Stop table: expelled from its section: the call starts over, as above.
  *
  * Edges
  *   K2  load of a chain's head   store/chain.c K0
@@ -27,86 +32,6 @@
 #include "base/fault.h"
 #include "session/session.h"
 
-/* Ends a line; seen: its first member was seen alive.  Count, or an error. */
-static int end_line(struct sojourn *s, struct soj_self *self, uint64_t ref,
-		    bool seen)
-{
-	int ended = 0;
-
-	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
-		int rc;
-
-		soj_section_enter(&s->st.seg, &self->w.thr);
-		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
-				  seen);
-		/* What was ended stays ended, also by one who is expelled;
-		 * but how far it got is unknown: again, from the start. */
-		if (rc > 0)
-			ended += rc;
-		if (soj_section_exit(&s->st.seg, &self->w.thr) && rc != -ESTALE)
-			return rc < 0 ? rc : ended;
-		if (soj_gone(&self->w))
-			return -ECANCELED;
-		seen = true;
-	}
-	return -EBUSY;
-}
-
-static int delete_ref(struct sojourn *s, struct soj_self *self, uint64_t ref,
-		      bool seen)
-{
-	int rc = end_line(s, self, ref, seen);
-
-	if (rc < 0)
-		return soj_report_errno(rc);
-	for (int i = 0; i < rc; i++)
-		soj_count(&self->w.thr, SOJ_COUNT_deletes);
-	soj_count_flush(&s->st.seg, &self->w.thr);
-	soj_ok();
-	return rc > 0;
-}
-
-int sojourn_session_delete(struct sojourn *s, const char *id)
-{
-	struct soj_snapshot snap;
-	struct soj_digest digest;
-	struct soj_self *self;
-	struct soj_found found;
-	int rc;
-
-	if (!soj_id_digest(s, id, &digest)) {
-		soj_report_ended(SOJ_NONE);
-		return 0;
-	}
-	self = soj_self_writing(s, &rc);
-	if (self == NULL)
-		return rc;
-	/* Over by time is not alive: its end is made final, nothing more. */
-	rc = soj_session_find(s, self, &digest, soj_seg_now_ms(&s->st.seg),
-			      NULL, &snap);
-	if (rc == 0)
-		return delete_ref(s, self, snap.ref, true);
-	/* Another deleter may have ended it and be stopped before the rest. */
-	if (rc == -ENOENT && soj_index_find(&s->st, digest, &found) == 0 &&
-	    soj_status_ends_line(soj_ctl_status(found.ctl)))
-		return delete_ref(s, self, found.ref, false);
-	return rc == -ENOENT ? 0 : rc;
-}
-
-int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
-{
-	uint64_t ref = soj_handle_ref(&s->st, handle);
-	struct soj_self *self;
-	int rc;
-
-	if (ref == 0) {
-		soj_report_ended(SOJ_NONE);
-		return 0;
-	}
-	self = soj_self_writing(s, &rc);
-	return self ? delete_ref(s, self, ref, false) : rc;
-}
-
 /* ---- all of a subject ---- */
 
 struct end_all {
@@ -114,9 +39,12 @@ struct end_all {
 	struct soj_self *self;
 	struct soj_digest subject;
 	uint64_t except_login; /* 0: none */
+	uint64_t only_login;   /* 0: all */
+	enum soj_status reason;
 	uint32_t stop_at;
 	uint32_t first; /* entry at the head of this walk */
-	int ended;
+	int ended;      /* logins */
+	bool any;       /* or a part of one */
 	int error;
 };
 
@@ -139,9 +67,10 @@ static bool end_one(void *arg, uint32_t idx)
 		rc = soj_entry_snapshot(st, ref, NULL, &copy, &snap);
 	} while (rc == -EAGAIN && soj_section_valid(&st->seg, &a->self->w.thr));
 	if (rc < 0 || !soj_digest_equal(cold.subject, a->subject) ||
-	    (a->except_login && cold.login == a->except_login))
+	    (a->except_login && cold.login == a->except_login) ||
+	    (a->only_login && cold.login != a->only_login))
 		return true;
-	rc = soj_line_end(st, &a->self->w, ref, SOJ_ENDED_SUBJECT, false);
+	rc = soj_line_end(st, &a->self->w, ref, a->reason, false, &a->any);
 	if (rc < 0) {
 		a->error = rc;
 		return false;
@@ -176,6 +105,24 @@ static int end_walks(struct end_all *a, uint32_t head)
 	return -EBUSY;
 }
 
+/* Again from the start whenever it was expelled.  0 or an error. */
+static int end_all(struct end_all *a)
+{
+	const struct soj_seg *seg = &a->s->st.seg;
+	int rc = -ESTALE;
+
+	for (unsigned tries = 0; rc == -ESTALE && tries < SOJ_TRIES_MAX;
+	     tries++) {
+		a->stop_at = 0;
+		a->error = 0;
+		soj_section_enter(seg, &a->self->w.thr);
+		rc = end_walks(a, soj_head_of(&a->s->st, a->subject));
+		if (!soj_section_exit(seg, &a->self->w.thr))
+			rc = soj_gone(&a->self->w) ? -ECANCELED : -ESTALE;
+	}
+	return rc == -ESTALE ? -EBUSY : rc;
+}
+
 /* The login number of the session that is to stay. */
 static int login_of(struct sojourn *s, struct soj_self *self, const char *id,
 		    struct soj_digest subject, uint64_t *login)
@@ -200,10 +147,130 @@ static int login_of(struct sojourn *s, struct soj_self *self, const char *id,
 	return 0;
 }
 
+/* ---- one ---- */
+
+static int delete_done(struct sojourn *s, struct soj_self *self, int rc,
+		       bool ended)
+{
+	if (rc < 0)
+		return soj_report_errno(rc);
+	if (ended)
+		soj_count(&self->w.thr, SOJ_COUNT_deletes);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	soj_ok();
+	return ended;
+}
+
+/*
+ * Finds what is to be deleted.  0 and its reference; *seen: it lives.  -ENOENT
+ * (reported): there is nothing to end.  The caller is in a section.
+ */
+static int find_doomed(struct sojourn *s, struct soj_self *self,
+		       const struct soj_digest *digest, struct soj_cold *cold,
+		       uint64_t *ref, bool *seen)
+{
+	const struct soj_copy copy = {.cold = cold};
+	struct soj_snapshot snap = {0};
+	struct soj_found found;
+	/* Over by time is not alive: its end is made final, nothing more. */
+	int rc = soj_session_find(s, self, digest, soj_seg_now_ms(&s->st.seg),
+				  &copy, &snap);
+
+	*seen = rc == 0;
+	*ref = snap.ref;
+	/* Another deleter may have ended it and be stopped before the rest. */
+	if (rc == -ENOENT && soj_index_find(&s->st, *digest, &found) == 0 &&
+	    soj_status_ends_line(soj_ctl_status(found.ctl))) {
+		*ref = found.ref;
+		rc = 0;
+	}
+	return rc;
+}
+
+/* Expelled in the middle: whatever there is of the login. */
+static int delete_login(struct sojourn *s, struct soj_self *self,
+			const struct soj_cold *cold, bool any)
+{
+	struct end_all a = {.s = s,
+			    .self = self,
+			    .subject = cold->subject,
+			    .only_login = cold->login,
+			    .reason = SOJ_ENDED_DELETED,
+			    .any = any};
+	int rc = cold->login ? end_all(&a) : 0;
+
+	return delete_done(s, self, rc, a.any);
+}
+
+int sojourn_session_delete(struct sojourn *s, const char *id)
+{
+	struct soj_cold cold = {0};
+	struct soj_digest digest;
+	struct soj_self *self;
+	bool seen, any = false, valid;
+	uint64_t ref;
+	int rc;
+
+	if (!soj_id_digest(s, id, &digest)) {
+		soj_report_ended(SOJ_NONE);
+		return 0;
+	}
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	soj_section_enter(&s->st.seg, &self->w.thr);
+	rc = find_doomed(s, self, &digest, &cold, &ref, &seen);
+	SOJ_STEP("delete.found");
+	if (rc == 0)
+		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
+				  seen, &any);
+	valid = soj_section_exit(&s->st.seg, &self->w.thr);
+	if (soj_gone(&self->w))
+		return soj_report_errno(-ECANCELED);
+	if (rc == -ENOENT && !any)
+		return 0;
+	if (!valid || rc == -ESTALE)
+		return delete_login(s, self, &cold, any);
+	return delete_done(s, self, rc, any);
+}
+
+int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
+{
+	struct soj_cold cold = {0};
+	const struct soj_copy copy = {.cold = &cold};
+	struct soj_snapshot snap;
+	struct soj_self *self;
+	bool any = false, valid;
+	uint64_t ref;
+	int rc;
+
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	soj_section_enter(&s->st.seg, &self->w.thr);
+	ref = soj_handle_ref(&s->st, handle);
+	rc = ref ? -EAGAIN : -ENOENT;
+	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
+		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &snap);
+	if (rc == 0)
+		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
+				  soj_ctl_readable(snap.ctl), &any);
+	valid = soj_section_exit(&s->st.seg, &self->w.thr);
+	if (soj_gone(&self->w))
+		return soj_report_errno(-ECANCELED);
+	if (rc == -ENOENT) {
+		soj_report_ended(SOJ_NONE);
+		return 0;
+	}
+	if (!valid || rc == -ESTALE)
+		return delete_login(s, self, &cold, any);
+	return delete_done(s, self, rc == -EAGAIN ? -EBUSY : rc, any);
+}
+
 int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 				   const char *except_id)
 {
-	struct end_all a = {.s = s};
+	struct end_all a = {.s = s, .reason = SOJ_ENDED_SUBJECT};
 	int rc;
 
 	if (subject == NULL || subject[0] == 0)
@@ -218,18 +285,9 @@ int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 		if (rc < 0)
 			return rc;
 	}
-	rc = -ESTALE;
-	for (unsigned tries = 0; rc == -ESTALE && tries < SOJ_TRIES_MAX;
-	     tries++) {
-		a.stop_at = 0;
-		a.error = 0;
-		soj_section_enter(&s->st.seg, &a.self->w.thr);
-		rc = end_walks(&a, soj_head_of(&s->st, a.subject));
-		if (!soj_section_exit(&s->st.seg, &a.self->w.thr))
-			rc = soj_gone(&a.self->w) ? -ECANCELED : -ESTALE;
-	}
+	rc = end_all(&a);
 	if (rc < 0)
-		return soj_report_errno(rc == -ESTALE ? -EBUSY : rc);
+		return soj_report_errno(rc);
 	for (int i = 0; i < a.ended; i++)
 		soj_count(&a.self->w.thr, SOJ_COUNT_deletes);
 	soj_count_flush(&s->st.seg, &a.self->w.thr);

@@ -60,8 +60,10 @@ static void self_release(struct soj_self *self)
 
 	if (counted) {
 		soj_worker_deinit(&s->st, &self->w);
-		if (self->up_ready)
-			soj_upkeep_deinit(&self->up);
+		if (self->up) {
+			soj_upkeep_deinit(self->up);
+			free(self->up);
+		}
 	}
 	munmap(self, sizeof(*self));
 	if (counted)
@@ -89,7 +91,7 @@ static struct soj_self *self_make(struct sojourn *s, struct soj_self *self)
 		return NULL;
 	soj_worker_init(&self->w);
 	self->s = s;
-	self->up_ready = false;
+	self->up = NULL;
 	if (fresh && pthread_setspecific(s->key, self) != 0) {
 		munmap(self, sizeof(*self));
 		return NULL;

@@ -34,8 +34,7 @@ struct sojourn {
 /* One thread's part; wiped on fork, so that w.thr.alive is 0 in a child. */
 struct soj_self {
 	struct soj_worker w;
-	struct soj_upkeep up;
-	bool up_ready;
+	struct soj_upkeep *up;           /* not wiped: made when first needed */
 	uint64_t thorough_not_before_us; /* room.c */
 	uint64_t expire_not_before_ms;   /* room.c */
 	struct sojourn *s;

@@ -127,6 +127,7 @@ static int copy_old(struct renewal *r)
 
 		if (rc != -ENOBUFS)
 			return rc;
+		soj_wipe(r->data, r->data_capacity);
 		free(r->data);
 		r->data_capacity = r->old.snap.data_bytes;
 		r->data = malloc(r->data_capacity + 1);
@@ -272,6 +273,7 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_lost);
 		if (soj_record_open(r->s, r->id, &r->old.snap, r->new_id))
 			*outcome = SOJOURN_RENEWAL_DONE;
+		soj_line_settle(&r->s->st, &r->old.snap);
 		return 0;
 	}
 	rc = flag_take(r, &mine, outcome);

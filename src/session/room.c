@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "session/session.h"
@@ -16,24 +17,29 @@
 #define ROUNDS      24u
 #define EVICT_BATCH 32u
 #define CLASSES_UP  8u /* twice the size */
+#define DRAINS      32u
 
 static bool upkeep_ready(struct sojourn *s, struct soj_self *self)
 {
-	if (!self->up_ready)
-		self->up_ready =
-			soj_upkeep_init(&self->up, &s->st, &self->w) == 0;
-	return self->up_ready;
+	if (self->up == NULL)
+		self->up = calloc(1, sizeof(*self->up));
+	if (self->up && self->up->st == NULL &&
+	    soj_upkeep_init(self->up, &s->st, &self->w) != 0)
+		return false;
+	return self->up != NULL;
 }
 
 /* What ended is unlinked, what is retired passes its grace period. */
 static void clean(struct sojourn *s, struct soj_self *self)
 {
 	struct soj_upkeep_work work;
+	struct soj_upkeep *up;
 
 	if (!upkeep_ready(s, self))
 		return;
+	up = self->up; /* self is wiped in a child, this is not */
 	for (unsigned i = 0; i < 4 && !soj_gone(&self->w); i++)
-		soj_upkeep_pass(&self->up, &work);
+		soj_upkeep_pass(up, &work);
 }
 
 static uint64_t real_us(void)
@@ -67,7 +73,7 @@ static void clean_thoroughly(struct sojourn *s, struct soj_self *self)
 
 	if (begin_us < self->thorough_not_before_us || !upkeep_ready(s, self))
 		return;
-	soj_upkeep_full(&self->up, &work);
+	soj_upkeep_full(self->up, &work);
 	clean(s, self);
 	end_us = real_us();
 	self->thorough_not_before_us = end_us + 9 * (end_us - begin_us);
@@ -92,9 +98,10 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 		return true;
 	}
 	if (round == 2 && class < SOJ_CLASSES) {
-		while (soj_page_drain(&s->st, &self->w, class) == 0 &&
-		       soj_page_new(&s->st, &self->w, class) == -ENOSPC)
-			;
+		for (unsigned i = 0; i < DRAINS; i++)
+			if (soj_page_drain(&s->st, &self->w, class) != 0 ||
+			    soj_page_new(&s->st, &self->w, class) != -ENOSPC)
+				break;
 		return true;
 	}
 	if (!evict || round >= ROUNDS)

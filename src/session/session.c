@@ -20,7 +20,7 @@
  * plain read stores nothing in the segment.
  *
  * Edges
- *   E0  birth: store of ctl                         store/entry.c E1
+ *   E0  birth: cas of ctl                           store/entry.c E1
  *   E1  load of ctl                                 store/entry.c E0
  *   S1  load of a state                             store/slab.c S0
  *   L0  touch: cas of life                          store/entry.c E1
@@ -37,8 +37,8 @@
 
 /* ---- making an entry ---- */
 
-static void fill_entry(struct sojourn *s, uint32_t idx, uint64_t gen,
-		       uint32_t chunk, const struct soj_birth *b)
+static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
+		       uint64_t gen, uint32_t chunk, const struct soj_birth *b)
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, idx);
 	uint64_t ctl = soj_load_relaxed(&e->ctl);
@@ -58,9 +58,12 @@ static void fill_entry(struct sojourn *s, uint32_t idx, uint64_t gen,
 	soj_store_relaxed(&e->predecessor, b->predecessor);
 	soj_store_relaxed(&e->misc, soj_misc(0, b->renewals, b->life.ttl_ms));
 	SOJ_STEP("create.filled");
-	soj_store_release(&e->ctl, /* E0 */
-			  soj_ctl_next(ctl, SOJ_ACTIVE, chunk));
+	if (soj_gone(&self->w) ||
+	    !soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+			     soj_ctl_next(ctl, SOJ_ACTIVE, chunk)))
+		return false;
 	SOJ_STEP("create.ctl");
+	return true;
 }
 
 int soj_session_make(struct sojourn *s, struct soj_self *self,
@@ -92,7 +95,10 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 		return soj_report_errno(-EBADMSG);
 	}
 	SOJ_STEP("create.chunk");
-	fill_entry(s, idx, soj_state_gen(made->owned), made->chunk, birth);
+	if (soj_gone(&self->w) ||
+	    !fill_entry(s, self, idx, soj_state_gen(made->owned), made->chunk,
+			birth))
+		return soj_report_errno(-ECANCELED);
 	rc = soj_chain_push(st, &self->w, idx, birth->predecessor != 0);
 	if (rc == 0)
 		rc = soj_index_insert(st, &self->w, birth->digest,
@@ -108,6 +114,7 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 			const struct soj_made *made)
 {
+	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
 	uint64_t ctl;
 
 	if (soj_gone(&self->w))
@@ -116,11 +123,12 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 			  made->chunk_owned);
 	SOJ_STEP("create.chunk.live");
 	soj_entry_go_live(&s->st, made->ref, made->owned);
-	soj_fence_seq_cst();   /* E6 */
-	ctl = soj_load_acquire(/* E1 */
-			       &soj_entry(&s->st, soj_ref_entry(made->ref))
-					->ctl);
-	if (soj_ctl_readable(ctl))
+	soj_fence_seq_cst();             /* E6 */
+	ctl = soj_load_acquire(&e->ctl); /* E1 */
+	/* Somebody else may have made it LIVE long ago, and it be over. */
+	if (soj_ctl_readable(ctl) &&
+	    soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
+		    soj_ref_gen(made->ref))
 		return true;
 	soj_entry_end_finish(&s->st, &self->w, made->ref);
 	return false;
@@ -343,6 +351,21 @@ int soj_session_find(struct sojourn *s, struct soj_self *self,
 	return soj_report_errno(-EBUSY);
 }
 
+/* Does the reference name an entry that has not been retired? */
+static bool is_still(struct sojourn *s, uint64_t ref)
+{
+	uint64_t state;
+
+	if (!soj_entry_idx_ok(&s->st, soj_ref_entry(ref)))
+		return false;
+	state = soj_load_acquire(/* S1 */
+				 &s->st.seg.entry_states[soj_ref_entry(ref)]);
+	return (soj_state_phase(state) == SOJ_LIVE ||
+		soj_state_phase(state) == SOJ_OWNED) &&
+	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
+		       soj_ref_gen(ref);
+}
+
 int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, uint64_t now_ms,
 		       const struct soj_copy *copy, struct soj_snapshot *snap)
@@ -355,18 +378,14 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		if ((rc < 0 && rc != -ENOBUFS) || !snap->has_record)
 			return rc;
 		next = snap->record.successor;
-		rc = look(s, self, next, NULL, now_ms, copy, snap);
-		while (rc == -EAGAIN && ++tries < SOJ_TRIES_MAX) {
-			uint64_t life =
-				soj_load_acquire(/* E1 */
-						 &soj_entry(&s->st,
-							    soj_ref_entry(next))
-							  ->life);
-
-			if (soj_life_gen(life) != soj_ref_gen(next))
-				return soj_report_ended(SOJ_ENDED_DELETED);
+		do {
 			rc = look(s, self, next, NULL, now_ms, copy, snap);
-		}
+		} while (rc == -EAGAIN && is_still(s, next) &&
+			 ++tries < SOJ_TRIES_MAX);
+		if (rc == -EAGAIN)
+			return tries < SOJ_TRIES_MAX
+				       ? soj_report_ended(SOJ_ENDED_DELETED)
+				       : soj_report_errno(-EBUSY);
 	}
 	return soj_report_errno(-EBUSY);
 }
@@ -443,6 +462,9 @@ static int read_found(struct sojourn *s, struct soj_self *self, const char *id,
 	if (soj_ctl_status(snap->ctl) == SOJ_RENEWED) {
 		if (info && soj_record_open(s, id, snap, info->new_id))
 			info->renewal = SOJOURN_RENEWAL_DONE;
+		/* Whoever has the new id has a session that is LIVE. */
+		if (!s->st.seg.readonly && self && !soj_gone(&self->w))
+			soj_line_settle(&s->st, snap);
 		return 0;
 	}
 	if (info && !how->no_renew && !s->st.seg.readonly &&
@@ -471,6 +493,7 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	struct soj_self *self = soj_self(s);
 	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	struct soj_session session;
+	struct soj_snapshot tip;
 	struct soj_copy copy = {0};
 	struct soj_digest digest;
 	int rc, rest;
@@ -495,6 +518,10 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	if (info || how->subject)
 		copy.cold = &session.cold;
 	rc = soj_session_find(s, self, &digest, now_ms, &copy, &session.snap);
+	/* An old id in its grace window shows what was written since. */
+	tip = session.snap;
+	if ((rc == 0 || rc == -ENOBUFS) && session.snap.has_record)
+		rc = soj_session_follow(s, self, &digest, now_ms, &copy, &tip);
 	if (rc < 0 && rc != -ENOBUFS)
 		goto out;
 	if (how->subject &&
@@ -505,9 +532,11 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 		goto out;
 	}
 	if (data_bytes)
-		*data_bytes = session.snap.data_bytes;
+		*data_bytes = tip.data_bytes;
 	if (info) {
 		soj_info_fill(s, &session, info);
+		info->version = tip.version;
+		info->data_bytes = tip.data_bytes;
 		sojourn_log_hash(s, id, info->log_hash);
 	}
 	if (rc == -ENOBUFS) {

@@ -69,7 +69,6 @@ int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 		   uint64_t *need_bytes)
 {
 	uint64_t units;
-	uint32_t unit_slots;
 	int rc;
 
 	rc = soj_layout_compute(lay, entries_max, 1,
@@ -81,14 +80,13 @@ int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 		return -ENOSPC;
 	units = 1 + (segment_bytes - lay->segment_bytes) / SOJ_UNIT_BYTES;
 	units = soj_min(units, SOJ_UNITS_LIMIT);
-	unit_slots = unit_slots_for(entries_max, units);
 	/* The state words take room as well: step down until it fits. */
 	for (; units > 1; units -= soj_max(1, units / 1024)) {
 		rc = soj_layout_compute(lay, entries_max, (uint32_t)units,
-					unit_slots, slots_max);
+					unit_slots_for(entries_max, units),
+					slots_max);
 		if (rc < 0 || lay->segment_bytes <= segment_bytes)
 			return rc;
-		unit_slots = unit_slots_for(entries_max, units);
 	}
 	return soj_layout_compute(lay, entries_max, 1,
 				  unit_slots_for(entries_max, 1), slots_max);

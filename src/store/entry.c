@@ -11,8 +11,8 @@
  *
  * An ended ctl keeps naming its chunk (the record in it leads to successors),
  * but the chunk may be retired without a further change of ctl.  A snapshot of
- * an ended entry therefore holds only if the chunk's state word, too, is the
- * same before and after and says that it was never retired.
+ * an ended entry therefore looks at the chunk's state word as well, before and
+ * after.  Inside a section a retired chunk can still be copied.
  *
  * Ending: CAS ctl -> ended(reason).  Whoever wins has decided.  Then the index
  * word goes, if the entry's state is LIVE; while its maker still OWNS it, the
@@ -146,11 +146,28 @@ static int copy_chunk(const struct soj_store *st, uint32_t chunk, uint32_t idx,
 	return 0;
 }
 
-/* Ended: the chunk must not have been retired since before the copy. */
-static bool chunk_kept(uint64_t before, uint64_t after)
+/*
+ * Of an ended entry: was the chunk left alone while it was copied?  Its states
+ * go OWNED by the publisher, LIVE, RETIRED, OWNED by the reclaimer, FREE with
+ * another generation; so LIVE or RETIRED afterwards says that it was.  OWNED
+ * is the publisher's as long as the entry itself is LIVE.
+ */
+static bool chunk_kept(const struct soj_store *st, uint64_t ref,
+		       uint64_t before, uint64_t after)
 {
-	return before == after && (soj_state_phase(before) == SOJ_LIVE ||
-				   soj_state_phase(before) == SOJ_OWNED);
+	uint64_t state;
+
+	if (soj_state_gen(before) != soj_state_gen(after))
+		return false;
+	if (soj_state_phase(after) == SOJ_LIVE ||
+	    soj_state_phase(after) == SOJ_RETIRED)
+		return true;
+	state = soj_load_acquire(/* S1 */
+				 &st->seg.entry_states[soj_ref_entry(ref)]);
+	return soj_state_phase(after) == SOJ_OWNED && before == after &&
+	       soj_state_phase(state) == SOJ_LIVE &&
+	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
+		       soj_ref_gen(ref);
 }
 
 int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
@@ -185,7 +202,11 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	soj_fence_acquire(); /* E2 */
 	if (soj_load_relaxed(&e->ctl) != snap->ctl)
 		return -EAGAIN;
-	if (chunk_state && !chunk_kept(before, soj_load_relaxed(chunk_state)))
+	if (chunk_state == NULL)
+		return rc;
+	/* Not its own chunk any more: retired, and in use by another. */
+	if (rc == -EBADMSG ||
+	    !chunk_kept(st, ref, before, soj_load_relaxed(chunk_state)))
 		return -ENOENT;
 	return rc;
 }

@@ -52,7 +52,8 @@ static bool is_owned(const struct soj_store *st, uint64_t ref)
  * if a tip was ended by this call, 0, or an error.
  */
 static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		      enum soj_status reason, bool *seen, uint64_t *next)
+		      enum soj_status reason, bool *seen, bool *any,
+		      uint64_t *next)
 {
 	*next = 0;
 	for (unsigned i = 0; i < TRIES; i++) {
@@ -73,6 +74,7 @@ static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			if (!soj_entry_end(st, w, ref, snap.ctl, reason))
 				continue; /* changed: look again */
 			SOJ_STEP("line.ended");
+			*any = true;
 			*next = snap.has_record ? snap.record.successor : 0;
 			return tip;
 		}
@@ -86,14 +88,18 @@ static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 }
 
 int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		 enum soj_status reason, bool seen)
+		 enum soj_status reason, bool seen, bool *any)
 {
+	bool ended_any = false;
 	int ended = 0;
 
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		uint64_t next;
-		int rc = end_member(st, w, ref, reason, &seen, &next);
+		int rc = end_member(st, w, ref, reason, &seen, &ended_any,
+				    &next);
 
+		if (any)
+			*any |= ended_any;
 		if (rc < 0)
 			return rc;
 		ended += rc;
@@ -187,4 +193,19 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		if (soj_ctl_status(snap.ctl) == SOJ_RENEWED)
 			soj_entry_end(st, w, ref, snap.ctl, reason);
 	}
+}
+
+void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed)
+{
+	uint64_t next = renewed->record.successor;
+	uint64_t state;
+
+	if (!renewed->has_record || !is_owned(st, next))
+		return;
+	state = soj_load_acquire(/* S1 */
+				 &st->seg.entry_states[soj_ref_entry(next)]);
+	if (soj_state_phase(state) == SOJ_OWNED &&
+	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
+		    soj_ref_gen(next))
+		soj_entry_go_live(st, next, state);
 }

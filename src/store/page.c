@@ -98,7 +98,12 @@ uint32_t soj_page_class(const struct soj_store *st, uint32_t unit,
 	if (soj_unit_phase(*word) != SOJ_UNIT_ACTIVE &&
 	    soj_unit_phase(*word) != SOJ_UNIT_DRAINING)
 		return SOJ_CLASSES;
-	return (uint32_t)soj_min(soj_unit_class(*word), SOJ_CLASSES);
+	/* A page that would reach over the end is none. */
+	if (soj_unit_class(*word) >= SOJ_CLASSES ||
+	    unit + st->classes[soj_unit_class(*word)].page_units >
+		    st->seg.lay.units)
+		return SOJ_CLASSES;
+	return soj_unit_class(*word);
 }
 
 static uint64_t unit_freed(uint64_t word)
@@ -146,12 +151,15 @@ static bool units_own(struct soj_store *st, struct soj_worker *w,
 }
 
 /* From OWNED by me to what a page's unit is. */
-static void unit_become(struct soj_store *st, uint32_t unit,
-			enum soj_unit_phase phase, uint32_t class,
-			uint32_t part)
+static void unit_become(struct soj_store *st, struct soj_worker *w,
+			uint32_t unit, enum soj_unit_phase phase,
+			uint32_t class, uint32_t part)
 {
 	uint64_t word = soj_load_acquire(&st->seg.units[unit]); /* U1 */
 
+	if (soj_gone(w) || soj_unit_phase(word) != SOJ_UNIT_OWNED ||
+	    soj_unit_slot(word) != w->thr.slot)
+		return;
 	soj_cas_acq_rel(&st->seg.units[unit], &word, /* U0 */
 			soj_unit(phase, class, 0, part, soj_unit_gen(word)));
 }
@@ -196,9 +204,9 @@ int soj_page_new(struct soj_store *st, struct soj_worker *w, uint32_t class)
 			continue;
 		}
 		for (uint32_t i = 1; i < count; i++)
-			unit_become(st, u + i, SOJ_UNIT_PART, class, i);
+			unit_become(st, w, u + i, SOJ_UNIT_PART, class, i);
 		SOJ_STEP("page.parts");
-		unit_become(st, u, SOJ_UNIT_ACTIVE, class, 0);
+		unit_become(st, w, u, SOJ_UNIT_ACTIVE, class, 0);
 		SOJ_STEP("page.active");
 		page_hints(st, w, class, u);
 		return 0;
@@ -229,9 +237,9 @@ int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
 	ctl = soj_load_acquire(&e->ctl); /* E1 */
 	if (!soj_ctl_readable(ctl) || soj_ctl_chunk(ctl) != chunk)
 		return -EAGAIN;
-	rc = soj_chunk_own(st, w,
-			   soj_page_class(st, soj_chunk_unit(chunk), &word),
-			   &fresh);
+	rc = soj_chunk_own_in_pages(
+		st, w, soj_page_class(st, soj_chunk_unit(chunk), &word),
+		&fresh);
 	if (rc < 0)
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */

@@ -302,6 +302,20 @@ int soj_chunk_own(struct soj_store *st, struct soj_worker *w, uint32_t class,
 	return soj_gone(w) ? -ECANCELED : rc;
 }
 
+int soj_chunk_own_in_pages(struct soj_store *st, struct soj_worker *w,
+			   uint32_t class, uint32_t *chunk)
+{
+	if (!soj_has_slot(w))
+		return -EAGAIN;
+	if (class >= SOJ_CLASSES)
+		return -EMSGSIZE;
+	if (chunk_from_magazine(st, w, class, chunk) ||
+	    chunk_from_pages(st, w, class, chunk) ||
+	    chunk_from_states(st, w, class, chunk))
+		return 0;
+	return soj_gone(w) ? -ECANCELED : -ENOSPC;
+}
+
 bool soj_state_publish(soj_word_t *state, uint64_t owned)
 {
 	return soj_cas_acq_rel(state, &owned, /* S0 */

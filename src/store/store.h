@@ -103,6 +103,10 @@ int soj_entry_own(struct soj_store *st, struct soj_worker *w, uint32_t *idx);
 int soj_chunk_own(struct soj_store *st, struct soj_worker *w, uint32_t class,
 		  uint32_t *chunk);
 
+/* The same without making a new page: for moving chunks out of one. */
+int soj_chunk_own_in_pages(struct soj_store *st, struct soj_worker *w,
+			   uint32_t class, uint32_t *chunk);
+
 /* The state word of a chunk number; NULL if it is out of range. */
 soj_word_t *soj_chunk_state(const struct soj_store *st, uint32_t chunk);
 
@@ -172,7 +176,6 @@ uint32_t soj_page_class(const struct soj_store *st, uint32_t unit,
 /*
  * Moves all chunks of one page of another class out of the way and frees its
  * units.  Best effort: 0 when a page was freed, -EBUSY when none could be.
- * reserve_units of FREE units suffice to return 0 at once.
  */
 int soj_page_drain(struct soj_store *st, struct soj_worker *w, uint32_t class);
 
@@ -400,11 +403,13 @@ bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned);
  * Ends an entry and, if `reason` means the login, the line of its successors.
  * seen: the caller saw the entry readable when its operation began, so the
  * record is followed even if the entry was ended meanwhile.  The caller is in
- * a section.  Returns how many tips (readable and not renewed) this call
- * ended; -ESTALE (expelled: nothing may be reported), -EBUSY, -ECANCELED.
+ * a section, in which it found the entry.  Returns how many tips (readable and
+ * not renewed) this call ended; -ESTALE (expelled: nothing may be reported),
+ * -EBUSY, -ECANCELED.  *any (may be NULL) becomes true if the call ended any
+ * member.
  */
 int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		 enum soj_status reason, bool seen);
+		 enum soj_status reason, bool seen, bool *any);
 
 /* Does the ended entry's record still lead to something unresolved, or is its
  * predecessor still there?  Then it is not yet to be retired. */
@@ -417,6 +422,9 @@ bool soj_line_holds(const struct soj_store *st, uint64_t ref);
  */
 enum soj_status soj_line_status(const struct soj_store *st,
 				const struct soj_snapshot *renewed);
+
+/* Makes the successor that a renewed entry names LIVE, if its maker has not. */
+void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed);
 
 /* Ends the renewed entries that led to `ref`, which ended for `reason`. */
 void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,

@@ -58,6 +58,30 @@ static int was_decided(const struct soj_store *st, uint32_t idx, uint64_t ref)
 	return named;
 }
 
+/* ctl was seen while the state was `was`. */
+static void withdraw(struct soj_upkeep *up, uint32_t idx, uint64_t ref,
+		     uint64_t was, uint64_t ctl)
+{
+	struct soj_store *st = up->st;
+	soj_word_t *state = &st->seg.entry_states[idx];
+	struct soj_shm_entry *e = soj_entry(st, idx);
+
+	while (soj_ctl_readable(ctl) &&
+	       !soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+				soj_ctl_next(ctl, SOJ_ENDED_WITHDRAWN,
+					     soj_ctl_chunk(ctl)))) {
+		/* The new value is the dead one's only while the state is. */
+		if (soj_load_acquire(state) != was) /* S1 */
+			return;
+	}
+	SOJ_STEP("repair.ended");
+	soj_index_remove(st, up->w, soj_entry_digest(st, idx),
+			 soj_entry_place(st, ref));
+	SOJ_STEP("repair.unindexed");
+	if (soj_state_publish(state, was))
+		soj_hint_ended(st, idx);
+}
+
 static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 			 uint32_t idx)
 {
@@ -78,6 +102,11 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 		return;
 	}
 	decided = soj_ctl_readable(ctl) ? was_decided(st, idx, ref) : 0;
+	/* All of that is about the dead thread's entry only if the entry still
+	 * is that: another repairer may have been faster, and the entry be a
+	 * new login's by now. */
+	if (soj_load_acquire(state) != was) /* S1 */
+		return;
 	if (decided < 0) {
 		/* It stays OWNED, and so the slot the dead one's. */
 		dead->claim[soj_state_aux(was)] = 0;
@@ -89,17 +118,7 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 		soj_entry_end_finish_if_ended(st, up->w, ref);
 		return;
 	}
-	while (soj_ctl_readable(ctl))
-		if (soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
-				    soj_ctl_next(ctl, SOJ_ENDED_WITHDRAWN,
-						 soj_ctl_chunk(ctl))))
-			break;
-	SOJ_STEP("repair.ended");
-	soj_index_remove(st, up->w, soj_entry_digest(st, idx),
-			 soj_entry_place(st, ref));
-	SOJ_STEP("repair.unindexed");
-	if (soj_state_publish(state, was))
-		soj_hint_ended(st, idx);
+	withdraw(up, idx, ref, was, ctl);
 }
 
 static void repair_chunk(struct soj_upkeep *up, const struct soj_dead *dead,

@@ -32,8 +32,8 @@
 #include "base/fault.h"
 #include "upkeep/repair.h"
 
-#define PENDING_MAX       65536u
-#define HEADS_PER_SECTION 32u
+#define PENDING_MAX         65536u
+#define PREPARE_PER_SECTION 64u
 
 int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
 		    struct soj_worker *w)
@@ -155,7 +155,7 @@ static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 			 soj_entry_place(up->st, ref));
 	p->may = true;
 	if (soj_status_ends_line(status) &&
-	    soj_line_end(up->st, up->w, ref, status, true) < 0)
+	    soj_line_end(up->st, up->w, ref, status, true, NULL) < 0)
 		p->may = false;
 	if (status != SOJ_ENDED_GRACE)
 		soj_line_end_back(up->st, up->w, ref, status);
@@ -200,7 +200,7 @@ static void group_met(void *arg, uint32_t idx)
 		p->met = true;
 }
 
-static void retire_one(struct soj_upkeep *up, struct soj_pending *p)
+static bool retire_one(struct soj_upkeep *up, struct soj_pending *p)
 {
 	struct soj_store *st = up->st;
 	uint64_t ctl = soj_load_acquire(&soj_entry(st, p->idx)->ctl); /* E1 */
@@ -215,64 +215,75 @@ static void retire_one(struct soj_upkeep *up, struct soj_pending *p)
 	    (!soj_chunk_look(st, chunk, &view) || view.entry != p->idx))
 		state = NULL; /* long gone, and somebody else's by now */
 	if (!soj_entry_retire(st, up->w, p->idx, p->state))
-		return;
-	if (state)
-		soj_chunk_retire(st, up->w, chunk, chunk_was);
+		return false;
+	/* Its publisher may be making it LIVE just now; the generation tells
+	 * that it still is the same. */
+	if (state && !soj_chunk_retire(st, up->w, chunk, chunk_was)) {
+		uint64_t now = soj_load_acquire(state); /* S1 */
+
+		if (soj_state_gen(now) == soj_state_gen(chunk_was))
+			soj_chunk_retire(st, up->w, chunk, now);
+	}
+	return true;
 }
 
-/* One head.  The caller is in a section.  Returns retired, or -ESTALE. */
-static int unlink_group(struct soj_upkeep *up, struct group *g)
+/* One head, in a section that only the sweep takes.  Returns retired. */
+static uint32_t unlink_group(struct soj_upkeep *up, struct group *g)
 {
 	const struct soj_sweep sweep = {
 		.may_unlink = group_may, .met = group_met, .arg = g};
-	int retired = 0, rc;
+	uint32_t retired = 0;
+	int rc;
 
-	for (uint32_t i = 0; i < g->count; i++)
-		prepare(up, &g->first[i]);
+	soj_section_enter(&up->st->seg, &up->w->thr);
 	rc = soj_chain_sweep(up->st, up->w, g->first->head, &sweep);
+	if (!soj_section_exit(&up->st->seg, &up->w->thr))
+		rc = -ESTALE;
 	for (uint32_t i = 0; i < g->count && !soj_gone(up->w); i++) {
 		struct soj_pending *p = &g->first[i];
 
-		if (rc == 0 && p->may && !p->met) {
-			retire_one(up, p);
+		if (rc == 0 && p->may && !p->met && retire_one(up, p))
 			retired++;
-		} else {
+		else
 			soj_hint_ended(up->st, p->idx); /* another time */
-		}
 	}
-	return rc == -ESTALE ? rc : retired;
+	return retired;
+}
+
+/* Sections are kept short: a long one would be expelled by other upkeep. */
+static void prepare_all(struct soj_upkeep *up)
+{
+	for (uint32_t i = 0; i < up->pending_count && !soj_gone(up->w); i++) {
+		if (i % PREPARE_PER_SECTION == 0) {
+			if (i > 0)
+				soj_section_exit(&up->st->seg, &up->w->thr);
+			soj_section_enter(&up->st->seg, &up->w->thr);
+		}
+		prepare(up, &up->pending[i]);
+	}
+	soj_section_exit(&up->st->seg, &up->w->thr);
 }
 
 static uint32_t unlink_pending(struct soj_upkeep *up, bool *left)
 {
-	uint32_t retired = 0, heads = 0;
+	uint32_t retired = 0;
 
 	if (up->pending_count == 0)
 		return 0;
 	qsort(up->pending, up->pending_count, sizeof(up->pending[0]), by_head);
-	soj_section_enter(&up->st->seg, &up->w->thr);
+	prepare_all(up);
 	for (uint32_t i = 0; i < up->pending_count && !soj_gone(up->w);) {
 		struct group g = {.first = &up->pending[i], .count = 0};
-		int rc;
 
 		while (i < up->pending_count &&
 		       up->pending[i].head == g.first->head) {
 			g.count++;
 			i++;
 		}
-		rc = unlink_group(up, &g);
-		if (rc > 0)
-			retired += (uint32_t)rc;
-		if (rc < (int)g.count)
-			*left = true;
-		if (rc == -ESTALE || ++heads % HEADS_PER_SECTION == 0) {
-			soj_section_exit(&up->st->seg, &up->w->thr);
-			if (soj_gone(up->w))
-				return retired;
-			soj_section_enter(&up->st->seg, &up->w->thr);
-		}
+		retired += unlink_group(up, &g);
 	}
-	soj_section_exit(&up->st->seg, &up->w->thr);
+	if (retired < up->pending_count)
+		*left = true;
 	up->pending_count = 0;
 	return retired;
 }
