@@ -51,11 +51,13 @@ soj_add_tests(unit test 120 soj_tool_lib sojourn_helper sojourn_static)
 soj_add_tests(format test 120 soj_tool_lib sojourn_helper sojourn_static)
 if(SOJ_FAULTS)
 	soj_add_tests(stress stress 300 sojourn_helper_faults sojourn_faults)
-	soj_add_tests(crash crash 300 sojourn_helper_faults sojourn_faults)
+	soj_add_tests(crash crash 300
+		sojourn_helper_faults sojourn_faults soj_tool_lib)
 endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS
-	${tests}/e2e/*.sh ${tests}/lint/*.sh ${tests}/model/run.sh
+	${tests}/crash/*.sh ${tests}/e2e/*.sh ${tests}/lint/*.sh
+	${tests}/model/run.sh
 	${tests}/install/run.sh)
 foreach(script ${scripts})
 	cmake_path(RELATIVE_PATH script BASE_DIRECTORY ${tests}
