@@ -71,10 +71,20 @@ struct creation {
 	uint8_t master[SOJ_KEY_BYTES];
 };
 
+static int check_name(const char *name)
+{
+	struct soj_seg_error err;
+	int rc = name ? soj_seg_name_check(name, &err) : 0;
+
+	return rc < 0 ? report_seg(rc, &err) : 0;
+}
+
 static int prepare(struct creation *c)
 {
-	int rc = soj_policy_check(c->o);
+	int rc = check_name(c->name);
 
+	if (rc == 0)
+		rc = soj_policy_check(c->o);
 	if (rc < 0)
 		return rc;
 	rc = soj_secret_init();
@@ -220,6 +230,9 @@ int sojourn_attach(const char *name,
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "the name is NULL: an anonymous segment is "
 				  "inherited, not attached");
+	rc = check_name(name);
+	if (rc < 0)
+		return rc;
 	rc = soj_secret_init();
 	if (rc < 0)
 		return soj_report_errno(rc);

@@ -10,7 +10,7 @@
 #include "session/handle.h"
 
 static _Thread_local enum sojourn_reason last_reason;
-static _Thread_local char last_text[320];
+static _Thread_local char last_text[576];
 
 static const char *const reason_names[] = {
 	[SOJOURN_OK] = "ok",

@@ -70,6 +70,15 @@ static int fit(struct soj_layout *lay, const struct soj_seg_options *opts,
 			soj_size_text(opts->segment_bytes).text,
 			opts->segment_bytes, opts->entries_max, opts->slots_max,
 			need_bytes, soj_size_text(need_bytes).text);
+	if (rc == -EFBIG)
+		return soj_seg_fail(
+			err, -EINVAL,
+			"%s (%" PRIu64 " bytes) is more than %u entries can "
+			"use: at most %" PRIu64 " bytes (%s), as there are at "
+			"most 16 GiB of values",
+			soj_size_text(opts->segment_bytes).text,
+			opts->segment_bytes, opts->entries_max, need_bytes,
+			soj_size_text(need_bytes).text);
 	if (rc < 0)
 		return soj_seg_fail(err, rc,
 				    "entries are %u, allowed are 1 to %u; "

@@ -79,6 +79,14 @@ int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 	if (segment_bytes < lay->segment_bytes)
 		return -ENOSPC;
 	units = 1 + (segment_bytes - lay->segment_bytes) / SOJ_UNIT_BYTES;
+	if (units > SOJ_UNITS_LIMIT + SOJ_UNITS_LIMIT / 8) {
+		units = SOJ_UNITS_LIMIT;
+		(void)soj_layout_compute(lay, entries_max, (uint32_t)units,
+					 unit_slots_for(entries_max, units),
+					 slots_max);
+		*need_bytes = lay->segment_bytes;
+		return -EFBIG;
+	}
 	units = soj_min(units, SOJ_UNITS_LIMIT);
 	/* The state words take room as well: step down until it fits. */
 	for (; units > 1; units -= soj_max(1, units / 1024)) {

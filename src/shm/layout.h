@@ -54,7 +54,8 @@ int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
  * segment_bytes.  About 1.5 chunk state words are provided per entry.
  * Returns 0, -EINVAL (a count is out of range), or -ENOSPC (segment_bytes
  * does not even hold the index and one unit; *need_bytes then says what
- * would).
+ * would), or -EFBIG (it is more than the units that there can be will use;
+ * *need_bytes says how much they do).
  */
 int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 		   uint64_t segment_bytes, uint32_t slots_max,

@@ -28,8 +28,6 @@ int soj_seg_fail(struct soj_seg_error *err, int rc, const char *format, ...)
 /* The same, followed by what the system says about rc. */
 int soj_seg_fail_sys(struct soj_seg_error *err, int rc, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* 0 or -EINVAL. */
-int soj_seg_name_check(const char *name, struct soj_seg_error *err);
 int soj_seg_path(char path[SOJ_SEG_PATH_BYTES], const char *name,
 		 struct soj_seg_error *err);
 /* 0, or -EINVAL with a text that names the value and its range. */

@@ -342,6 +342,50 @@ static void logout_takes_the_old_id(void **state)
 	sojourn_detach(s);
 }
 
+static void refuses_options(void **state)
+{
+	const struct {
+		const char *word; /* in the text */
+		uint64_t ttl, idle, renewal, grace, life, bytes;
+		const char *name;
+	} bad[] = {
+		{"ttl_ms", 0, 0, 0, 0, 0, 1 << 24, "x"},
+		{"idle_timeout_ms", 9, 9, 0, 0, 0, 1 << 24, "x"},
+		{"renewal_ms", 9, 1, 9, 0, 0, 1 << 24, "x"},
+		{"grace_window_ms", 9, 1, 1, 9, 0, 1 << 24, "x"},
+		{"max_lifetime_ms", 9, 1, 1, 1, 8, 1 << 24, "x"},
+		{"at least", 9, 1, 1, 1, 9, 1 << 16, "x"},
+		{"at most", 9, 1, 1, 1, 9, UINT64_C(1) << 36, "x"},
+		{"segment name", 9, 1, 1, 1, 9, 1 << 24, "a b"},
+		{"segment name", 9, 1, 1, 1, 9, 1 << 24, "../x"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct sojourn_options o;
+		struct sojourn *s;
+
+		sojourn_options_init(&o);
+		o.helper = SOJOURN_HELPER_NONE;
+		o.key_file = "/nowhere/at/all";
+		o.entries_max = 1000;
+		o.ttl_ms = bad[i].ttl;
+		o.idle_timeout_ms = bad[i].idle;
+		o.renewal_ms = bad[i].renewal;
+		o.grace_window_ms = bad[i].grace;
+		o.max_lifetime_ms = bad[i].life;
+		o.segment_bytes = bad[i].bytes;
+		assert_int_equal(sojourn_create(strstr(bad[i].word, "at ")
+							? NULL
+							: bad[i].name,
+						&o, &s),
+				 -EINVAL);
+		assert_null(s);
+		if (strstr(sojourn_error_text(), bad[i].word) == NULL)
+			fail_msg("%s: %s", bad[i].word, sojourn_error_text());
+	}
+}
+
 struct listing {
 	int count, current;
 	char handle[SOJOURN_HANDLE_CHARS + 1];
@@ -445,6 +489,7 @@ static void forked_child_works(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_options),
 		cmocka_unit_test(creates_and_reads),
 		cmocka_unit_test(values_of_all_sizes),
 		cmocka_unit_test(expires_to_the_millisecond),
