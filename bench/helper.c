@@ -75,7 +75,7 @@ static void time_the_parts(struct sojourn *s)
 	double begin;
 	uint64_t armed;
 
-	if (soj_expiry_init(&ex, &s->st, &self->w, SOJ_WHEEL_TICK_MS) < 0)
+	if (soj_expiry_init(&ex, &s->st, &self->w, 8) < 0)
 		return;
 	begin = seconds_of(CLOCK_MONOTONIC);
 	armed = soj_expiry_rebuild(&ex);
