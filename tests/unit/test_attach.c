@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Attaching by name: from unrelated processes, read-only, with the wrong key;
+ * what several processes see of one another. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sojourn/sojourn.h>
+#include <sojourn/stat.h>
+
+#include "session/handle.h"
+
+static char name[64], key_file[128], id[SOJOURN_ID_CHARS_MAX + 1];
+static struct sojourn *s;
+
+static int open_named(void **state)
+{
+	struct sojourn_options o;
+	struct sojourn_new n = {
+		.subject = "alice", .data = "data", .data_bytes = 4};
+
+	(void)state;
+	snprintf(name, sizeof(name), "test-attach-%d", (int)getpid());
+	snprintf(key_file, sizeof(key_file), "/tmp/test-attach-%d.key",
+		 (int)getpid());
+	sojourn_options_init(&o);
+	o.entries_max = 100;
+	o.segment_bytes = 8 << 20;
+	o.threads_max = 16;
+	o.helper = SOJOURN_HELPER_NONE;
+	o.key_file = key_file;
+	o.manual_clock = true;
+	o.ttl_ms = 1000;
+	o.grace_window_ms = 100;
+	assert_int_equal(sojourn_create(name, &o, &s), 0);
+	assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
+	return 0;
+}
+
+static int close_named(void **state)
+{
+	(void)state;
+	sojourn_detach(s);
+	assert_int_equal(sojourn_destroy(name), 0);
+	unlink(key_file);
+	return 0;
+}
+
+static struct sojourn *attach(bool read_only)
+{
+	const struct sojourn_attach_options o = {.read_only = read_only,
+						 .key_file = key_file};
+	struct sojourn *other;
+
+	return sojourn_attach(name, &o, &other) == 0 ? other : NULL;
+}
+
+/* Runs fn in a child; its exit status, or minus the signal. */
+static int in_child(int (*fn)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(fn());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int read_all(struct sojourn *r)
+{
+	char data[8];
+	size_t bytes = sizeof(data);
+
+	return sojourn_session_read(r, id, NULL, data, &bytes, NULL) == 0 &&
+	       bytes == 4 && memcmp(data, "data", 4) == 0;
+}
+
+static int reads_and_changes_nothing(void)
+{
+	struct sojourn *r = attach(true);
+	struct sojourn_new n = {.subject = "bob"};
+	char other[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_stat stat;
+	struct sojourn_info info;
+
+	if (r == NULL || !read_all(r))
+		return 1;
+	if (sojourn_session_create(r, &n, other, NULL) != -EROFS ||
+	    sojourn_session_update(r, id, "x", 1, 0, NULL) != -EROFS ||
+	    sojourn_session_touch(r, id) != -EROFS ||
+	    sojourn_session_renew(r, id, &info) != -EROFS ||
+	    sojourn_session_delete(r, id) != -EROFS ||
+	    sojourn_session_delete_subject(r, "alice", NULL) != -EROFS ||
+	    sojourn_clock_advance(r, 1) != -EROFS)
+		return 2;
+	if (sojourn_stat(r, &stat) != 0 || stat.entries_live != 1)
+		return 3;
+	sojourn_detach(r);
+	return 0;
+}
+
+static void read_only_sees_and_cannot_change(void **state)
+{
+	size_t bytes = s->st.seg.bytes;
+	uint8_t *before = malloc(bytes);
+
+	(void)state;
+	assert_non_null(before);
+	memcpy(before, s->st.seg.base, bytes);
+	assert_int_equal(in_child(reads_and_changes_nothing), 0);
+	assert_memory_equal(before, s->st.seg.base, bytes);
+	free(before);
+}
+
+static int writes_one_byte(void)
+{
+	struct sojourn *r = attach(true);
+
+	signal(SIGSEGV, SIG_DFL);
+	if (r == NULL)
+		return 1;
+	r->st.seg.base[r->st.seg.bytes - 1] = 1;
+	return 2;
+}
+
+static int makes_it_writable(void)
+{
+	struct sojourn *r = attach(true);
+
+	if (r == NULL)
+		return 1;
+	return mprotect(r->st.seg.base, 4096, PROT_READ | PROT_WRITE) == 0 ? 2
+									   : 0;
+}
+
+static void read_only_cannot_write_a_byte(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(writes_one_byte), -SIGSEGV);
+	assert_int_equal(in_child(makes_it_writable), 0);
+}
+
+static int reads_nothing_expired(void)
+{
+	struct sojourn *r = attach(true);
+
+	if (r == NULL)
+		return 1;
+	return sojourn_session_read(r, id, NULL, NULL, NULL, NULL) == -ENOENT &&
+			       sojourn_reason() == SOJOURN_EXPIRED
+		       ? 0
+		       : 2;
+}
+
+static void read_only_returns_nothing_expired(void **state)
+{
+	(void)state;
+	assert_int_equal(sojourn_clock_advance(s, 1000), 0);
+	assert_int_equal(in_child(reads_nothing_expired), 0);
+}
+
+/* A plain read stores nothing, also where it could. */
+static void plain_reads_store_nothing(void **state)
+{
+	struct sojourn *r = attach(false);
+	size_t bytes = s->st.seg.bytes;
+	uint8_t *before = malloc(bytes);
+
+	(void)state;
+	assert_non_null(before);
+	assert_non_null(r);
+	memcpy(before, s->st.seg.base, bytes);
+	for (int i = 0; i < 200; i++)
+		assert_true(read_all(r));
+	assert_memory_equal(before, s->st.seg.base, bytes);
+	free(before);
+	sojourn_detach(r);
+}
+
+static int works_on(void)
+{
+	struct sojourn *r = attach(false);
+	uint64_t version;
+	int rc = 1;
+
+	if (r == NULL || !read_all(r))
+		return 1;
+	if (sojourn_session_update(r, id, "more", 4, 1, &version) == 0 &&
+	    version == 2)
+		rc = 0;
+	sojourn_detach(r);
+	return rc;
+}
+
+static void another_process_attaches(void **state)
+{
+	struct sojourn *here = attach(false);
+	char data[8];
+	size_t bytes = sizeof(data);
+
+	(void)state;
+	assert_non_null(here);
+	assert_ptr_not_equal(here->st.seg.base, s->st.seg.base);
+	assert_int_equal(in_child(works_on), 0);
+	assert_int_equal(
+		sojourn_session_read(here, id, NULL, data, &bytes, NULL), 0);
+	assert_memory_equal(data, "more", 4);
+	assert_int_equal(sojourn_session_delete(here, id), 1);
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, NULL),
+			 -ENOENT);
+	sojourn_detach(here);
+}
+
+static void refuses_strangers(void **state)
+{
+	struct sojourn_attach_options o = {.key_file = key_file};
+	struct sojourn *other;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(sojourn_attach("test-attach-none", &o, &other),
+			 -ENOENT);
+	assert_int_equal(sojourn_attach(NULL, &o, &other), -EINVAL);
+	o.key_file = "/nonexistent/key";
+	assert_int_equal(sojourn_attach(name, &o, &other), -EACCES);
+	/* Another key. */
+	unlink(key_file);
+	f = fopen(key_file, "w");
+	assert_non_null(f);
+	assert_int_equal(fchmod(fileno(f), 0600), 0);
+	fputs("0123456789abcdef0123456789abcdef", f);
+	fclose(f);
+	o.key_file = key_file;
+	assert_int_equal(sojourn_attach(name, &o, &other), -EKEYREJECTED);
+	assert_non_null(strstr(sojourn_error_text(), "key"));
+	assert_null(other);
+}
+
+static void taken_names_stay_untouched(void **state)
+{
+	struct sojourn_options o;
+	struct sojourn *other;
+
+	(void)state;
+	sojourn_options_init(&o);
+	o.helper = SOJOURN_HELPER_NONE;
+	o.key_file = key_file;
+	assert_int_equal(sojourn_create(name, &o, &other), -EEXIST);
+	assert_int_equal(access(key_file, F_OK), 0);
+	assert_true(read_all(s));
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, open_named, close_named)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(read_only_sees_and_cannot_change),
+		T(read_only_cannot_write_a_byte),
+		T(read_only_returns_nothing_expired),
+		T(plain_reads_store_nothing),
+		T(another_process_attaches),
+		T(refuses_strangers),
+		T(taken_names_stay_untouched),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
