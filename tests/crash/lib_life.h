@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_TESTS_CRASH_LIB_LIFE_H
+#define SOJ_TESTS_CRASH_LIB_LIFE_H
+
+#include "crash/lib_victim.h"
+
+/* Victims that create, attach and destroy a named segment, killed at each of
+ * their labels.  r: for their reports. */
+void life_points(struct report *r);
+
+#endif /* SOJ_TESTS_CRASH_LIB_LIFE_H */

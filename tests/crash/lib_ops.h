@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_TESTS_CRASH_LIB_OPS_H
+#define SOJ_TESTS_CRASH_LIB_OPS_H
+
+/*
+ * Operations that victims run: what has to be there before, what is done, and
+ * what must be true after it was interrupted, wherever that was.  The labels
+ * that a victim passed say whether its operation was decided, so nothing is
+ * left to doubt but what a dead thread's line of successors looks like before
+ * repair.
+ */
+
+#include "crash/lib_world.h"
+
+/* What a completed operation has done to the target. */
+enum effect {
+	EFFECT_NONE,
+	EFFECT_VALUE,  /* OP_NUMBER is its value */
+	EFFECT_RENEWS, /* it has a new id */
+	EFFECT_ENDS,   /* it is gone */
+	EFFECT_CREATES /* there is another session of OP_NUMBER */
+};
+
+#define OP_NUMBER 500u /* value that victims write */
+
+struct op {
+	const char *name;
+	struct world_options world;
+	void (*prepare)(struct world *w);
+	victim_fn run; /* arg is the world */
+	/* Brings the model to what the victim's labels say it did. */
+	void (*judge)(struct world *w, const struct report *r);
+	/* The victim stands at `pause` while the survivor does this. */
+	const char *pause;
+	void (*meddle)(struct world *w);
+	enum effect effect;
+	const char *decided; /* the label right after the deciding CAS */
+	bool no_stop;        /* not for tests that stop victims */
+	bool threads;        /* the order of labels is another each time */
+};
+
+extern const struct op ops[];
+extern const unsigned ops_count;
+
+/* lib_prepare.c */
+void prepare_empty(struct world *w);
+void prepare_people(struct world *w);
+void prepare_renewed(struct world *w);
+void prepare_renewed_twice(struct world *w);
+void prepare_stale(struct world *w);   /* a touch is due */
+void prepare_due(struct world *w);     /* a renewal is due */
+void prepare_expired(struct world *w); /* the target's time is over */
+void prepare_full(struct world *w);
+void prepare_full_expired(struct world *w);
+void prepare_chunks_full(struct world *w);
+void prepare_mess(struct world *w);
+void prepare_sleeper(struct world *w);
+
+/* lib_run.c: what victims do */
+void run_create(void *arg, struct report *r);
+void run_create_large(void *arg, struct report *r);
+void run_read(void *arg, struct report *r);
+void run_touch(void *arg, struct report *r);
+void run_update(void *arg, struct report *r);
+void run_update_larger(void *arg, struct report *r);
+void run_update_old(void *arg, struct report *r);
+void run_modify(void *arg, struct report *r);
+void run_renew(void *arg, struct report *r);
+void run_delete(void *arg, struct report *r);
+void run_delete_old(void *arg, struct report *r);
+void run_delete_subject(void *arg, struct report *r);
+void run_delete_others(void *arg, struct report *r);
+void run_list(void *arg, struct report *r);
+void run_detach(void *arg, struct report *r);
+void run_pass(void *arg, struct report *r);
+void run_full(void *arg, struct report *r);
+void run_expel(void *arg, struct report *r);
+void run_expiry(void *arg, struct report *r);
+void run_drain_page(void *arg, struct report *r);
+void run_helper(void *arg, struct report *r);
+
+/* lib_judge.c */
+void judge_create(struct world *w, const struct report *r);
+void judge_gone(struct world *w, const struct report *r);
+void judge_evict(struct world *w, const struct report *r);
+void judge_touch(struct world *w, const struct report *r);
+void judge_update(struct world *w, const struct report *r);
+void judge_update_larger(struct world *w, const struct report *r);
+void judge_renew(struct world *w, const struct report *r);
+void judge_delete(struct world *w, const struct report *r);
+void judge_delete_old(struct world *w, const struct report *r);
+void judge_delete_subject(struct world *w, const struct report *r);
+void judge_delete_others(struct world *w, const struct report *r);
+void judge_nothing(struct world *w, const struct report *r);
+
+#endif /* SOJ_TESTS_CRASH_LIB_OPS_H */

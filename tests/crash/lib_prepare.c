@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What operations find. */
+
+#include "crash/lib_ops.h"
+
+#define PERSON_BYTES 120u
+#define BULK_BYTES   49000u /* two units hold five, small ones do not fit */
+
+void prepare_empty(struct world *w)
+{
+	w->target = w->bystander = KNOWN_MAX;
+}
+
+/* Three of one subject, the target between the others, and one of another. */
+void prepare_people(struct world *w)
+{
+	w->bystander = (unsigned)world_create(w, "anna", PERSON_BYTES);
+	w->target = (unsigned)world_create(w, "anna", PERSON_BYTES);
+	world_create(w, "anna", PERSON_BYTES);
+	world_create(w, "bert", PERSON_BYTES);
+}
+
+void prepare_renewed(struct world *w)
+{
+	prepare_people(w);
+	world_advance(w, 10);
+	world_renew(w, w->target, false);
+}
+
+void prepare_renewed_twice(struct world *w)
+{
+	prepare_renewed(w);
+	world_update(w, w->target, true);
+	world_renew(w, w->target, false);
+}
+
+void prepare_stale(struct world *w)
+{
+	prepare_people(w);
+	world_advance(w, 5000);
+}
+
+void prepare_due(struct world *w)
+{
+	prepare_people(w);
+	world_advance(w, w->s->st.seg.policy.renewal_ms + 1);
+}
+
+/* The target alone; others of its subject live on. */
+void prepare_expired(struct world *w)
+{
+	prepare_people(w);
+	w->ttl_ms = 3000;
+	w->target = (unsigned)world_create(w, "anna", PERSON_BYTES);
+	world_create(w, "bert", PERSON_BYTES);
+	w->ttl_ms = 0;
+	world_advance(w, 4000);
+	w->known[w->target].fate = GONE;
+	w->known[w->target + 1].fate = GONE;
+}
+
+static void fill_up(struct world *w, const char *subject, size_t bytes)
+{
+	w->full = true;
+	while (world_create(w, subject, bytes) >= 0)
+		;
+}
+
+void prepare_full(struct world *w)
+{
+	prepare_people(w);
+	for (uint32_t i = w->count; i < w->s->st.seg.lay.entries_max; i++)
+		world_create(w, "crowd", PERSON_BYTES);
+	w->full = true;
+}
+
+void prepare_full_expired(struct world *w)
+{
+	prepare_people(w);
+	w->ttl_ms = 3000;
+	for (uint32_t i = w->count; i < w->s->st.seg.lay.entries_max; i++)
+		world_create(w, "crowd", PERSON_BYTES);
+	w->ttl_ms = 0;
+	world_advance(w, 4000);
+	for (unsigned i = 4; i < w->count; i++)
+		w->known[i].fate = GONE;
+}
+
+/* No unit is free, but the chunks of one class lie about in half-empty pages. */
+void prepare_chunks_full(struct world *w)
+{
+	unsigned first, bulk;
+
+	prepare_people(w);
+	first = w->count;
+	fill_up(w, "bulk", BULK_BYTES);
+	bulk = w->count - first;
+	for (unsigned i = 0; i < bulk; i++)
+		if (i % 5 > 1)
+			world_delete(w, first + i, false);
+	world_upkeep(w);
+}
+
+/* Kills one at the first passing of a label, on its way in `op`. */
+static void casualty(struct world *w, victim_fn run,
+		     void (*judge)(struct world *w, const struct report *r),
+		     const char *at)
+{
+	const struct plan plan = {.fault = FAULT_KILL, .at = at, .nth = 1};
+	struct report *r = report_new();
+	struct victim v;
+
+	victim_run(&v, r, &plan, run, w);
+	if (v.state != VICTIM_KILLED)
+		failed("no casualty at %s", at);
+	judge(w, r);
+	report_free(r);
+}
+
+/* All that upkeep has to do, at once. */
+void prepare_mess(struct world *w)
+{
+	unsigned target;
+
+	prepare_renewed(w);
+	target = w->target;
+	w->ttl_ms = 3000;
+	world_create(w, "carl", PERSON_BYTES);
+	w->ttl_ms = 0;
+	world_advance(w, 4000);
+	w->known[w->count - 1].fate = GONE;
+	for (unsigned i = 0; i < 2; i++) {
+		int gone = world_create(w, i ? "anna" : "bert", PERSON_BYTES);
+
+		world_update(w, (unsigned)gone, false);
+		world_delete(w, (unsigned)gone, false);
+	}
+	/* What these leave lies in the survivor's limbo, which it loses. */
+	world_update(w, w->bystander, false);
+	world_let_go(w);
+	casualty(w, run_create, judge_create, "slab.owned");
+	casualty(w, run_create, judge_create, "index.reserved");
+	casualty(w, run_create, judge_create, "index.committed");
+	casualty(w, run_create_large, judge_create, "page.parts");
+	w->target = 2;
+	casualty(w, run_update, judge_update, "update.published");
+	w->target = 3;
+	casualty(w, run_renew, judge_renew, "renew.decided");
+	casualty(w, run_list, judge_nothing, "section.entered");
+	w->target = target;
+	casualty(w, run_delete_old, judge_delete_old, "entry.ended");
+	w->target = 2;
+	casualty(w, run_delete, judge_delete, "index.removed");
+	w->target = 3;
+}
+
+/* A thread stands still in a section. */
+void prepare_sleeper(struct world *w)
+{
+	const struct plan plan = {
+		.fault = FAULT_STOP, .at = "section.entered", .nth = 1};
+
+	prepare_people(w);
+	world_let_go(w);
+	victim_run(&w->sleeper, report_new(), &plan, run_list, w);
+	if (w->sleeper.state != VICTIM_STOPPED)
+		failed("the sleeper does not sleep");
+	w->has_sleeper = true;
+	/* What it keeps from being reclaimed. */
+	world_delete(w, 2, false);
+}

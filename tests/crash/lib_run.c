@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What victims do.  `w` is a copy of the survivor's world; only the segment
+ * and the report are shared. */
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crash/lib_ops.h"
+#include "helper/expiry.h"
+#include "helper/helper.h"
+
+#define LARGE_BYTES  20000u
+#define LARGER_BYTES 600u
+
+static struct known *target(struct world *w)
+{
+	return &w->known[w->target];
+}
+
+static void create(struct world *w, size_t bytes, struct report *r)
+{
+	struct sojourn_new n = {.subject = "anna",
+				.data = value_buffer,
+				.data_bytes = bytes,
+				.metadata = {.ip = "192.0.2.1"}};
+
+	value_fill(value_buffer, bytes, OP_NUMBER);
+	r->rc = sojourn_session_create(w->s, &n, r->id, NULL);
+}
+
+void run_create(void *arg, struct report *r)
+{
+	r->number = 120;
+	create(arg, 120, r);
+}
+
+void run_create_large(void *arg, struct report *r)
+{
+	r->number = LARGE_BYTES;
+	create(arg, LARGE_BYTES, r);
+}
+
+void run_read(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct sojourn_info info = {0};
+	size_t bytes = sizeof(value_buffer);
+
+	r->rc = sojourn_session_read(w->s, target(w)->id, NULL, value_buffer,
+				     &bytes, &info);
+	r->renewal = info.renewal;
+	strcpy(r->id, info.new_id);
+	if (r->rc == 0)
+		memcpy(&r->number, value_buffer, sizeof(r->number));
+}
+
+void run_touch(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	r->rc = sojourn_session_touch(w->s, target(w)->id);
+}
+
+static void update(struct world *w, const char *id, size_t bytes,
+		   struct report *r)
+{
+	value_fill(value_buffer, bytes, OP_NUMBER);
+	r->rc = sojourn_session_update(w->s, id, value_buffer, bytes, 0, NULL);
+}
+
+void run_update(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	update(w, target(w)->id, target(w)->bytes, r);
+}
+
+void run_update_larger(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	update(w, target(w)->id, LARGER_BYTES, r);
+}
+
+void run_update_old(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	update(w, target(w)->old_id[0], target(w)->bytes, r);
+}
+
+static int put_number(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	(void)arg;
+	(void)capacity;
+	value_fill(data, *bytes, OP_NUMBER);
+	return 0;
+}
+
+void run_modify(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	r->rc = sojourn_session_modify(w->s, target(w)->id, VALUE_MAX,
+				       put_number, NULL, NULL);
+}
+
+void run_renew(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct sojourn_info info = {0};
+
+	r->rc = sojourn_session_renew(w->s, target(w)->id, &info);
+	r->renewal = info.renewal;
+	strcpy(r->id, info.new_id);
+}
+
+void run_delete(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	r->rc = sojourn_session_delete(w->s, target(w)->id);
+}
+
+void run_delete_old(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	r->rc = sojourn_session_delete(w->s, target(w)->old_id[0]);
+}
+
+void run_delete_subject(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	r->rc = sojourn_session_delete_subject(w->s, "anna", NULL);
+}
+
+/* All but the bystander. */
+void run_delete_others(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	r->rc = sojourn_session_delete_subject(w->s, "anna",
+					       w->known[w->bystander].id);
+}
+
+static int count_one(void *arg, const struct sojourn_info *info)
+{
+	(void)info;
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+void run_list(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	r->rc = sojourn_session_list_subject(w->s, "anna", NULL, count_one,
+					     &r->number);
+}
+
+void run_detach(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	update(w, target(w)->id, target(w)->bytes, r);
+	sojourn_detach(w->s);
+}
+
+/* ---- upkeep ---- */
+
+void run_pass(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_upkeep_work work;
+
+	world_self(w);
+	for (unsigned i = 0; i < 5; i++)
+		soj_upkeep_pass(&w->up, &work);
+	r->rc = 0;
+}
+
+void run_full(void *arg, struct report *r)
+{
+	world_upkeep(arg);
+	r->rc = 0;
+}
+
+void run_expel(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_upkeep_work work;
+
+	world_self(w);
+	for (unsigned i = 0; i < 4; i++) {
+		soj_upkeep_pass(&w->up, &work);
+		world_advance(w, w->s->st.seg.policy.expel_after_ms);
+	}
+	r->rc = 0;
+}
+
+void run_expiry(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_self *self = world_self(w);
+	struct soj_expiry ex;
+
+	r->rc = soj_expiry_init(&ex, &w->s->st, &self->w, 8);
+	if (r->rc < 0)
+		return;
+	/* First by hints alone, then by the scan of a new helper. */
+	soj_expiry_step(&ex, soj_seg_now_ms(&w->s->st.seg));
+	soj_expiry_rebuild(&ex);
+	for (unsigned i = 0; i < 3; i++) {
+		world_advance(w, 20);
+		soj_expiry_step(&ex, soj_seg_now_ms(&w->s->st.seg));
+	}
+	soj_expiry_deinit(&ex);
+}
+
+void run_drain_page(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_self *self = world_self(w);
+
+	r->rc = soj_page_drain(&w->s->st, &self->w, soj_class_of(1000));
+}
+
+/* Both threads of a helper, from taking the role to giving it back. */
+void run_helper(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_helper_status status = {0};
+	struct soj_helper *helper;
+
+	r->rc = soj_helper_start(&helper, &w->s->st, NULL);
+	if (r->rc < 0)
+		return;
+	/* Bounded by a count, not by time: it is given up, not failed. */
+	for (unsigned i = 0; i < 5000; i++) {
+		soj_helper_status(helper, &status);
+		if (status.active && status.maintenance_rounds >= 4 &&
+		    status.expiry_rounds >= 3)
+			break;
+		usleep(500);
+	}
+	r->rc = status.active ? 0 : -ETIMEDOUT;
+	soj_helper_stop(helper);
+}

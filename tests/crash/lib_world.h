@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_TESTS_CRASH_LIB_WORLD_H
+#define SOJ_TESTS_CRASH_LIB_WORLD_H
+
+/*
+ * A world: one small segment with a clock of its own, and beside it a model in
+ * private memory of the sessions that it must hold.  The process that made it
+ * is the survivor: it goes on working while others die or stop, compares what
+ * it finds with the model, and in the end drains the segment to nothing.
+ */
+
+#include <sojourn/sojourn.h>
+#include <sojourn/stat.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crash/lib_victim.h"
+#include "session/handle.h"
+
+/* ---- failures ---- */
+
+/* What is being tried, for messages. */
+void trying(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Counts a failure, and prints the first ones. */
+void failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
+uint32_t failures(void);
+/* Shared by all processes of the test; before the first fork. */
+void failures_init(void);
+
+/* ---- worlds ---- */
+
+struct world_options {
+	uint32_t entries; /* 0: 16 */
+	uint32_t units;   /* 128 KiB each, for values; 0: 4 */
+	uint32_t slots;   /* 0: 8 */
+	uint64_t idle_ms;
+	uint64_t renewal_ms;
+	bool evict;
+};
+
+#define WORLD_TTL_MS   3600000u
+#define WORLD_GRACE_MS 1800000u
+
+enum fate { LIVES, GONE, EITHER };
+
+/* One login. */
+struct known {
+	/* "": nobody was told its id, so it can be counted only. */
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	char old_id[4][SOJOURN_ID_CHARS_MAX + 1]; /* still answering */
+	unsigned old_ids;
+	const char *subject;
+	uint64_t number; /* what its value is made of */
+	size_t bytes;
+	uint64_t version;
+	enum fate fate;
+	enum fate later;   /* after repair, if fate is EITHER */
+	unsigned old_gone; /* the first so many of its old ids are over */
+	bool unlisted;     /* its successor is OWNED: not listed until repair */
+};
+
+#define KNOWN_MAX 600u
+
+struct world {
+	struct sojourn *s;
+	struct soj_upkeep up;
+	bool up_ready;
+	bool full; /* -ENOSPC is an answer */
+	/* so many are in the making of dead threads, and count or not */
+	unsigned in_flight;
+	bool superseded; /* one was ended while it was in the making */
+	uint64_t ttl_ms; /* of what is created; 0: WORLD_TTL_MS */
+	struct known known[KNOWN_MAX];
+	unsigned count;
+	unsigned target;    /* what operations are about */
+	unsigned bystander; /* what they are not about */
+	uint64_t next_number;
+	/* a thread that stands in a section, made by an operation's prepare */
+	struct victim sleeper;
+	bool has_sleeper;
+	uint32_t aux; /* of the operation */
+};
+
+bool world_make(struct world *w, const struct world_options *o);
+void world_free(struct world *w);
+
+/* The survivor's own part, with a slot. */
+struct soj_self *world_self(struct world *w);
+/* Gives back the survivor's slot and hints, so that victims find a segment
+ * that nobody is attached to. */
+void world_let_go(struct world *w);
+
+void world_advance(struct world *w, uint64_t ms);
+
+/* ---- values ---- */
+void value_fill(void *buf, size_t bytes, uint64_t number);
+/* Whole, and of that number? */
+bool value_is(const void *buf, size_t bytes, uint64_t number);
+#define VALUE_MAX (256u * 1024u)
+extern uint8_t value_buffer[VALUE_MAX];
+
+/* ---- the survivor's operations: all check the answer by the model ---- */
+
+/* Makes a session; its index, or -1 when the segment is full. */
+int world_create(struct world *w, const char *subject, size_t bytes);
+/* by_old: through its oldest id. */
+void world_update(struct world *w, unsigned which, bool by_old);
+void world_renew(struct world *w, unsigned which, bool by_old);
+void world_read(struct world *w, unsigned which);
+void world_delete(struct world *w, unsigned which, bool by_old);
+void world_delete_subject(struct world *w, const char *subject, int except);
+/* The model's part of a renewal. */
+void known_renewed(struct known *k, const char *new_id);
+struct known *world_known(struct world *w, const char *subject, size_t bytes);
+
+/* Everything in the model against the segment. */
+void world_verify(struct world *w);
+/* Sessions of the model by what they should be. */
+unsigned world_living(const struct world *w, const char *subject);
+
+/* ---- upkeep and the end ---- */
+
+/* Full passes until nothing is left to do; bounded. */
+void world_upkeep(struct world *w);
+/* Repair is over: EITHER becomes what it had to become. */
+void world_settle(struct world *w);
+/* Every invariant of the segment.  repaired: nothing may be left over. */
+void world_fsck(struct world *w, bool repaired);
+/* Ends everything; then all memory must be free, and no slot taken but the
+ * survivor's and `slots_lost`. */
+void world_drain(struct world *w, uint32_t slots_lost);
+
+#endif /* SOJ_TESTS_CRASH_LIB_WORLD_H */
