@@ -49,11 +49,6 @@ void soj_helper_begun(struct soj_helper *h, enum soj_helper_thread which,
 /* Waits until then, or less; call with the lock held. */
 void soj_helper_wait_until(struct soj_helper *h, uint64_t mono_ns);
 
-/* ---- claim.c ---- */
-
-/* soj_slot_claim() that frees slots of the dead if there is no other. */
-int soj_helper_claim(struct soj_helper *h, struct soj_worker *w);
-
 /* ---- threads.c ---- */
 void *soj_helper_maintain(void *helper);
 void *soj_helper_expire(void *helper);

@@ -239,7 +239,7 @@ void *soj_helper_maintain(void *helper)
 	int rc;
 
 	m.w = h->worker[SOJ_HELPER_MAINTENANCE];
-	rc = soj_helper_claim(h, m.w);
+	rc = soj_upkeep_claim(h->st, m.w);
 	if (rc == 0) {
 		rc = soj_upkeep_init(&m.up, h->st, m.w);
 		if (rc < 0)
@@ -319,7 +319,7 @@ void *soj_helper_expire(void *helper)
 	uint32_t terms = 0;
 	int rc;
 
-	rc = soj_helper_claim(h, w);
+	rc = soj_upkeep_claim(h->st, w);
 	if (rc == 0) {
 		rc = soj_expiry_init(&ex, h->st, w, h->tick_ms);
 		if (rc < 0)

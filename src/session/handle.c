@@ -59,6 +59,9 @@ static void self_release(struct soj_self *self)
 	bool counted = self->w.thr.alive;
 
 	if (counted) {
+		/* What was only counted privately goes to the segment. */
+		if (self->w.thr.pending > 0 && !soj_has_slot(&self->w))
+			(void)soj_slot_claim(&s->st.seg, &self->w.thr);
 		soj_worker_deinit(&s->st, &self->w);
 		if (self->up) {
 			soj_upkeep_deinit(self->up);
@@ -127,7 +130,7 @@ struct soj_self *soj_self_writing(struct sojourn *s, int *rc)
 	else if (self == NULL)
 		*rc = -ENOMEM;
 	else if (!soj_has_slot(&self->w))
-		*rc = soj_slot_claim(&s->st.seg, &self->w.thr);
+		*rc = soj_upkeep_claim(&s->st, &self->w);
 	if (*rc < 0) {
 		soj_report_errno(*rc);
 		return NULL;

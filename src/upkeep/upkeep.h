@@ -39,6 +39,13 @@ int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
 		    struct soj_worker *w);
 void soj_upkeep_deinit(struct soj_upkeep *up);
 
+/*
+ * soj_slot_claim() that frees slots of the dead if there is no other; those of
+ * threads that died owning something need upkeep by one who has a slot.
+ * 0, -EAGAIN, -EROFS, -ENOMEM, -ECANCELED.
+ */
+int soj_upkeep_claim(struct soj_store *st, struct soj_worker *w);
+
 /* What a pass did; `left` says that another one soon has work. */
 struct soj_upkeep_work {
 	uint32_t repaired; /* dead threads */

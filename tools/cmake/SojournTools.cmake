@@ -26,6 +26,10 @@ file(GLOB sojournd_sources CONFIGURE_DEPENDS
 if(EXISTS ${tools}/sojournd.c)
 	soj_add_tool(sojournd sojournd ${sojournd_sources})
 	install(TARGETS sojournd)
+	if(EXISTS "${CMAKE_SOURCE_DIR}/tools/sojournd@.service")
+		install(FILES "${CMAKE_SOURCE_DIR}/tools/sojournd@.service"
+			DESTINATION lib/systemd/system)
+	endif()
 endif()
 
 file(GLOB sojourn_sources CONFIGURE_DEPENDS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A thread slot for a helper, also when the dead have them all.
+ * A thread slot, also when the dead have them all.
  *
  * Repair needs a slot: it takes over what the dead OWNED.  If every slot is
  * held by a dead thread there is none to be had, and nobody to change that.
@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "helper/helper_impl.h"
+#include "upkeep/upkeep.h"
 
 /* Claim words by slot; 0: alive, free, or owner of something. */
 static uint32_t find_dead(const struct soj_seg *seg, uint64_t *dead)
@@ -63,9 +63,9 @@ static void spare_owners(const struct soj_seg *seg, uint64_t *dead)
 	}
 }
 
-int soj_helper_claim(struct soj_helper *h, struct soj_worker *w)
+int soj_upkeep_claim(struct soj_store *st, struct soj_worker *w)
 {
-	const struct soj_seg *seg = &h->st->seg;
+	const struct soj_seg *seg = &st->seg;
 	uint64_t *dead;
 	int rc = soj_slot_claim(seg, &w->thr);
 
