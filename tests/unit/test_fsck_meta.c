@@ -132,6 +132,16 @@ static void unit_word_part(struct picture *p)
 			  soj_unit(SOJ_UNIT_PART, 0, 0, 1, 1));
 }
 
+/* It would begin before the first unit. */
+static void unit_word_first(struct picture *p)
+{
+	uint64_t part = soj_load_relaxed(&p->st.seg.units[p->unit_part]);
+
+	soj_store_relaxed(&p->st.seg.units[0],
+			  soj_unit(SOJ_UNIT_PART, soj_unit_class(part), 0, 1,
+				   soj_unit_gen(part)));
+}
+
 static void unit_range(struct picture *p)
 {
 	uint32_t last = p->st.seg.lay.units - 1;
@@ -244,6 +254,7 @@ static const struct violation violations[] = {
 	VIOLATION(unit_word_class, UNIT_WORD),
 	VIOLATION(unit_word_fields, UNIT_WORD),
 	VIOLATION(unit_word_part, UNIT_WORD),
+	VIOLATION(unit_word_first, UNIT_WORD),
 	VIOLATION(unit_range, UNIT_RANGE),
 	VIOLATION(unit_page, UNIT_PAGE),
 	VIOLATION(unit_part, UNIT_PART),
