@@ -239,6 +239,12 @@ static enum state one_nested(const struct op *op, uint32_t nth,
 
 /* ---- all of them ---- */
 
+static bool mine(unsigned shard, const struct op *op, uint32_t nth,
+		 const struct report *dry)
+{
+	return (op->threads ? dry->log[nth - 1] : nth) % SHARDS == shard;
+}
+
 /* A label that comes again and again need not kill each time. */
 static bool wanted(const struct op *op, uint32_t nth, const struct report *dry)
 {
@@ -256,7 +262,7 @@ static void kill_everywhere(unsigned shard, const struct op *op,
 	for (uint32_t nth = 1; nth <= dry->steps; nth++) {
 		unsigned other = 1 + (unsigned)(op - ops + nth) % (ACTS - 1);
 
-		if (nth % SHARDS != shard || !wanted(op, nth, dry))
+		if (!mine(shard, op, nth, dry) || !wanted(op, nth, dry))
 			continue;
 		for (unsigned a = 0; a < ACTS; a++)
 			if ((a == 0 || a == other || opt.full) &&
@@ -274,7 +280,7 @@ static void kill_repair(unsigned shard, const struct op *op,
 	for (uint32_t nth = 1; nth <= dry->steps; nth++) {
 		uint32_t steps;
 
-		if (nth % SHARDS != shard || !wanted(op, nth, dry))
+		if (!mine(shard, op, nth, dry) || !wanted(op, nth, dry))
 			continue;
 		one_nested(op, nth, dry, 0, r, r2);
 		steps = r2->steps;

@@ -129,6 +129,7 @@ void judge_renew(struct world *w, const struct report *r)
 					       .no_renew = true};
 	struct known *k = &w->known[w->target];
 	struct sojourn_info info = {0};
+	int rc;
 
 	if (k->fate == GONE) {
 		returned(r, -ENOENT);
@@ -137,9 +138,12 @@ void judge_renew(struct world *w, const struct report *r)
 	returned(r, 0);
 	if (!passed(r, "renew.decided"))
 		return;
-	/* Whoever has the old id is given the new one. */
-	if (sojourn_session_read(w->s, k->id, &look_only, NULL, NULL, &info) ||
-	    info.renewal != SOJOURN_RENEWAL_DONE) {
+	/* Whoever has the old id is given the new one.  One who may not write
+	 * looks, so that nothing is repaired by it. */
+	w->s->st.seg.readonly = true;
+	rc = sojourn_session_read(w->s, k->id, &look_only, NULL, NULL, &info);
+	w->s->st.seg.readonly = false;
+	if (rc < 0 || info.renewal != SOJOURN_RENEWAL_DONE) {
 		failed("renewed, but the old id does not lead on: %s",
 		       sojourn_error_text());
 		return;

@@ -117,18 +117,25 @@ static void survive_life(const struct life *l, const struct report *r)
 		failed("files are left in the key's folder");
 }
 
+static bool life_begin(struct life *l)
+{
+	snprintf(l->folder, sizeof(l->folder), "/tmp/crash-XXXXXX");
+	if (mkdtemp(l->folder) == NULL) {
+		failed("no folder for a key file");
+		return false;
+	}
+	snprintf(l->name, sizeof(l->name), "crash-%d", getpid());
+	snprintf(l->key_file, sizeof(l->key_file), "%s/key", l->folder);
+	return true;
+}
+
 void life_points(struct report *r)
 {
 	struct life l;
 	struct victim v;
 
-	snprintf(l.folder, sizeof(l.folder), "/tmp/crash-XXXXXX");
-	if (mkdtemp(l.folder) == NULL) {
-		failed("no folder for a key file");
+	if (!life_begin(&l))
 		return;
-	}
-	snprintf(l.name, sizeof(l.name), "crash-%d", getpid());
-	snprintf(l.key_file, sizeof(l.key_file), "%s/key", l.folder);
 	for (uint32_t nth = 1;; nth++) {
 		const struct plan plan = {.fault = FAULT_KILL, .nth = nth};
 
@@ -142,5 +149,61 @@ void life_points(struct report *r)
 		if (v.state != VICTIM_KILLED)
 			break;
 	}
+	rmdir(l.folder);
+}
+
+/* What either may be told when both are at it. */
+static bool is_an_answer(int rc)
+{
+	return rc == 0 || rc == -EEXIST || rc == -ENOENT || rc == -ESHUTDOWN ||
+	       rc == -EBUSY;
+}
+
+static void rival(const struct life *l)
+{
+	struct sojourn *s;
+	int rc = life_attach(l, &s);
+
+	if (rc == 0)
+		use(s);
+	else if (!is_an_answer(rc))
+		failed("attach: %d %s", rc, sojourn_error_text());
+	rc = life_create(l, &s);
+	if (rc == 0)
+		use(s);
+	else if (!is_an_answer(rc))
+		failed("create: %d %s", rc, sojourn_error_text());
+	rc = sojourn_destroy(l->name);
+	if (!is_an_answer(rc))
+		failed("destroy: %d %s", rc, sojourn_error_text());
+}
+
+void life_stops(struct report *r)
+{
+	struct life l;
+	struct victim v;
+
+	if (!life_begin(&l))
+		return;
+	for (uint32_t nth = 1;; nth++) {
+		const struct plan plan = {.fault = FAULT_STOP, .nth = nth};
+
+		trying("a segment's life, stopped at step %u", nth);
+		victim_run(&v, r, &plan, run_life, &l);
+		if (v.state != VICTIM_STOPPED)
+			break;
+		trying("a segment's life, stopped at step %u (%s)", nth,
+		       step_name(r, nth));
+		rival(&l);
+		victim_continue(&v);
+		if (v.state != VICTIM_FINISHED || !is_an_answer(r->rc))
+			failed("the victim, continued, returned %d", r->rc);
+		(void)!sojourn_destroy(l.name);
+		unlink(l.key_file);
+		if (files_in(l.folder) != 0)
+			failed("files are left in the key's folder");
+	}
+	(void)!sojourn_destroy(l.name);
+	unlink(l.key_file);
 	rmdir(l.folder);
 }

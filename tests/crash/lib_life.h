@@ -7,5 +7,7 @@
 /* Victims that create, attach and destroy a named segment, killed at each of
  * their labels.  r: for their reports. */
 void life_points(struct report *r);
+/* Stopped there, while the survivor makes and removes one of that name. */
+void life_stops(struct report *r);
 
 #endif /* SOJ_TESTS_CRASH_LIB_LIFE_H */
