@@ -176,6 +176,10 @@ static int fit(const struct bench_plan *plan, uint32_t threads_max,
 	uint64_t low = 0, high = UINT64_C(1) << 36, need;
 	struct soj_layout lay;
 
+	/* Larger than any: says how large one can be. */
+	if (soj_layout_fit(&lay, plan->entries, high, threads_max, &need) ==
+	    -EFBIG)
+		high = need;
 	if (soj_layout_fit(&lay, plan->entries, high, threads_max, &need) < 0 ||
 	    capacity(plan, &lay) < values)
 		return -ENOSPC;
