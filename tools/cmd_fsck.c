@@ -181,6 +181,21 @@ static void put_report(const struct soj_fsck_report *rep,
 	put_sums(rep);
 }
 
+/* What to do about it. */
+static void advise(const struct soj_fsck_report *rep, const char *name)
+{
+	if (rep->corrupt > 0)
+		soj_args_complain("%s is corrupt. Keep a copy, which is a bug "
+				  "report, and replace it: \"sojourn "
+				  "destroy\", then \"sojourn create\".",
+				  name);
+	else if (rep->repairable > 0)
+		soj_args_complain("%s has leftovers of threads that were "
+				  "killed or stopped. A helper clears them "
+				  "away: \"sojournd\".",
+				  name);
+}
+
 int cmd_fsck(int argc, char **argv)
 {
 	struct fsck_input in = {NULL};
@@ -198,6 +213,7 @@ int cmd_fsck(int argc, char **argv)
 	rc = soj_fsck(&img, &rep, img.live);
 	if (rc == 0) {
 		put_report(&rep, &in);
+		advise(&rep, in.name);
 		rc = soj_fsck_exit(&rep);
 	} else {
 		soj_args_complain("%s: cannot be checked: %s", in.name,
