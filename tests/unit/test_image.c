@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -262,6 +263,35 @@ static void test_threads_and_helper(void **state)
 	picture_free(&p);
 }
 
+/* A thread that the kernel could not mark.  In a file its number may be that
+ * of anybody. */
+static void test_thread_that_is_gone(void **state)
+{
+	struct soj_image img;
+	struct picture p;
+	uint64_t claim;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	picture_copy(&p, &picture);
+	claim = soj_load_relaxed(&p.st.seg.slots[p.slot].claim);
+	soj_store_relaxed(&p.st.seg.slots[p.slot].claim,
+			  soj_claim(SOJ_CLAIM_HELD, soj_claim_gen(claim),
+				    soj_claim_pidns(claim), (uint32_t)pid));
+	load(&img, &p);
+	assert_true(soj_image_slot_held(&img, p.slot));
+	assert_false(soj_image_slot_dead(&img, p.slot));
+	img.live = true;
+	assert_true(soj_image_slot_dead(&img, p.slot));
+	assert_false(soj_image_slot_dead(&img, 8));
+	assert_false(soj_image_slot_held(&img, 8));
+	soj_image_close(&img);
+	picture_free(&p);
+}
+
 static void test_lag(void **state)
 {
 	static struct soj_image_stat stat;
@@ -375,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_torn_entry_is_read_again),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_threads_and_helper),
+		cmocka_unit_test(test_thread_that_is_gone),
 		cmocka_unit_test(test_lag),
 		cmocka_unit_test(test_time_of_a_file),
 		cmocka_unit_test(test_opening),
