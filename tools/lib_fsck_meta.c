@@ -18,10 +18,18 @@ static uint64_t epoch_now(const struct soj_fsck *f)
 	return soj_load_relaxed(&f->img->hdr.epoch);
 }
 
+/*
+ * While the epoch has no more bits than the part, this is exact.  Then the
+ * part may also be of long ago: what nobody reclaimed for half of the range,
+ * say.  So only what is a little ahead is taken for the future.
+ */
 static bool epoch_covers(const struct soj_fsck *f, uint64_t low, unsigned bits)
 {
-	return ((epoch_now(f) - low) & SOJ_MASK(bits)) < UINT64_C(1)
-								 << (bits - 1);
+	uint64_t ahead = (low - epoch_now(f)) & SOJ_MASK(bits);
+
+	if (epoch_now(f) <= SOJ_MASK(bits))
+		return low <= epoch_now(f);
+	return ahead == 0 || ahead > SOJ_MASK(bits - 4);
 }
 
 /* The epoch that was read first may be older than the stamp. */

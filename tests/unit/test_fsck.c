@@ -166,6 +166,32 @@ static void test_reading_fails_anywhere(void **state)
 	}
 }
 
+/* Stamps have 24 bits of the epoch.  What was retired half of that range ago,
+ * or the whole, is no finding; what is retired next is. */
+static void test_stamps_of_long_ago(void **state)
+{
+	struct picture p;
+	struct soj_fsck_report rep;
+
+	(void)state;
+	picture_copy(&p, &picture);
+	soj_store_relaxed(&hdr(&p)->epoch, (UINT64_C(3) << 24) + (1 << 23));
+	assert_clean(&p, false);
+	soj_store_relaxed(&hdr(&p)->epoch, (UINT64_C(3) << 24) + 100);
+	assert_clean(&p, false);
+	set_state(&p, p.retired, SOJ_RETIRED, epoch(&p) + 1);
+	set_chunk_state(&p, p.chunk_retired, SOJ_RETIRED, epoch(&p) + 1);
+	soj_store_relaxed(&p.st.seg.slots[p.slot].section,
+			  soj_section(epoch(&p) + 1, 9));
+	check(&p, false, &rep);
+	assert_int_equal(rep.count[SOJ_FSCK_ENTRY_STAMP], 1);
+	assert_int_equal(rep.count[SOJ_FSCK_CHUNK_STAMP], 1);
+	assert_int_equal(rep.count[SOJ_FSCK_SLOT_EPOCH], 1);
+	assert_int_equal(rep.corrupt, 3);
+	soj_fsck_free(&rep);
+	picture_free(&p);
+}
+
 static void test_report_is_bounded(void **state)
 {
 	struct picture p;
@@ -188,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_clean_has_no_finding),
 		cmocka_unit_test(test_online_forgives_what_passes),
 		cmocka_unit_test(test_reading_fails_anywhere),
+		cmocka_unit_test(test_stamps_of_long_ago),
 		cmocka_unit_test(test_report_is_bounded),
 	};
 
