@@ -387,7 +387,8 @@ void soj_chunk_abandon(struct soj_store *st, struct soj_worker *w,
 	if (soj_gone(w) || soj_state_phase(owned) != SOJ_OWNED ||
 	    soj_state_aux(owned) != w->thr.slot)
 		return;
-	chunk_free(st, w, chunk, owned, false);
+	/* All of it: a copy that raced may have a head that is not its own. */
+	chunk_free(st, w, chunk, owned, true);
 }
 
 static bool take_over(struct soj_worker *w, soj_word_t *state, uint64_t was,
