@@ -178,13 +178,17 @@ static int find_doomed(struct sojourn *s, struct soj_self *self,
 
 	*seen = rc == 0;
 	*ref = snap.ref;
-	/* Another deleter may have ended it and be stopped before the rest. */
+	/* Another deleter may have ended it and be stopped before the rest.  If
+	 * it cannot be looked at any more, upkeep has ended the rest. */
 	if (rc == -ENOENT && soj_index_find(&s->st, *digest, &found) == 0 &&
 	    soj_status_ends_line(soj_ctl_status(found.ctl))) {
 		*ref = found.ref;
-		rc = 0;
+		rc = -EAGAIN;
+		for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
+			rc = soj_entry_snapshot(&s->st, found.ref, digest,
+						&copy, &snap);
 	}
-	return rc;
+	return rc == -EAGAIN ? -EBUSY : rc;
 }
 
 /* Expelled in the middle: whatever there is of the login. */
@@ -207,7 +211,7 @@ int sojourn_session_delete(struct sojourn *s, const char *id)
 	struct soj_cold cold = {0};
 	struct soj_digest digest;
 	struct soj_self *self;
-	bool seen, any = false, valid;
+	bool seen, any = false, found, valid;
 	uint64_t ref;
 	int rc;
 
@@ -221,15 +225,16 @@ int sojourn_session_delete(struct sojourn *s, const char *id)
 	soj_section_enter(&s->st.seg, &self->w.thr);
 	rc = find_doomed(s, self, &digest, &cold, &ref, &seen);
 	SOJ_STEP("delete.found");
-	if (rc == 0)
+	found = rc == 0;
+	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
 				  seen, &any);
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);
-	if (rc == -ENOENT && !any)
+	if (rc == -ENOENT && !found)
 		return 0;
-	if (!valid || rc == -ESTALE)
+	if (found && (!valid || rc == -ESTALE))
 		return delete_login(s, self, &cold, any);
 	return delete_done(s, self, rc, any);
 }
@@ -240,7 +245,7 @@ int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
 	const struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	struct soj_self *self;
-	bool any = false, valid;
+	bool any = false, found, valid;
 	uint64_t ref;
 	int rc;
 
@@ -252,17 +257,20 @@ int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
 	rc = ref ? -EAGAIN : -ENOENT;
 	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
 		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &snap);
-	if (rc == 0)
+	/* Over by time it leads to nothing that is to be ended. */
+	found = rc == 0 && (soj_ctl_readable(snap.ctl) ||
+			    soj_status_ends_line(soj_ctl_status(snap.ctl)));
+	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
 				  soj_ctl_readable(snap.ctl), &any);
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);
-	if (rc == -ENOENT) {
+	if (!found && (rc == 0 || rc == -ENOENT)) {
 		soj_report_ended(SOJ_NONE);
 		return 0;
 	}
-	if (!valid || rc == -ESTALE)
+	if (found && (!valid || rc == -ESTALE))
 		return delete_login(s, self, &cold, any);
 	return delete_done(s, self, rc == -EAGAIN ? -EBUSY : rc, any);
 }

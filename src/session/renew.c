@@ -224,7 +224,11 @@ static int decide(struct renewal *r, const struct soj_made *made)
 	SOJ_STEP("renew.record");
 	if (soj_gone(w))
 		return soj_report_errno(-ECANCELED);
-	if (!soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+	/* Whoever set the expired bit is about to end it.  A bit that is set
+	 * after this look may be the end of the grace window, and is no reason
+	 * to undo: nobody says that it is over before ctl does. */
+	if ((soj_load_acquire(&e->life) & SOJ_LIFE_EXPIRED) || /* E1 */
+	    !soj_cas_acq_rel(&e->ctl, &ctl,                    /* E0 */
 			     soj_ctl_next(ctl, SOJ_RENEWED, fresh))) {
 		soj_chunk_abandon(st, w, fresh);
 		return -EAGAIN;
@@ -233,9 +237,6 @@ static int decide(struct renewal *r, const struct soj_made *made)
 	soj_state_publish(soj_chunk_state(st, fresh), owned);
 	soj_chunk_retire(st, w, old, old_was);
 	soj_hint_armed(st, idx); /* the grace window ends sooner */
-	/* Somebody may have been told already that the session is over. */
-	if (soj_load_acquire(&e->life) & SOJ_LIFE_EXPIRED) /* E1 */
-		return soj_report_ended(SOJ_ENDED_EXPIRED);
 	return 0;
 }
 

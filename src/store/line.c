@@ -38,10 +38,12 @@ static int look(const struct soj_store *st, uint64_t ref,
 /* Still being made: its renewer's death or success decides about it. */
 static bool is_owned(const struct soj_store *st, uint64_t ref)
 {
-	uint64_t state =
-		soj_load_acquire(/* S1 */
-				 &st->seg.entry_states[soj_ref_entry(ref)]);
+	uint64_t state;
 
+	if (!soj_entry_idx_ok(st, soj_ref_entry(ref)))
+		return false;
+	state = soj_load_acquire(/* S1 */
+				 &st->seg.entry_states[soj_ref_entry(ref)]);
 	return soj_state_phase(state) == SOJ_OWNED &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
 		       soj_ref_gen(ref);

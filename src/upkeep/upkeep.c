@@ -216,12 +216,17 @@ static bool retire_one(struct soj_upkeep *up, struct soj_pending *p)
 		state = NULL; /* long gone, and somebody else's by now */
 	if (!soj_entry_retire(st, up->w, p->idx, p->state))
 		return false;
-	/* Its publisher may be making it LIVE just now; the generation tells
-	 * that it still is the same. */
-	if (state && !soj_chunk_retire(st, up->w, chunk, chunk_was)) {
+	/*
+	 * Only what is LIVE, and by its generation still the entry's.  OWNED it
+	 * is its publisher's, who will make it LIVE for the scrubber to find,
+	 * or a reclaimer's who is wiping it: the entry may be back from one who
+	 * died reclaiming it.  Nobody takes a chunk from either.
+	 */
+	if (state) {
 		uint64_t now = soj_load_acquire(state); /* S1 */
 
-		if (soj_state_gen(now) == soj_state_gen(chunk_was))
+		if (soj_state_phase(now) == SOJ_LIVE &&
+		    soj_state_gen(now) == soj_state_gen(chunk_was))
 			soj_chunk_retire(st, up->w, chunk, now);
 	}
 	return true;
