@@ -249,9 +249,7 @@ static void delete_stalled(const struct stalled *how)
 	k->old_gone = 1;
 	world_verify(&w); /* makes the end of the window final */
 	if (how->expelled) {
-		w.standing = true;
-		world_upkeep(&w);
-		w.standing = false;
+		upkeep_expelling(&w);
 		fill(&w, "anna", BYTES);
 		MUST(whose_entry(&w, soj_ref_entry(ref)) >= 0);
 	} else {
@@ -304,7 +302,6 @@ static void delete_stalled_for_long(void)
 	prepare_people(&w);
 	k = &w.known[w.target];
 	park(&v, "delete.found", run_delete, &w);
-	w.standing = true;
 	for (unsigned i = 0; i < 40; i++) {
 		int other = world_create(&w, "anna", BYTES);
 
@@ -316,9 +313,8 @@ static void delete_stalled_for_long(void)
 		k->old_ids = 0;
 		if (i > 0)
 			world_delete(&w, (unsigned)other - 1, false);
-		world_upkeep(&w);
+		upkeep_expelling(&w);
 	}
-	w.standing = false;
 	unpark(&v);
 	MUST(v.report->rc == 1);
 	k->fate = k->later = GONE;

@@ -156,6 +156,15 @@ void upkeep_now(struct world *w, unsigned passes)
 		soj_upkeep_full(&w->up, &work);
 }
 
+void upkeep_expelling(struct world *w)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		upkeep_now(w, 1);
+		world_advance(w, w->s->st.seg.policy.expel_after_ms);
+	}
+	world_upkeep(w);
+}
+
 void fill(struct world *w, const char *subject, size_t bytes)
 {
 	bool full = w->full;

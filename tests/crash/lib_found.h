@@ -48,6 +48,8 @@ enum soj_phase chunk_phase(struct world *w, uint32_t chunk);
 
 /* Full passes, without any time passing in between. */
 void upkeep_now(struct world *w, unsigned passes);
+/* Until sections that stand still are expelled and all that ended is free. */
+void upkeep_expelling(struct world *w);
 /* Sessions of that subject until the segment is full: that repairs as well. */
 void fill(struct world *w, const char *subject, size_t bytes);
 /* The same, until one has that chunk. */
