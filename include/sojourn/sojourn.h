@@ -49,12 +49,13 @@ extern "C" {
 
 struct sojourn; /* an attached segment */
 
-#define SOJOURN_ID_CHARS_MAX       64u /* base64url of at most 48 bytes */
-#define SOJOURN_HANDLE_CHARS       24u /* hexadecimal */
-#define SOJOURN_LOG_HASH_CHARS     16u /* hexadecimal */
-#define SOJOURN_SUBJECT_BYTES_MAX  255u
-#define SOJOURN_DATA_BYTES_MAX     1048576u
-#define SOJOURN_METADATA_BYTES_MAX 2048u      /* all strings together */
+#define SOJOURN_ID_CHARS_MAX      64u /* base64url of at most 48 bytes */
+#define SOJOURN_HANDLE_CHARS      24u /* hexadecimal */
+#define SOJOURN_LOG_HASH_CHARS    16u /* hexadecimal */
+#define SOJOURN_SUBJECT_BYTES_MAX 255u
+#define SOJOURN_DATA_BYTES_MAX    1048576u
+/* All strings together, 3 bytes for each of them included. */
+#define SOJOURN_METADATA_BYTES_MAX 2048u
 #define SOJOURN_OFF                UINT64_MAX /* "none" where 0 means "default" */
 
 /* Why a call did not do what was asked, or what it found. */
@@ -149,7 +150,8 @@ SOJOURN_API void sojourn_options_init(struct sojourn_options *options);
  *
  * 0, or -EINVAL (the text names option, value and rule), -EEXIST (name taken),
  * -ENOSPC or -ENOMEM (not enough shared memory), -EACCES, -ENOENT (no helper
- * program), other -errno of the operating system.  On failure nothing is left.
+ * program), other -errno of the operating system.  On failure nothing is left
+ * but perhaps a new key file: another create may be using it already.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_create(const char *name, const struct sojourn_options *options,
@@ -173,7 +175,9 @@ SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_attach(const char *name, const struct sojourn_attach_options *options,
 	       struct sojourn **out);
 
-/* Unmaps and frees.  No other thread may be in a call on the handle.  In a
+/* Unmaps and frees.  No other thread may be in a call on the handle; those of
+ * the process that used it keep their thread slots, and the mapping, until they
+ * end.  In a
  * forked child it leaves the parent's attachment alone.  NULL is allowed. */
 SOJOURN_API void sojourn_detach(struct sojourn *s);
 
@@ -197,7 +201,8 @@ SOJOURN_API SOJOURN_MUST_CHECK int sojourn_clock_advance(struct sojourn *s,
 
 /* ---- sessions ---- */
 
-/* Strings, NULL = not known.  Together at most 2,048 bytes. */
+/* Strings, NULL = not known.  Together at most 2,048 bytes, 3 for each of
+ * them included. */
 struct sojourn_metadata {
 	const char *ip;
 	const char *user_agent;

@@ -64,6 +64,9 @@ enum { SOJ_POINT_LOAD, SOJ_POINT_STORE, SOJ_POINT_RMW, SOJ_POINT_FENCE };
 #define soj_add_relaxed(p, v)         \
 	(SOJ_POINT(p, SOJ_POINT_RMW), \
 	 atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
+#define soj_add_acq_rel(p, v)         \
+	(SOJ_POINT(p, SOJ_POINT_RMW), \
+	 atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
 #define soj_or_acq_rel(p, v)          \
 	(SOJ_POINT(p, SOJ_POINT_RMW), \
 	 atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))

@@ -58,7 +58,11 @@ static int replace(struct sojourn *s, struct soj_self *self,
 		.version = snap->version + 1,
 		.entry = soj_ref_entry(snap->ref),
 	};
-	int rc = soj_room_chunk(s, self, soj_value_chunk_bytes(&value), &fresh);
+	int rc;
+
+	self->w.spare = snap->ref;
+	rc = soj_room_chunk(s, self, soj_value_chunk_bytes(&value), &fresh);
+	self->w.spare = 0;
 
 	if (rc < 0)
 		return rc;
@@ -117,6 +121,7 @@ struct change {
 static int next_data(struct soj_self *self, struct change *c,
 		     const struct soj_snapshot *snap)
 {
+	const uint64_t claim = self->w.thr.claim;
 	int rc;
 
 	if (c->fn == NULL)
@@ -124,8 +129,9 @@ static int next_data(struct soj_self *self, struct change *c,
 	c->data = c->buffer;
 	c->data_bytes = snap->data_bytes;
 	rc = c->fn(c->arg, c->buffer, &c->data_bytes, c->capacity);
-	/* The callback may have forked: this may be a child now. */
-	if (soj_gone(&self->w))
+	/* The callback may have forked: this may be a child now, and have used
+	 * the library meanwhile, with another slot or none. */
+	if (soj_gone(&self->w) || self->w.thr.claim != claim)
 		return soj_report_errno(-ECANCELED);
 	if (rc < 0)
 		return soj_report(rc, SOJOURN_INVALID,

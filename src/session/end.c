@@ -76,7 +76,8 @@ static bool end_one(void *arg, uint32_t idx)
 		return false;
 	}
 	/* A successor that is still being made counts with its predecessor. */
-	if (cold.predecessor == 0 || soj_state_phase(state) != SOJ_OWNED)
+	if (cold.predecessor == 0 || soj_state_phase(state) != SOJ_OWNED ||
+	    soj_line_names(st, cold.predecessor, ref) == 1)
 		a->ended += rc;
 	return true;
 }
@@ -258,8 +259,11 @@ int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
 	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
 		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &snap);
 	/* Over by time it leads to nothing that is to be ended. */
-	found = rc == 0 && (soj_ctl_readable(snap.ctl) ||
-			    soj_status_ends_line(soj_ctl_status(snap.ctl)));
+	found = rc == 0 &&
+		(soj_status_ends_line(soj_ctl_status(snap.ctl)) ||
+		 (soj_ctl_readable(snap.ctl) &&
+		  soj_times_judge(&snap.times, soj_seg_now_ms(&s->st.seg)) ==
+			  SOJ_ACTIVE));
 	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
 				  soj_ctl_readable(snap.ctl), &any);
@@ -370,8 +374,11 @@ static bool list_look(struct refs *r, uint64_t ref, struct soj_session *one)
 		rc = soj_entry_snapshot(&r->s->st, ref, NULL, &copy,
 					&one->snap);
 	return rc == 0 && soj_ctl_readable(one->snap.ctl) &&
-	       !(one->snap.life & SOJ_LIFE_EXPIRED) &&
+	       (!(one->snap.life & SOJ_LIFE_EXPIRED) ||
+		soj_ctl_status(one->snap.ctl) == SOJ_RENEWED) &&
 	       soj_digest_equal(one->cold.subject, r->subject) &&
+	       (soj_ctl_status(one->snap.ctl) != SOJ_RENEWED ||
+		soj_line_status(&r->s->st, &one->snap, NULL) == SOJ_ACTIVE) &&
 	       soj_times_judge(&one->snap.times,
 			       soj_seg_now_ms(&r->s->st.seg)) == SOJ_ACTIVE;
 }

@@ -14,6 +14,11 @@
  * The mapping is unmapped by the last of the process's threads that had a
  * part in it, at detach or at its exit: a robust mutex must be unlocked by its
  * own thread, and before its memory goes.
+ *
+ * Edges
+ *   P0  leave: add to threads        P0  the last one out sees what all did
+ *   P1  detach: store of closed      P2
+ *   P2  leave: load of closed        P1
  */
 
 #include "session/handle.h"
@@ -48,9 +53,17 @@ static void *wiped_pages(size_t bytes)
 /* Last one out unmaps. */
 static void leave(struct sojourn *s)
 {
-	if (soj_add_relaxed(&s->process->threads, UINT32_MAX) == 1 &&
-	    soj_load_relaxed(&s->closed))
+	if (soj_add_acq_rel(&s->process->threads, UINT32_MAX) == 1 && /* P0 */
+	    soj_load_acquire(&s->closed))                             /* P2 */
 		soj_handle_free(s);
+}
+
+/* Other keys' destructors may still call the library in this thread. */
+static void self_unmap(struct soj_self *self)
+{
+	if (tls.self == self)
+		tls.s = NULL;
+	munmap(self, sizeof(*self));
 }
 
 static void self_release(struct soj_self *self)
@@ -68,7 +81,7 @@ static void self_release(struct soj_self *self)
 			free(self->up);
 		}
 	}
-	munmap(self, sizeof(*self));
+	self_unmap(self);
 	if (counted)
 		leave(s);
 }
@@ -81,7 +94,7 @@ static void self_at_exit(void *arg)
 	if (self->s != NULL)
 		self_release(self);
 	else
-		munmap(self, sizeof(*self));
+		self_unmap(self);
 }
 
 static struct soj_self *self_make(struct sojourn *s, struct soj_self *self)
@@ -96,7 +109,7 @@ static struct soj_self *self_make(struct sojourn *s, struct soj_self *self)
 	self->s = s;
 	self->up = NULL;
 	if (fresh && pthread_setspecific(s->key, self) != 0) {
-		munmap(self, sizeof(*self));
+		self_unmap(self);
 		return NULL;
 	}
 	soj_add_relaxed(&s->process->threads, 1);
@@ -176,7 +189,7 @@ int soj_handle_open(struct sojourn *s, const uint8_t master[SOJ_KEY_BYTES])
 	int rc = pthread_key_create(&s->key, self_at_exit);
 
 	if (rc != 0)
-		return -rc;
+		return -ENOMEM;
 	s->has_key = true;
 	soj_keys_derive(&s->keys, master);
 	soj_store_init(&s->st);
@@ -212,8 +225,8 @@ void sojourn_detach(struct sojourn *s)
 		if (self->w.thr.alive)
 			self_release(self);
 		else
-			munmap(self, sizeof(*self));
+			self_unmap(self);
 	}
-	soj_store_relaxed(&s->closed, 1);
+	soj_store_release(&s->closed, 1); /* P1 */
 	leave(s);
 }

@@ -67,7 +67,6 @@ struct creation {
 	struct soj_seg_options seg;
 	char helper[PATH_BYTES];
 	char key_path[PATH_BYTES];
-	bool key_is_new;
 	uint8_t master[SOJ_KEY_BYTES];
 };
 
@@ -117,7 +116,6 @@ static int make_key(struct creation *c)
 		rc = key_path(c->name, c->o->key_file, c->key_path);
 		if (rc < 0)
 			return rc;
-		c->key_is_new = access(c->key_path, F_OK) != 0;
 		rc = soj_keyfile_load(c->key_path, true, c->seg.group,
 				      c->master, &err);
 		if (rc < 0)
@@ -173,8 +171,6 @@ int sojourn_create(const char *name, const struct sojourn_options *options,
 	if (rc < 0) {
 		if (s)
 			soj_handle_free(s);
-		if (c->key_is_new)
-			unlink(c->key_path);
 		goto out_free;
 	}
 	*out = s;

@@ -176,7 +176,9 @@ static int build_successor(struct renewal *r, struct soj_made *made)
 	for (unsigned tries = 0; tries < 8 && rc == -EXFULL; tries++) {
 		soj_id_make(r->s, r->new_id);
 		soj_id_digest(r->s, r->new_id, &birth.digest);
+		r->self->w.spare = snap->ref;
 		rc = soj_session_make(r->s, r->self, &birth, made);
+		r->self->w.spare = 0;
 	}
 	return rc == -EXFULL ? soj_report_errno(-ENOSPC) : rc;
 }
@@ -211,8 +213,10 @@ static int decide(struct renewal *r, const struct soj_made *made)
 
 	fill_record(r, made->ref, &record);
 	value.record = &record;
+	w->spare = r->old.snap.ref;
 	rc = soj_room_chunk(r->s, r->self, soj_value_chunk_bytes(&value),
 			    &fresh);
+	w->spare = 0;
 	if (rc < 0)
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
@@ -339,6 +343,10 @@ int sojourn_session_renew(struct sojourn *s, const char *id,
 	struct soj_self *self;
 	int rc;
 
+	if (info == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "info is NULL, but must be there for the new "
+				  "id");
 	if (!soj_id_digest(s, id, &digest))
 		return soj_report_ended(SOJ_NONE);
 	self = soj_self_writing(s, &rc);

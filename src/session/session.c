@@ -140,7 +140,14 @@ void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
 	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
 	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
 
-	while (!soj_gone(&self->w) && soj_ctl_readable(ctl) &&
+	/* ctl is that of the entry made as long as the state is ours; when
+	 * others have settled it, it is no longer ours to take back. */
+	while (soj_ctl_readable(ctl) &&
+	       soj_load_acquire(
+		       &s->st.seg.entry_states[/* S1 */
+					       soj_ref_entry(made->ref)]) ==
+		       made->owned &&
+	       !soj_gone(&self->w) &&
 	       !soj_entry_end(&s->st, &self->w, made->ref, ctl,
 			      SOJ_ENDED_WITHDRAWN))
 		ctl = soj_load_acquire(&e->ctl); /* E1 */
@@ -252,7 +259,12 @@ int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
 	}
 	soj_count(&self->w.thr, SOJ_COUNT_creates);
 	soj_count_flush(&s->st.seg, &self->w.thr);
-	return info ? read_info(s, self, id, &birth.digest, info) : soj_ok();
+	if (info && read_info(s, self, id, &birth.digest, info) < 0) {
+		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
+		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+				  "the session was over before it was told");
+	}
+	return soj_ok();
 }
 
 /* ---- reading ---- */
@@ -286,7 +298,7 @@ static bool finish_over(struct sojourn *s, struct soj_self *self,
 static int look_ahead(struct sojourn *s, struct soj_self *self,
 		      const struct soj_snapshot *snap, int rc)
 {
-	enum soj_status tip = soj_line_status(&s->st, snap);
+	enum soj_status tip = soj_line_status(&s->st, snap, NULL);
 
 	if (tip == SOJ_ACTIVE)
 		return rc;
@@ -314,7 +326,8 @@ static int look(struct sojourn *s, struct soj_self *self, uint64_t ref,
 		return soj_report_ended(soj_ctl_status(snap->ctl));
 	}
 	verdict = soj_times_judge(&snap->times, now_ms);
-	if (verdict == SOJ_ACTIVE && (snap->life & SOJ_LIFE_EXPIRED))
+	if (verdict == SOJ_ACTIVE && (snap->life & SOJ_LIFE_EXPIRED) &&
+	    soj_ctl_status(snap->ctl) == SOJ_ACTIVE)
 		verdict = SOJ_ENDED_EXPIRED;
 	if (verdict == SOJ_ACTIVE && soj_ctl_status(snap->ctl) == SOJ_RENEWED)
 		return look_ahead(s, self, snap, rc);
@@ -351,41 +364,29 @@ int soj_session_find(struct sojourn *s, struct soj_self *self,
 	return soj_report_errno(-EBUSY);
 }
 
-/* Does the reference name an entry that has not been retired? */
-static bool is_still(struct sojourn *s, uint64_t ref)
-{
-	uint64_t state;
-
-	if (!soj_entry_idx_ok(&s->st, soj_ref_entry(ref)))
-		return false;
-	state = soj_load_acquire(/* S1 */
-				 &s->st.seg.entry_states[soj_ref_entry(ref)]);
-	return (soj_state_phase(state) == SOJ_LIVE ||
-		soj_state_phase(state) == SOJ_OWNED) &&
-	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
-		       soj_ref_gen(ref);
-}
-
 int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, uint64_t now_ms,
 		       const struct soj_copy *copy, struct soj_snapshot *snap)
 {
 	int rc = soj_session_find(s, self, digest, now_ms, copy, snap);
+	struct soj_snapshot first = *snap;
 
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
-		uint64_t next;
+		enum soj_status status;
+		uint64_t tip;
 
-		if ((rc < 0 && rc != -ENOBUFS) || !snap->has_record)
+		if ((rc < 0 && rc != -ENOBUFS) || !first.has_record)
 			return rc;
-		next = snap->record.successor;
-		do {
-			rc = look(s, self, next, NULL, now_ms, copy, snap);
-		} while (rc == -EAGAIN && is_still(s, next) &&
-			 ++tries < SOJ_TRIES_MAX);
-		if (rc == -EAGAIN)
-			return tries < SOJ_TRIES_MAX
-				       ? soj_report_ended(SOJ_ENDED_DELETED)
-				       : soj_report_errno(-EBUSY);
+		status = soj_line_status(&s->st, &first, &tip);
+		if (status != SOJ_ACTIVE)
+			return soj_report_ended(status);
+		if (tip == 0)
+			break;
+		rc = look(s, self, tip, NULL, now_ms, copy, snap);
+		/* Else it was renewed or reused just now: walk again. */
+		if (rc != -EAGAIN && !snap->has_record)
+			return rc;
+		rc = 0;
 	}
 	return soj_report_errno(-EBUSY);
 }
@@ -469,14 +470,17 @@ static int read_found(struct sojourn *s, struct soj_self *self, const char *id,
 	}
 	if (info && !how->no_renew && !s->st.seg.readonly &&
 	    soj_renewal_due(&s->st.seg.policy, &snap->times, now_ms)) {
-		self = soj_self_writing(s, &rc);
-		if (self == NULL)
-			return 0; /* another read will renew it */
-		rc = soj_session_renew_id(s, self, id, digest, now_ms, info);
+		struct soj_self *writing = soj_self_writing(s, &rc);
+
+		/* Without a slot another read will renew it. */
+		rc = writing ? soj_session_renew_id(s, writing, id, digest,
+						    now_ms, info)
+			     : 0;
 		/* Only an end is news; a full segment is for another time. */
 		if (rc == -ENOENT || rc == -ECANCELED)
 			return rc;
-		if (info->renewal != SOJOURN_RENEWAL_NONE)
+		if (info->renewal == SOJOURN_RENEWAL_WON ||
+		    info->renewal == SOJOURN_RENEWAL_DONE)
 			return 0;
 	}
 	if (!how->no_touch)
@@ -494,6 +498,7 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	struct soj_session session;
 	struct soj_snapshot tip;
+	size_t copied;
 	struct soj_copy copy = {0};
 	struct soj_digest digest;
 	int rc, rest;
@@ -517,11 +522,16 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	}
 	if (info || how->subject)
 		copy.cold = &session.cold;
+	session.snap.data_bytes = 0;
 	rc = soj_session_find(s, self, &digest, now_ms, &copy, &session.snap);
 	/* An old id in its grace window shows what was written since. */
+	copied = session.snap.data_bytes;
 	tip = session.snap;
+
 	if ((rc == 0 || rc == -ENOBUFS) && session.snap.has_record)
 		rc = soj_session_follow(s, self, &digest, now_ms, &copy, &tip);
+	copied = soj_max(copied, tip.data_bytes);
+
 	if (rc < 0 && rc != -ENOBUFS)
 		goto out;
 	if (how->subject &&
@@ -549,6 +559,9 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	if (self && rc == 0)
 		soj_count(&self->w.thr, SOJ_COUNT_hits);
 out:
+	/* Refused: what was copied before that is not the caller's. */
+	if (rc < 0 && copy.data)
+		soj_wipe(copy.data, soj_min(copy.data_capacity, copied));
 	if (self)
 		soj_self_flush(s, self);
 	return rc;

@@ -42,7 +42,7 @@ static bool beside_program(char *path, size_t path_bytes)
 
 static bool in_search_path(char *path, size_t path_bytes)
 {
-	const char *dir = getenv("PATH");
+	const char *dir = secure_getenv("PATH");
 
 	while (dir && *dir) {
 		size_t n = strcspn(dir, ":");
@@ -59,7 +59,8 @@ static bool in_search_path(char *path, size_t path_bytes)
 
 int soj_helper_find(const char *wanted, char *path, size_t path_bytes)
 {
-	const char *fixed = wanted ? wanted : getenv("SOJOURN_HELPER_PATH");
+	const char *fixed =
+		wanted ? wanted : secure_getenv("SOJOURN_HELPER_PATH");
 
 	if (fixed) {
 		if (strlen(fixed) < path_bytes && usable(fixed)) {
@@ -166,7 +167,7 @@ int soj_helper_spawn(struct sojourn *s, const char *name, const char *path)
 		  : spawn_anonymous(s, path, &pid);
 	if (rc != 0)
 		return soj_report(-rc, SOJOURN_SYSTEM, "cannot start %s: %s",
-				  path, sojourn_strerror(-rc));
+				  path, strerrordesc_np(rc));
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno == EINTR)
 			continue;

@@ -47,6 +47,8 @@
 
 /* How many nodes a walker passes between two looks at its section word. */
 #define CHECK_EVERY 64u
+/* A chain that changes all the time is left to another pass. */
+#define SWEEPS_MAX 64u
 
 int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		   bool inherit_login)
@@ -169,12 +171,12 @@ static int sweep_once(struct soj_store *st, struct soj_worker *w,
 int soj_chain_sweep(struct soj_store *st, struct soj_worker *w, uint32_t head,
 		    const struct soj_sweep *sweep)
 {
-	int rc;
+	int rc = -EAGAIN;
 
-	do {
+	for (unsigned i = 0; i < SWEEPS_MAX && rc == -EAGAIN; i++) {
 		if (soj_gone(w))
 			return -ECANCELED;
 		rc = sweep_once(st, w, &st->seg.heads[head], sweep);
-	} while (rc == -EAGAIN);
+	}
 	return rc;
 }

@@ -51,6 +51,8 @@ uint64_t soj_times_deadline_ms(const struct soj_times *t)
 {
 	uint64_t deadline = soj_min(t->expires_ms, t->grace_until_ms);
 
+	if (t->grace_until_ms != UINT64_MAX)
+		return deadline;
 	if (t->idle_ms)
 		deadline = soj_min(deadline, t->accessed_ms + t->idle_ms);
 	if (t->sliding_ms)
@@ -60,13 +62,18 @@ uint64_t soj_times_deadline_ms(const struct soj_times *t)
 
 enum soj_status soj_times_judge(const struct soj_times *t, uint64_t now_ms)
 {
+	/* Renewed: its accesses are counted by its successor. */
+	if (t->grace_until_ms != UINT64_MAX) {
+		if (now_ms >= t->expires_ms)
+			return SOJ_ENDED_EXPIRED;
+		return now_ms >= t->grace_until_ms ? SOJ_ENDED_GRACE
+						   : SOJ_ACTIVE;
+	}
 	if (now_ms >= t->expires_ms ||
 	    (t->sliding_ms && now_ms >= t->accessed_ms + t->sliding_ms))
 		return SOJ_ENDED_EXPIRED;
 	if (t->idle_ms && now_ms >= t->accessed_ms + t->idle_ms)
 		return SOJ_ENDED_IDLE;
-	if (now_ms >= t->grace_until_ms)
-		return SOJ_ENDED_GRACE;
 	return SOJ_ACTIVE;
 }
 
@@ -211,8 +218,8 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	return rc;
 }
 
-bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		   uint64_t ctl, enum soj_status reason)
+bool soj_entry_end_ctl(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       uint64_t ctl, enum soj_status reason)
 {
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
 
@@ -221,6 +228,14 @@ bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			     soj_ctl_next(ctl, reason, soj_ctl_chunk(ctl))))
 		return false;
 	SOJ_STEP("entry.ended");
+	return true;
+}
+
+bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		   uint64_t ctl, enum soj_status reason)
+{
+	if (!soj_entry_end_ctl(st, w, ref, ctl, reason))
+		return false;
 	soj_entry_end_finish(st, w, ref);
 	return true;
 }
@@ -278,9 +293,10 @@ bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	SOJ_STEP("entry.expire.seen");
 	if (soj_gone(w))
 		return false;
-	/* Grace windows do not depend on accesses, the others do: the bit
-	 * makes a late touch fail. */
-	if (!(life & SOJ_LIFE_EXPIRED) &&
+	/* The bit makes a late touch, update or renewal fail.  Of a renewed
+	 * entry only its grace window ends, which none of them moves, and its
+	 * successor lives on: no bit. */
+	if (soj_ctl_status(ctl) == SOJ_ACTIVE && !(life & SOJ_LIFE_EXPIRED) &&
 	    !soj_cas_acq_rel(&e->life, &life, life | SOJ_LIFE_EXPIRED)) /* L0 */
 		return false;
 	SOJ_STEP("entry.expired");

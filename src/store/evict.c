@@ -47,8 +47,9 @@ static bool in_class(const struct soj_store *st, uint64_t ctl, uint32_t class)
 }
 
 /* Better: over, or older than the best so far. */
-static void consider(const struct soj_store *st, uint32_t idx, uint64_t now_ms,
-		     uint32_t class, struct victim *best)
+static void consider(const struct soj_store *st, const struct soj_worker *w,
+		     uint32_t idx, uint64_t now_ms, uint32_t class,
+		     struct victim *best)
 {
 	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	struct soj_snapshot snap;
@@ -56,7 +57,8 @@ static void consider(const struct soj_store *st, uint32_t idx, uint64_t now_ms,
 
 	if (soj_entry_snapshot(st, soj_ref(idx, soj_state_gen(state)), NULL,
 			       NULL, &snap) != 0 ||
-	    !soj_ctl_readable(snap.ctl) || !in_class(st, snap.ctl, class))
+	    !soj_ctl_readable(snap.ctl) || !in_class(st, snap.ctl, class) ||
+	    snap.ref == w->spare)
 		return;
 	verdict = soj_times_judge(&snap.times, now_ms);
 	if (best->valid && best->verdict != SOJ_ACTIVE)
@@ -84,7 +86,7 @@ static uint32_t sample(const struct soj_store *st, struct soj_worker *w,
 		if (soj_state_phase(soj_load_relaxed(
 			    &st->seg.entry_states[idx])) != SOJ_LIVE)
 			continue;
-		consider(st, idx, now_ms, class, best);
+		consider(st, w, idx, now_ms, class, best);
 		seen++;
 	}
 	/* Few live ones, or few of the class: look at all from a random place. */
@@ -92,7 +94,7 @@ static uint32_t sample(const struct soj_store *st, struct soj_worker *w,
 		idx = idx % count + 1;
 		if (soj_state_phase(soj_load_relaxed(
 			    &st->seg.entry_states[idx])) == SOJ_LIVE)
-			consider(st, idx, now_ms, class, best);
+			consider(st, w, idx, now_ms, class, best);
 	}
 	return seen;
 }

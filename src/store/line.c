@@ -73,7 +73,7 @@ static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			if (!soj_section_valid(&st->seg, &w->thr))
 				return -ESTALE;
 			SOJ_STEP("line.seen");
-			if (!soj_entry_end(st, w, ref, snap.ctl, reason))
+			if (!soj_entry_end_ctl(st, w, ref, snap.ctl, reason))
 				continue; /* changed: look again */
 			SOJ_STEP("line.ended");
 			*any = true;
@@ -89,9 +89,28 @@ static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	return -EBUSY;
 }
 
+/* Index words and hints, only when the whole line is ended: until then another
+ * deleter of the first id must be able to find it. */
+static void finish_line(struct soj_store *st, struct soj_worker *w,
+			uint64_t ref, bool line)
+{
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		struct soj_snapshot snap;
+		int rc = line ? look(st, ref, NULL, &snap) : -ENOENT;
+
+		soj_entry_end_finish_if_ended(st, w, ref);
+		if (rc != 0 || !snap.has_record || soj_gone(w))
+			return;
+		ref = snap.record.successor;
+		if (!soj_entry_idx_ok(st, soj_ref_entry(ref)))
+			return;
+	}
+}
+
 int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		 enum soj_status reason, bool seen, bool *any)
 {
+	const uint64_t first = ref;
 	bool ended_any = false;
 	int ended = 0;
 
@@ -110,7 +129,34 @@ int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		seen = true;
 		ref = next;
 	}
+	finish_line(st, w, first, ref != first);
 	return ended;
+}
+
+int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		      enum soj_status reason)
+{
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		struct soj_snapshot snap;
+		bool seen = true, any = false;
+		uint64_t next;
+		int rc = look(st, ref, NULL, &snap);
+
+		if (rc < 0)
+			return rc == -ENOENT ? 0 : rc;
+		if (!snap.has_record)
+			return 0;
+		ref = snap.record.successor;
+		rc = end_member(st, w, ref, reason, &seen, &any, &next);
+		if (rc < 0)
+			return rc;
+		soj_entry_end_finish_if_ended(st, w, ref);
+		/* Ended before, for such a reason: its own turn does the rest. */
+		if (!any && look(st, ref, NULL, &snap) == 0 &&
+		    soj_status_ends_line(soj_ctl_status(snap.ctl)))
+			return 0;
+	}
+	return 0;
 }
 
 bool soj_line_holds(const struct soj_store *st, uint64_t ref)
@@ -154,14 +200,20 @@ int soj_line_names(const struct soj_store *st, uint64_t predecessor,
 }
 
 enum soj_status soj_line_status(const struct soj_store *st,
-				const struct soj_snapshot *renewed)
+				const struct soj_snapshot *renewed,
+				uint64_t *tip)
 {
 	struct soj_snapshot snap = *renewed;
+	uint64_t nowhere;
 
+	if (tip == NULL)
+		tip = &nowhere;
+	*tip = 0;
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
-		if (!snap.has_record)
-			return SOJ_ENDED_DELETED;
-		switch (look(st, snap.record.successor, NULL, &snap)) {
+		uint64_t next = snap.record.successor;
+		enum soj_status status;
+
+		switch (look(st, next, NULL, &snap)) {
 		case 0:
 			break;
 		case -EBUSY: /* it changes all the time: it lives */
@@ -169,11 +221,15 @@ enum soj_status soj_line_status(const struct soj_store *st,
 		default: /* not retired before us, so it was never ours */
 			return SOJ_ENDED_DELETED;
 		}
-		if (soj_ctl_status(snap.ctl) == SOJ_ACTIVE)
-			return SOJ_ACTIVE;
-		if (soj_ctl_status(snap.ctl) != SOJ_RENEWED &&
-		    soj_ctl_status(snap.ctl) != SOJ_ENDED_GRACE)
-			return soj_ctl_status(snap.ctl);
+		status = soj_ctl_status(snap.ctl);
+		if (status == SOJ_ACTIVE) {
+			*tip = next;
+			return status;
+		}
+		/* Others than the tip may have been ended by time or for lack
+		 * of memory: the line goes on behind them. */
+		if (soj_status_ends_line(status) || !snap.has_record)
+			return status;
 	}
 	return SOJ_ENDED_DELETED;
 }
@@ -192,8 +248,10 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		ref = cold.predecessor;
 		if (look(st, ref, NULL, &snap) != 0)
 			return;
-		if (soj_ctl_status(snap.ctl) == SOJ_RENEWED)
-			soj_entry_end(st, w, ref, snap.ctl, reason);
+		/* Ended before: its own turn does the rest. */
+		if (soj_ctl_status(snap.ctl) != SOJ_RENEWED)
+			return;
+		soj_entry_end(st, w, ref, snap.ctl, reason);
 	}
 }
 

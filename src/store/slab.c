@@ -4,8 +4,10 @@
  * Owning and freeing entries and chunks.
  *
  * The state word is the truth: FREE -> OWNED(slot) -> LIVE -> RETIRED(epoch)
- * -> OWNED(reclaimer) -> FREE with generation + 1.  Each arrow is one CAS of
- * the exact word.  Bitmaps only say where to look; a bit may be lost or wrong.
+ * -> OWNED(reclaimer) -> FREE.  Each arrow is one CAS of the exact word.  The
+ * generation rises whenever the owner changes without a publication between
+ * (reclaimer, repairer), and when something never published is given back: so
+ * the same word never means two owners in turn.  Bitmaps only say where to look; a bit may be lost or wrong.
  * A thread takes a whole word of hints by exchange into its magazine, so two
  * threads rarely try the same state word.
  *
@@ -365,7 +367,7 @@ static void chunk_wipe(struct soj_store *st, uint32_t chunk, bool all)
 
 /* The chunk is OWNED by me, exactly `owned`. */
 static void chunk_free(struct soj_store *st, struct soj_worker *w,
-		       uint32_t chunk, uint64_t owned, bool all)
+		       uint32_t chunk, uint64_t owned, uint64_t gen, bool all)
 {
 	soj_word_t *state = soj_chunk_state(st, chunk);
 
@@ -374,7 +376,7 @@ static void chunk_free(struct soj_store *st, struct soj_worker *w,
 	if (soj_gone(w))
 		return;
 	soj_cas_acq_rel(state, &owned, /* S0 */
-			soj_state(SOJ_FREE, 0, soj_state_gen(owned) + 1));
+			soj_state(SOJ_FREE, 0, gen));
 	SOJ_STEP("slab.chunk.freed");
 	soj_chunk_hint_free(st, chunk);
 }
@@ -388,13 +390,13 @@ void soj_chunk_abandon(struct soj_store *st, struct soj_worker *w,
 	    soj_state_aux(owned) != w->thr.slot)
 		return;
 	/* All of it: a copy that raced may have a head that is not its own. */
-	chunk_free(st, w, chunk, owned, true);
+	chunk_free(st, w, chunk, owned, soj_state_gen(owned) + 1, true);
 }
 
 static bool take_over(struct soj_worker *w, soj_word_t *state, uint64_t was,
 		      uint64_t *mine)
 {
-	*mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
+	*mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was) + 1);
 	SOJ_STEP("slab.takeover.seen");
 	if (soj_gone(w) || !soj_has_slot(w) ||
 	    !soj_cas_acq_rel(state, &was, *mine)) /* S0 */
@@ -411,18 +413,17 @@ bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
 
 	if (!take_over(w, soj_chunk_state(st, chunk), was, &mine))
 		return false;
-	chunk_free(st, w, chunk, mine, true);
+	chunk_free(st, w, chunk, mine, soj_state_gen(mine), true);
 	return true;
 }
 
 /* The entry is OWNED by me, exactly `owned`.  Versions survive. */
 static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
-		       uint64_t owned)
+		       uint64_t owned, uint64_t gen)
 {
 	struct soj_shm_entry *e = soj_entry(st, idx);
 	uint64_t ctl = soj_load_relaxed(&e->ctl);
 	uint64_t link = soj_load_relaxed(&e->link);
-	uint64_t gen = soj_state_gen(owned) + 1;
 
 	soj_store_release(&e->ctl, /* S0 */
 			  soj_ctl_next(ctl, SOJ_NONE, SOJ_CHUNK_NONE));
@@ -458,7 +459,7 @@ void soj_entry_abandon(struct soj_store *st, struct soj_worker *w, uint32_t idx)
 	if (soj_gone(w) || soj_state_phase(owned) != SOJ_OWNED ||
 	    soj_state_aux(owned) != w->thr.slot)
 		return;
-	entry_free(st, w, idx, owned);
+	entry_free(st, w, idx, owned, soj_state_gen(owned) + 1);
 }
 
 bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
@@ -468,7 +469,7 @@ bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
 
 	if (!take_over(w, &st->seg.entry_states[idx], was, &mine))
 		return false;
-	entry_free(st, w, idx, mine);
+	entry_free(st, w, idx, mine, soj_state_gen(mine));
 	return true;
 }
 
@@ -537,7 +538,7 @@ static bool take_retired(struct soj_worker *w, soj_word_t *state, uint64_t was,
 	    soj_state_phase(was) != SOJ_RETIRED ||
 	    !soj_gp_elapsed(epoch, soj_state_aux(was)))
 		return false;
-	*owned = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was));
+	*owned = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was) + 1);
 	SOJ_STEP("slab.reclaim.seen");
 	if (!soj_cas_acq_rel(state, &was, *owned)) /* S0 */
 		return false;
@@ -554,7 +555,7 @@ bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 
 	if (!take_retired(w, soj_chunk_state(st, chunk), was, epoch, &owned))
 		return false;
-	chunk_free(st, w, chunk, owned, false);
+	chunk_free(st, w, chunk, owned, soj_state_gen(owned), false);
 	return true;
 }
 
@@ -565,7 +566,7 @@ bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 
 	if (!take_retired(w, &st->seg.entry_states[idx], was, epoch, &owned))
 		return false;
-	entry_free(st, w, idx, owned);
+	entry_free(st, w, idx, owned, soj_state_gen(owned));
 	return true;
 }
 

@@ -60,6 +60,7 @@ struct soj_worker {
 	struct soj_magazine chunks[SOJ_CLASSES];
 	uint32_t entry_cursor;
 	uint64_t random; /* for sampling */
+	uint64_t spare;  /* entry that eviction must leave alone; 0: none */
 	uint32_t limbo_first;
 	uint32_t limbo_count;
 	uint32_t limbo_lost; /* retired, but no room: found by a scan only */
@@ -290,7 +291,8 @@ int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
 /*
  * One pass over one chain: marks and unlinks every ended entry whose state is
  * LIVE, for which may_unlink() agrees.  Afterwards each entry for which the
- * call `met` is false is out.  0, -ESTALE, -ECANCELED.  The caller is in a
+ * call `met` is false is out.  0, -ESTALE, -EAGAIN (it changes all the time),
+ * -ECANCELED.  The caller is in a
  * section.
  */
 struct soj_sweep {
@@ -373,6 +375,9 @@ uint64_t soj_entry_place(const struct soj_store *st, uint64_t ref);
  */
 bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		   uint64_t ctl, enum soj_status reason);
+/* The CAS only; soj_entry_end_finish() has to follow. */
+bool soj_entry_end_ctl(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       uint64_t ctl, enum soj_status reason);
 
 /* Does the ctl of the entry that the chunk belongs to name it, and is that
  * entry not retired? */
@@ -411,17 +416,24 @@ bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned);
 int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		 enum soj_status reason, bool seen, bool *any);
 
+/* For upkeep: ends what directly follows an ended entry, as far as nobody has
+ * begun with it.  0 or an error as soj_line_end. */
+int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		      enum soj_status reason);
+
 /* Does the ended entry's record still lead to something unresolved, or is its
  * predecessor still there?  Then it is not yet to be retired. */
 bool soj_line_holds(const struct soj_store *st, uint64_t ref);
 
 /*
  * What became of the line of a renewed entry: SOJ_ACTIVE if its tip is
- * readable, else the reason that ended it.  An old id answers in its grace
- * window only while its successor lives.
+  * readable, else the reason that ended it.  An old id answers in its grace
+ * window only while its successor lives.  *tip (may be NULL): the reference of
+ * the readable tip, 0 if it could not be told.
  */
 enum soj_status soj_line_status(const struct soj_store *st,
-				const struct soj_snapshot *renewed);
+				const struct soj_snapshot *renewed,
+				uint64_t *tip);
 
 /* Makes the successor that a renewed entry names LIVE, if its maker has not. */
 void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed);

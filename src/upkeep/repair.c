@@ -10,7 +10,8 @@
  * it may be done by several threads at once, and by one that dies half-way.
  *
  *   an OWNED entry has            then
- *   ctl NONE                      never visible: taken over and freed
+  *   ctl NONE, or the life of      never visible, or retired before: taken
+ *     another generation            over and freed
  *   ctl ended                     index word cleared, LIVE, upkeep unlinks it
  *   ctl live, committed, and      LIVE: the renewal was decided
  *     its predecessor names it
@@ -97,7 +98,10 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 		return;
 	SOJ_STEP("repair.seen");
 	ctl = soj_load_acquire(&e->ctl); /* E1 */
-	if (soj_ctl_status(ctl) == SOJ_NONE) {
+	/* No ctl yet, or (another generation) a reclaimer's: unreachable. */
+	if (soj_ctl_status(ctl) == SOJ_NONE ||
+	    soj_life_gen(soj_load_acquire(&e->life)) != /* E1 */
+		    soj_ref_gen(ref)) {
 		soj_entry_take_over(st, up->w, idx, was);
 		return;
 	}

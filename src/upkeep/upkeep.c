@@ -155,7 +155,7 @@ static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 			 soj_entry_place(up->st, ref));
 	p->may = true;
 	if (soj_status_ends_line(status) &&
-	    soj_line_end(up->st, up->w, ref, status, true, NULL) < 0)
+	    soj_line_end_next(up->st, up->w, ref, status) < 0)
 		p->may = false;
 	if (status != SOJ_ENDED_GRACE)
 		soj_line_end_back(up->st, up->w, ref, status);
