@@ -178,7 +178,7 @@ void world_upkeep(struct world *w)
 		quiet = idle(&work) ? quiet + 1 : 0;
 		if (quiet == 2)
 			return;
-		if (w->has_sleeper)
+		if (w->standing)
 			world_advance(w, w->s->st.seg.policy.expel_after_ms);
 	}
 	failed("upkeep does not come to rest: left %d repaired %u expelled %u "

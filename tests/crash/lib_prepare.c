@@ -167,6 +167,7 @@ void prepare_sleeper(struct world *w)
 	if (w->sleeper.state != VICTIM_STOPPED)
 		failed("the sleeper does not sleep");
 	w->has_sleeper = true;
+	w->standing = true;
 	/* What it keeps from being reclaimed. */
 	world_delete(w, 2, false);
 }

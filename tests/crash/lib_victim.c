@@ -143,6 +143,13 @@ static void hook(const struct soj_step *step)
 		coverage->killed[label]++;
 		raise(SIGKILL);
 	}
+	if (self.plan.fault == FAULT_FORK) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(0);
+		waitpid(child, NULL, 0);
+	}
 	if (self.plan.fault == FAULT_STOP) {
 		coverage->stops++;
 		coverage->stopped[label]++;

@@ -55,7 +55,12 @@ bool step_is_last(const struct report *r, uint32_t nth);
 
 /* ---- victims ---- */
 
-enum fault { FAULT_NONE, FAULT_KILL, FAULT_STOP };
+enum fault {
+	FAULT_NONE,
+	FAULT_KILL,
+	FAULT_STOP,
+	FAULT_FORK, /* a child that ends at once */
+};
 
 struct plan {
 	enum fault fault;

@@ -113,7 +113,7 @@ bool world_make(struct world *w, const struct world_options *given)
 	struct world_options wo = *given;
 	struct sojourn_options o;
 
-	memset(w, 0, sizeof(*w));
+	memset(w, 0, offsetof(struct world, known));
 	w->next_number = 1000;
 	wo.entries = wo.entries ? wo.entries : 16;
 	wo.slots = wo.slots ? wo.slots : 8;

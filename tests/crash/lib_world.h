@@ -60,7 +60,7 @@ struct known {
 	bool unlisted;     /* its successor is OWNED: not listed until repair */
 };
 
-#define KNOWN_MAX 600u
+#define KNOWN_MAX 1200u
 
 struct world {
 	struct sojourn *s;
@@ -69,9 +69,9 @@ struct world {
 	bool full; /* -ENOSPC is an answer */
 	/* so many are in the making of dead threads, and count or not */
 	unsigned in_flight;
+	bool standing;   /* somebody stands still in a section */
 	bool superseded; /* one was ended while it was in the making */
 	uint64_t ttl_ms; /* of what is created; 0: WORLD_TTL_MS */
-	struct known known[KNOWN_MAX];
 	unsigned count;
 	unsigned target;    /* what operations are about */
 	unsigned bystander; /* what they are not about */
@@ -79,7 +79,7 @@ struct world {
 	/* a thread that stands in a section, made by an operation's prepare */
 	struct victim sleeper;
 	bool has_sleeper;
-	uint32_t aux; /* of the operation */
+	struct known known[KNOWN_MAX]; /* the first `count` are filled */
 };
 
 bool world_make(struct world *w, const struct world_options *o);

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Equal thread numbers in two pid namespaces.
+ *
+ * When a thread dies the kernel marks the robust mutexes that it held, and the
+ * one that it was about to lock: that one by the thread number in it, whoever
+ * holds it.  Containers that share a segment have equal numbers.  So here a
+ * holder in one namespace goes on working while a thread of the same number in
+ * another one is killed at each label of an operation, claiming and releasing
+ * its slot included, and while a third one, again with that number, repairs
+ * after it.  The holder must never be taken for dead.
+ *
+ * A control shows that the trap is real where this runs: a thread that dies
+ * with the holder's mutex in its list of pending operations takes it along.
+ *
+ * Needs the right to make pid namespaces; without it the test is skipped.
+ */
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crash/lib_ops.h"
+
+#define SKIPPED 77
+
+enum { GO_ON = 'o', GO_AWAY = 'a' };
+
+static struct world w;
+
+/* What the holder tells, and is told; shared. */
+static struct meeting {
+	_Atomic(uint32_t) tid, slot, ready, updates;
+	int go[2];   /* pipe: GO_ON or GO_AWAY for the holder */
+	int said[2]; /* pipe: a byte says that it has gone on */
+} * meeting;
+
+/* Waits for a child and ends as it did; 99 for one that was killed. */
+static void pass_on(pid_t child)
+{
+	int status;
+
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		_exit(98);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+}
+
+/*
+ * Runs fn as process 2 of a new pid namespace.  Process 1 is its parent: it
+ * could neither kill nor stop itself.  Returns the launcher, which ends with
+ * fn's exit code, or with 99 if it was killed.
+ */
+static pid_t in_namespace(void (*fn)(void *arg), void *arg)
+{
+	pid_t launcher, child;
+
+	fflush(NULL);
+	launcher = fork();
+	if (launcher != 0)
+		return launcher;
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(SKIPPED);
+	child = fork();
+	if (child != 0)
+		pass_on(child);
+	child = fork();
+	if (child != 0)
+		pass_on(child);
+	fn(arg);
+	_exit(0);
+}
+
+static int ended_with(pid_t launcher)
+{
+	int status;
+
+	if (launcher < 0 || waitpid(launcher, &status, 0) < 0)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void do_nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* ---- the holder ---- */
+
+static void say(int fd, char byte)
+{
+	if (write(fd, &byte, 1) != 1)
+		_exit(97);
+}
+
+/* 0: nobody is there to say anything. */
+static char hear(int fd)
+{
+	char byte;
+
+	return read(fd, &byte, 1) == 1 ? byte : 0;
+}
+
+/* Attached for as long as it is told to go on; then it detaches. */
+static void holder(void *arg)
+{
+	(void)arg;
+	meeting->slot = world_self(&w)->w.thr.slot;
+	meeting->tid = (uint32_t)gettid();
+	say(meeting->said[1], GO_ON);
+	while (hear(meeting->go[0]) == GO_ON) {
+		world_update(&w, w.bystander, false);
+		meeting->updates++;
+		say(meeting->said[1], GO_ON);
+	}
+	sojourn_detach(w.s);
+}
+
+static pid_t holder_start(void)
+{
+	pid_t launcher;
+
+	memset(meeting, 0, sizeof(*meeting));
+	if (pipe(meeting->go) != 0 || pipe(meeting->said) != 0)
+		abort();
+	launcher = in_namespace(holder, NULL);
+	if (!hear(meeting->said[0]))
+		failed("the holder does not begin");
+	return launcher;
+}
+
+static void holder_works(void)
+{
+	struct known *k = &w.known[w.bystander];
+
+	say(meeting->go[1], GO_ON);
+	if (!hear(meeting->said[0])) {
+		failed("the holder does not answer");
+		return;
+	}
+	/* It draws its numbers from its own copy of the world. */
+	k->version++;
+	k->number = 2000 + meeting->updates - 1;
+	world_verify(&w);
+}
+
+static void holder_end(pid_t launcher)
+{
+	int code;
+
+	say(meeting->go[1], GO_AWAY);
+	code = ended_with(launcher);
+	if (code != 0)
+		failed("the holder ended with %d", code);
+	for (unsigned i = 0; i < 2; i++) {
+		close(meeting->go[i]);
+		close(meeting->said[i]);
+	}
+}
+
+static void holder_lives(uint64_t claim)
+{
+	uint64_t dead;
+
+	if (soj_slot_dead(&w.s->st.seg, meeting->slot, true, &dead))
+		failed("the holder is taken for dead");
+	if (soj_load_relaxed(&w.s->st.seg.slots[meeting->slot].claim) != claim)
+		failed("the holder's slot was taken from it");
+}
+
+/* ---- those of its number ---- */
+
+struct namesake {
+	struct report *r;
+	struct plan plan;
+	victim_fn fn;
+	_Atomic(uint32_t) *tid;
+};
+
+static void namesake(void *arg)
+{
+	struct namesake *n = arg;
+
+	*n->tid = (uint32_t)gettid();
+	victim_arm(n->r, &n->plan);
+	n->fn(&w, n->r);
+	n->r->finished = 1;
+}
+
+static int namesake_run(struct namesake *n)
+{
+	memset(n->r, 0, sizeof(*n->r));
+	return ended_with(in_namespace(namesake, n));
+}
+
+/* A slot that was claimed or released by who is gone with its namespace, at
+ * an instant that the kernel does not mark, stays taken. */
+static uint32_t slots_lost(const struct report *r, bool killed)
+{
+	const char *label = step_name(r, r->steps);
+
+	return killed && (strcmp(label, "slot.claim.busy") == 0 ||
+			  strcmp(label, "slot.claim.locked") == 0 ||
+			  strcmp(label, "slot.release.busy") == 0 ||
+			  strcmp(label, "slot.release.unlocked") == 0);
+}
+
+/* False: it got through, there are no more steps. */
+static bool killed_beside(struct namesake *n, uint32_t nth)
+{
+	struct namesake repairer = *n;
+	pid_t launcher;
+	uint64_t claim;
+	uint32_t lost;
+	int code;
+
+	trying("beside a holder of its number, killed at step %u", nth);
+	if (!world_make(&w, &(struct world_options){0}))
+		return false;
+	prepare_people(&w);
+	w.next_number = 2000;
+	world_let_go(&w);
+	launcher = holder_start();
+	claim = soj_load_relaxed(&w.s->st.seg.slots[meeting->slot].claim);
+	n->plan = (struct plan){.fault = FAULT_KILL, .nth = nth};
+	code = namesake_run(n);
+	trying("beside a holder of its number, killed at step %u (%s)", nth,
+	       step_name(n->r, nth));
+	if (*n->tid != meeting->tid)
+		failed("thread numbers %u and %u", *n->tid, meeting->tid);
+	if (code != 0 && code != 99)
+		failed("it ended with %d", code);
+	lost = slots_lost(n->r, code == 99);
+	judge_update(&w, n->r);
+	w.next_number = 3000;
+	holder_lives(claim);
+	holder_works();
+	/* Repair from a namespace where the number means the repairer... */
+	repairer.plan = (struct plan){.fault = FAULT_NONE};
+	repairer.fn = run_full;
+	repairer.r = report_new();
+	if (namesake_run(&repairer) != 0)
+		failed("the repairer of its number failed");
+	report_free(repairer.r);
+	holder_lives(claim);
+	holder_works();
+	/* ... and from here. */
+	world_upkeep(&w);
+	holder_lives(claim);
+	holder_works();
+	holder_end(launcher);
+	world_upkeep(&w);
+	world_drain(&w, lost);
+	world_free(&w);
+	return code == 99;
+}
+
+/* ---- the control ---- */
+
+/* Dies as one would who tried the holder's mutex. */
+static void die_trying(void *arg)
+{
+	static struct robust_list_head head;
+	pthread_mutex_t *mutex = &w.s->st.seg.slots[meeting->slot].life;
+
+	(void)arg;
+	head.list.next = &head.list;
+	head.futex_offset =
+		(long)offsetof(pthread_mutex_t, __data.__lock) -
+		(long)offsetof(pthread_mutex_t, __data.__list.__next);
+	head.list_op_pending =
+		(struct robust_list *)(void *)&mutex->__data.__list.__next;
+	syscall(SYS_set_robust_list, &head, sizeof(head));
+}
+
+static void control(void)
+{
+	soj_half_t *word;
+	pid_t launcher;
+
+	trying("the control");
+	if (!world_make(&w, &(struct world_options){0}))
+		return;
+	prepare_people(&w);
+	world_let_go(&w);
+	launcher = holder_start();
+	word = (soj_half_t *)(void *)&w.s->st.seg.slots[meeting->slot].life;
+	if (soj_load_relaxed(word) & FUTEX_OWNER_DIED)
+		failed("the holder's mutex is marked from the start");
+	if (ended_with(in_namespace(die_trying, NULL)) != 0)
+		failed("the one who tries did not run");
+	printf("the trap is %s here\n",
+	       soj_load_relaxed(word) & FUTEX_OWNER_DIED ? "real" : "absent");
+	holder_end(launcher);
+	world_free(&w);
+}
+
+int main(void)
+{
+	struct namesake n = {.fn = run_detach};
+	uint32_t nth = 1;
+
+	coverage_init();
+	failures_init();
+	if (ended_with(in_namespace(do_nothing, NULL)) == SKIPPED) {
+		printf("skipped: pid namespaces are not permitted here\n");
+		return SKIPPED;
+	}
+	meeting = mmap(NULL, sizeof(*meeting), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	n.tid = mmap(NULL, sizeof(*n.tid), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (meeting == MAP_FAILED || n.tid == MAP_FAILED)
+		return 71;
+	n.r = report_new();
+	control();
+	while (killed_beside(&n, nth))
+		nth++;
+	printf("killed at %u steps beside a holder of the same number, "
+	       "%u failures\n",
+	       nth - 1, failures());
+	return failures() || nth < 10 ? 1 : 0;
+}
