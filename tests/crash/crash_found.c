@@ -105,7 +105,7 @@ static uint64_t die_reclaiming(struct world *w, uint32_t *chunk)
 	soj_epoch_advance(&w->s->st.seg);
 	soj_epoch_advance(&w->s->st.seg);
 	park(&v, "slab.reclaim.owned", run_reclaim, w);
-	MUST(is_in(w, ref, SOJ_OWNED));
+	MUST(entry_phase(w, ref) == SOJ_OWNED);
 	kill_parked(&v);
 	return ref;
 }
@@ -129,11 +129,11 @@ static void chunk_of_another(void)
 	soj_limbo_drain(&w.s->st, &world_self(&w)->w);
 	MUST(chunk_phase(&w, chunk) == SOJ_FREE);
 	fill_chunk(&w, "bert", LARGE_BYTES, chunk);
-	MUST(is_in(&w, ref, SOJ_OWNED));
+	MUST(entry_phase(&w, ref) == SOJ_OWNED);
 	MUST(soj_entry_snapshot(&w.s->st, ref, NULL, NULL, &snap) == -ENOENT);
 	world_verify(&w);
 	world_upkeep(&w);
-	MUST(!is_in(&w, ref, SOJ_OWNED) && !is_in(&w, ref, SOJ_LIVE));
+	MUST(!is_in(&w, ref, SOJ_LIVE) && entry_phase(&w, ref) != SOJ_OWNED);
 	world_verify(&w);
 	world_drain(&w, 0);
 	world_free(&w);
@@ -158,7 +158,7 @@ static void chunk_of_a_slow_reclaimer(void)
 	park(&slow, "slab.reclaim.owned", run_reclaim, &w);
 	MUST(chunk_phase(&w, chunk) == SOJ_OWNED);
 	world_upkeep(&w);
-	MUST(!is_in(&w, ref, SOJ_OWNED) && !is_in(&w, ref, SOJ_LIVE));
+	MUST(!is_in(&w, ref, SOJ_LIVE) && entry_phase(&w, ref) != SOJ_OWNED);
 	fill(&w, "bert", LARGE_BYTES);
 	world_verify(&w);
 	unpark(&slow);
@@ -455,7 +455,7 @@ static void renewer_finds_expired_and_reused(void)
 	for (uint32_t e = 1; e <= soj_ref_entry(old); e++)
 		nth += soj_state_phase(state_of(&w, e)) == SOJ_RETIRED;
 	park_nth(&slow, "slab.reclaim.owned", nth, run_reclaim, &w);
-	MUST(is_in(&w, old, SOJ_OWNED));
+	MUST(entry_phase(&w, old) == SOJ_OWNED);
 	world_upkeep(&w);
 	fill(&w, "carl", BYTES);
 	MUST(whose_entry(&w, soj_ref_entry(next)) >= 0);

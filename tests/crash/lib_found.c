@@ -126,6 +126,11 @@ uint64_t state_of(struct world *w, uint64_t ref)
 	return soj_load_acquire(&w->s->st.seg.entry_states[soj_ref_entry(ref)]);
 }
 
+enum soj_phase entry_phase(struct world *w, uint64_t ref)
+{
+	return soj_state_phase(state_of(w, ref));
+}
+
 bool is_in(struct world *w, uint64_t ref, enum soj_phase phase)
 {
 	uint64_t state = state_of(w, ref);

@@ -41,6 +41,7 @@ void kill_parked(struct victim *v);
 /* The entry of a session of the model, by its id or an old one. */
 uint64_t ref_of(struct world *w, const char *id);
 uint64_t state_of(struct world *w, uint64_t ref);
+enum soj_phase entry_phase(struct world *w, uint64_t ref);
 /* Is the entry in that phase, and in the reference's generation? */
 bool is_in(struct world *w, uint64_t ref, enum soj_phase phase);
 uint32_t chunk_of(struct world *w, uint64_t ref);
