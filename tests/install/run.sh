@@ -68,6 +68,7 @@ cat >>"$tmp/want" <<-TEXT
 	lib/libsojourn.so.0
 	lib/libsojourn.so.$version
 	lib/pkgconfig/sojourn.pc
+	lib/systemd/system/sojournd@.service
 TEXT
 for tool in sojourn sojournd; do
 	[ ! -f "$src/tools/$tool.c" ] || echo "bin/$tool" >>"$tmp/want"
