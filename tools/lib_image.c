@@ -190,32 +190,11 @@ static int check_size(struct soj_image *img, struct soj_image_flaw *flaw)
 static int check_policy(const struct soj_shm_policy *policy,
 			struct soj_image_flaw *flaw)
 {
-	const struct {
-		const char *name;
-		uint64_t value, min, max;
-	} rows[] = {
-		{"ttl_ms", policy->ttl_ms, 1, SOJ_SEG_TTL_MAX_MS},
-		{"idle_ms", policy->idle_ms, 0, SOJ_SEG_IDLE_MAX_MS},
-		{"renewal_ms", policy->renewal_ms, 0, SOJ_SEG_PERIOD_MAX_MS},
-		{"grace_window_ms", policy->grace_window_ms, 0,
-		 SOJ_SEG_PERIOD_MAX_MS},
-		{"max_lifetime_ms", policy->max_lifetime_ms, 0,
-		 SOJ_SEG_PERIOD_MAX_MS},
-		{"lease_ms", policy->lease_ms, 256, 3600000},
-		{"expel_after_ms", policy->expel_after_ms, 1, 3600000},
-		{"when_full", policy->when_full, SOJ_FULL_REJECT,
-		 SOJ_FULL_EVICT},
-		{"id_bytes", policy->id_bytes, 16, 48},
-	};
+	struct soj_seg_error err;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].value < rows[i].min || rows[i].value > rows[i].max)
-			return flawed(flaw, SOJ_FLAW_POLICY, -EBADMSG,
-				      "policy: %s is %" PRIu64
-				      ", allowed are %" PRIu64 " to %" PRIu64,
-				      rows[i].name, rows[i].value, rows[i].min,
-				      rows[i].max);
-	return 0;
+	if (soj_seg_policy_check(policy, &err) == 0)
+		return 0;
+	return flawed(flaw, SOJ_FLAW_POLICY, -EBADMSG, "%s", err.text);
 }
 
 static int read_failed(struct soj_image_flaw *flaw, int rc)

@@ -120,6 +120,9 @@ int soj_seg_attach_fd(struct soj_seg *seg, int fd, bool readonly,
 		      const uint8_t *key_fingerprint,
 		      struct soj_seg_error *err);
 
+/* 0, or -EINVAL with a text that names the value and its range. */
+int soj_seg_policy_check(const struct soj_shm_policy *policy,
+			 struct soj_seg_error *err);
 /* 0, or -EINVAL with the rule for names in *err (may be NULL). */
 int soj_seg_name_check(const char *name, struct soj_seg_error *err);
 

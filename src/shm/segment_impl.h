@@ -30,9 +30,6 @@ int soj_seg_fail_sys(struct soj_seg_error *err, int rc, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int soj_seg_path(char path[SOJ_SEG_PATH_BYTES], const char *name,
 		 struct soj_seg_error *err);
-/* 0, or -EINVAL with a text that names the value and its range. */
-int soj_seg_policy_check(const struct soj_shm_policy *policy,
-			 struct soj_seg_error *err);
 /*
  * Maps seg->lay.segment_bytes of fd and points seg into it.  Never in a core
  * dump: the mapping is full of other people's sessions.
