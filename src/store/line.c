@@ -147,6 +147,8 @@ int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		if (!snap.has_record)
 			return 0;
 		ref = snap.record.successor;
+		if (!soj_entry_idx_ok(st, soj_ref_entry(ref)))
+			return 0;
 		rc = end_member(st, w, ref, reason, &seen, &any, &next);
 		if (rc < 0)
 			return rc;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Interleavings that once went wrong: grace periods, thread slots, forks,
- * pages, and images that somebody tampered with.  See crash_found.c.
+ * Interleavings that once went wrong: grace periods, thread slots, pages.  See
+ * crash_found.c.
  *
  *   crash_found_core [--list] [CASE...]
  */
@@ -18,14 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "crash/lib_found.h"
 #include "crash/lib_ops.h"
 
 #define BYTES 120u
-
-static const struct sojourn_read look_only = {.no_touch = true,
-					      .no_renew = true};
 
 /* ---- grace periods ---- */
 
@@ -51,9 +47,12 @@ static void run_delete_retire(void *arg, struct report *r)
 
 static void stamps_of_the_future(void)
 {
-	static const uint64_t epochs[] = {
-		5, 1000, (UINT64_C(1) << 24) - 1, UINT64_C(1) << 24,
-		(UINT64_C(1) << 24) + 1, (UINT64_C(7) << 24) + 3};
+	static const uint64_t epochs[] = {5,
+					  1000,
+					  (UINT64_C(1) << 24) - 1,
+					  UINT64_C(1) << 24,
+					  (UINT64_C(1) << 24) + 1,
+					  (UINT64_C(7) << 24) + 3};
 
 	for (unsigned i = 0; i < sizeof(epochs) / sizeof(epochs[0]); i++) {
 		uint64_t e = epochs[i];
@@ -61,12 +60,12 @@ static void stamps_of_the_future(void)
 		for (uint64_t d = 0; d < 4; d++) {
 			MUST(!soj_gp_elapsed(
 				e, (uint32_t)((e + d) & SOJ_MASK(24))));
-			MUST(soj_gp_elapsed(e, (uint32_t)((e - 2 - d) &
-							  SOJ_MASK(24))));
+			MUST(soj_gp_elapsed(
+				e, (uint32_t)((e - 2 - d) & SOJ_MASK(24))));
 		}
 		MUST(!soj_gp_elapsed(e, (uint32_t)((e - 1) & SOJ_MASK(24))));
-		MUST(!soj_gp_elapsed(e, (uint32_t)((e + SOJ_MASK(23)) &
-						   SOJ_MASK(24))));
+		MUST(!soj_gp_elapsed(
+			e, (uint32_t)((e + SOJ_MASK(23)) & SOJ_MASK(24))));
 	}
 }
 
@@ -245,174 +244,105 @@ static void same_number_in_another_namespace(void)
 		failed("the first of the namespace ended with 0x%x", status);
 }
 
-/* ---- forks ---- */
+/* ---- pages ---- */
 
-static struct {
-	struct world *w;
-	uint32_t nth, steps; /* fork at the nth label */
-	const char *decided; /* the first label after the decision */
-	bool is_decided;
-	const char *label; /* where it forked; NULL: it never came there */
-	uint8_t *before;
-	bool changed; /* by the child, while the parent stood still */
-	int child;    /* what it ended with */
-	bool is_child;
-} split;
+#define HUGE_BYTES 1000000u
+#define HUGE_UNITS 9u /* that its page takes */
 
-static void split_here(const char *label)
+static void run_create_huge(void *arg, struct report *r)
 {
-	const struct soj_seg *seg = &split.w->s->st.seg;
-	int status;
-	pid_t pid;
+	struct world *w = arg;
+	struct sojourn_new n = {.subject = "hugo", .data_bytes = HUGE_BYTES};
 
-	soj_step_hook = NULL;
-	split.label = label;
-	split.before = malloc(seg->bytes);
-	if (split.before == NULL)
-		abort();
-	memcpy(split.before, seg->base, seg->bytes);
-	fflush(NULL);
-	pid = fork();
-	split.is_child = pid == 0;
-	if (split.is_child)
-		return; /* into the middle of its parent's operation */
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		abort();
-	split.child = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	split.changed = memcmp(split.before, seg->base, seg->bytes) != 0;
-	free(split.before);
+	n.data = calloc(1, HUGE_BYTES);
+	r->rc = sojourn_session_create(w->s, &n, r->id, NULL);
 }
 
-/* Between a look at `alive` and a store: a handler that forks there must not
- * return (sojourn.h), and who does so stores what the parent stores. */
-static bool has_looked(const char *label)
+/* Short of time: it does not look for lost hints. */
+static void run_create_huge_at_once(void *arg, struct report *r)
 {
-	static const char *const labels[] = {"slab.own.seen", "slab.owned",
-					     "chain.linked"};
+	struct world *w = arg;
 
-	for (unsigned i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
-		if (strcmp(label, labels[i]) == 0)
-			return true;
-	return false;
-}
-
-static void split_hook(const struct soj_step *step)
-{
-	split.is_decided |= strcmp(step->label, split.decided) == 0;
-	if (!has_looked(step->label) && ++split.steps == split.nth)
-		split_here(step->label);
-}
-
-struct split_op {
-	const char *name;
-	void (*prepare)(struct world *w);
-	victim_fn run;
-	enum effect effect;
-	const char *decided;
-};
-
-/* The parent's operation has happened, once. */
-static void split_done(struct world *w, const struct split_op *op,
-		       const struct report *r)
-{
-	struct known *k = &w->known[w->target];
-
-	switch (op->effect) {
-	case EFFECT_CREATES:
-		k = world_known(w, "anna", BYTES);
-		strcpy(k->id, r->id);
-		k->number = OP_NUMBER;
-		break;
-	case EFFECT_VALUE:
-		k->number = OP_NUMBER;
-		k->version++;
-		break;
-	case EFFECT_RENEWS:
-		MUST(r->renewal == SOJOURN_RENEWAL_WON);
-		known_renewed(k, r->id);
-		break;
-	case EFFECT_ENDS:
-		for (unsigned i = 0; i < w->count; i++)
-			if (&w->known[i] == k ||
-			    (op->run == run_delete_subject &&
-			     strcmp(w->known[i].subject, "anna") == 0))
-				w->known[i].fate = GONE;
-		break;
-	default:
-		break;
-	}
-}
-
-/* False: the operation has fewer labels. */
-static bool split_at(const struct split_op *op, uint32_t nth)
-{
-	const struct world_options o = {0};
-	struct report r = {0};
-	struct world w;
-
-	memset(&split, 0, sizeof(split));
-	if (!world_make(&w, &o))
-		return false;
-	trying("%s, forked at step %u", op->name, nth);
-	op->prepare(&w);
-	world_let_go(&w); /* so that a slot is claimed on the way */
-	split.w = &w;
-	split.nth = nth;
-	split.decided = op->decided;
-	soj_step_hook = split_hook;
-	op->run(&w, &r);
-	soj_step_hook = NULL;
-	if (split.is_child)
-		_exit(r.rc < 0 ? 0 : 1);
-	if (split.label == NULL)
-		return false;
-	trying("%s, forked at step %u, %s", op->name, nth, split.label);
-	MUST(split.child == 0 || (split.child == 1 && split.is_decided));
-	MUST(!split.changed || split.is_decided);
-	MUST(r.rc >= 0);
-	split_done(&w, op, &r);
-	world_verify(&w);
-	world_upkeep(&w);
-	world_drain(&w, 0);
-	world_free(&w);
-	return true;
+	world_self(w)->thorough_not_before_us = UINT64_MAX;
+	run_create_huge(arg, r);
 }
 
 /*
- * A fork inside an operation, by a handler of a signal; the child goes on with
- * it.  It entered sections in slot 0, whoever's that was, and claimed slots
- * that were its parent's; what it reads of its own part is zero.
+ * Two small pages are in the way, and their hints in idle magazines.  Moving
+ * what lives in one made a new page, which was in the way then, and so on.
  */
-static void forks_inside(void)
+static void drain_with_nothing_to_gain(void)
 {
-	static const struct split_op split_ops[] = {
-		{"create", prepare_people, run_create, EFFECT_CREATES,
-		 "create.chunk.live"},
-		{"update", prepare_people, run_update, EFFECT_VALUE,
-		 "update.published"},
-		{"update by an old id", prepare_renewed, run_update_old,
-		 EFFECT_VALUE, "update.published"},
-		{"modify", prepare_people, run_modify, EFFECT_VALUE,
-		 "update.published"},
-		{"renew", prepare_people, run_renew, EFFECT_RENEWS,
-		 "renew.decided"},
-		{"delete", prepare_renewed, run_delete, EFFECT_ENDS,
-		 "entry.ended"},
-		{"delete by an old id", prepare_renewed_twice, run_delete_old,
-		 EFFECT_ENDS, "entry.ended"},
-		{"delete all", prepare_renewed, run_delete_subject, EFFECT_ENDS,
-		 "entry.ended"},
-		{"list", prepare_renewed, run_list, EFFECT_NONE, "none"},
-	};
-	const unsigned count = sizeof(split_ops) / sizeof(split_ops[0]);
+	const struct world_options o = {.units = HUGE_UNITS};
+	struct victim idle, v;
+	struct world w;
+	struct known *k;
 
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t nth = 1;
+	if (!world_make(&w, &o))
+		return;
+	MUST(w.s->st.seg.lay.units == HUGE_UNITS);
+	MUST(w.s->st.classes[soj_class_of(HUGE_BYTES + 100)].page_units ==
+	     HUGE_UNITS);
+	prepare_people(&w);
+	park(&idle, "hint.leaf", run_create, &w);
+	run_alone(&v, run_create_huge_at_once, &w);
+	MUST(v.report->rc == -ENOSPC);
+	MUST(passed(v.report, "drain.begun") >= 1);
+	MUST(passed(v.report, "drain.begun") <= 64);
+	MUST(passed(v.report, "page.active") == 0);
+	unpark(&idle);
+	k = world_known(&w, "anna", BYTES);
+	strcpy(k->id, idle.report->id);
+	k->number = OP_NUMBER;
+	world_verify(&w);
+	world_drain(&w, 0);
+	world_free(&w);
+}
 
-		while (split_at(&split_ops[i], nth))
-			nth++;
-		MUST(nth > 4);
+static void forget_hints(struct world *w)
+{
+	const struct soj_seg *seg = &w->s->st.seg;
+	uint64_t slots = (uint64_t)seg->lay.units * seg->lay.unit_slots;
+
+	soj_zero_words(seg->chunk_free, slots / 64);
+	soj_zero_words(seg->unit_free, seg->lay.unit_hint_words);
+}
+
+/* Two small pages, one of which can take all.  All hints are lost: the state
+ * words are the truth, and say where there is room. */
+static void drain_without_hints(void)
+{
+	const struct world_options o = {.entries = 100,
+					.units = HUGE_UNITS + 1};
+	uint32_t first_unit, kept = 0;
+	struct victim v;
+	struct world w;
+
+	if (!world_make(&w, &o))
+		return;
+	for (unsigned i = 0; i < 70; i++)
+		MUST(world_create(&w, "anna", BYTES) >= 0);
+	first_unit = soj_chunk_unit(chunk_of(&w, ref_of(&w, w.known[0].id)));
+	MUST(first_unit == 0);
+	for (unsigned i = 0; i < w.count; i++) {
+		uint32_t chunk = chunk_of(&w, ref_of(&w, w.known[i].id));
+
+		/* Ten stay in the first page, fewer are in the other. */
+		if (soj_chunk_unit(chunk) == 0 && ++kept > 10)
+			world_delete(&w, i, false);
 	}
+	MUST(kept > 60 && kept < 70);
+	world_upkeep(&w);
+	world_let_go(&w);
+	forget_hints(&w);
+	run_alone(&v, run_create_huge, &w);
+	MUST(v.report->rc == 0);
+	MUST(passed(v.report, "drain.begun") <= 64);
+	world_verify(&w);
+	if (v.report->rc == 0)
+		MUST(sojourn_session_delete(w.s, v.report->id) == 1);
+	world_drain(&w, 0);
+	world_free(&w);
 }
 
 int main(int argc, char **argv)
@@ -422,9 +352,9 @@ int main(int argc, char **argv)
 		{"mutex-without-mark", mutex_without_mark},
 		{"same-number-in-another-namespace",
 		 same_number_in_another_namespace},
-		{"forks-inside", forks_inside},
+		{"drain-with-nothing-to-gain", drain_with_nothing_to_gain},
+		{"drain-without-hints", drain_without_hints},
 	};
 
-	(void)look_only;
 	return found_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }
