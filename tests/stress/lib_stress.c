@@ -2,6 +2,9 @@
 
 #include "stress/lib_stress.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "session/handle.h"
@@ -71,4 +74,22 @@ bool drained(struct sojourn *s, struct sojourn_stat *stat)
 	}
 	soj_upkeep_deinit(&up);
 	return clean;
+}
+
+void print_left(const struct sojourn_stat *stat)
+{
+	printf("left: live %" PRIu64 " retired %" PRIu64 " owned %" PRIu64
+	       " free %" PRIu64 " of %" PRIu64 ", chunk bytes live %" PRIu64
+	       " retired %" PRIu64 "\n",
+	       stat->entries_live, stat->entries_retired, stat->entries_owned,
+	       stat->entries_free, stat->entries_max, stat->chunk_bytes_live,
+	       stat->chunk_bytes_retired);
+}
+
+uint64_t counter(const struct sojourn_stat *stat, const char *name)
+{
+	for (uint32_t i = 0; i < stat->counters; i++)
+		if (strcmp(stat->counter[i].name, name) == 0)
+			return stat->counter[i].value;
+	return 0;
 }

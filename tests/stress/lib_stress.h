@@ -26,5 +26,9 @@ uint64_t now_ns(void);
 /* When every session was ended: does upkeep find all memory free again?  *stat
  * then says what is left. */
 bool drained(struct sojourn *s, struct sojourn_stat *stat);
+void print_left(const struct sojourn_stat *stat);
+
+/* The value of a counter by its name; 0 if there is none. */
+uint64_t counter(const struct sojourn_stat *stat, const char *name);
 
 #endif /* SOJ_TESTS_LIB_STRESS_H */

@@ -362,41 +362,59 @@ static pid_t start_helper(void)
 	_exit(0);
 }
 
-static void end(pid_t pid)
+/* Workers and, behind the last of them, the helper. */
+static struct {
+	pid_t pid;
+	bool killed;
+} process[65];
+
+/* Starts again whoever is dead: not before, as a worker's accounts have one
+ * owner at a time. */
+static void replace_dead(void)
 {
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (unsigned i = 0; i <= opt.workers; i++) {
+			if (process[i].pid != pid)
+				continue;
+			process[i].pid = i < opt.workers ? start_worker(i)
+							 : start_helper();
+			process[i].killed = false;
+			break;
+		}
+}
+
+static bool kill_one(unsigned i)
+{
+	if (process[i].pid <= 0 || process[i].killed)
+		return false;
+	process[i].killed = true;
+	return kill(process[i].pid, SIGKILL) == 0;
 }
 
 static void under_fire(void)
 {
-	uint64_t until = now_ns() + opt.seconds * UINT64_C(1000000000);
+	uint64_t begin = now_ns(), helper_at = begin;
 	uint64_t x = now_ns() | 1;
-	pid_t worker[64], helper = -1;
-	unsigned round = 0;
 
 	for (unsigned w = 0; w < opt.workers; w++)
-		worker[w] = start_worker(w);
+		process[w].pid = start_worker(w);
 	if (opt.helper)
-		helper = start_helper();
-	while (now_ns() < until) {
-		unsigned w = next_random(&x) % opt.workers;
-
+		process[opt.workers].pid = start_helper();
+	while (now_ns() - begin < opt.seconds * UINT64_C(1000000000)) {
 		usleep(20000);
-		end(worker[w]);
-		ledger->kills++;
-		worker[w] = start_worker(w);
-		if (opt.helper && ++round % 100 == 0) {
-			end(helper);
-			ledger->helper_kills++;
-			helper = start_helper();
+		ledger->kills += kill_one(next_random(&x) % opt.workers);
+		if (now_ns() - helper_at > UINT64_C(2000000000)) {
+			ledger->helper_kills += kill_one(opt.workers);
+			helper_at = now_ns();
 		}
+		replace_dead();
 	}
 	ledger->stop = 1;
-	for (unsigned w = 0; w < opt.workers; w++)
-		waitpid(worker[w], NULL, 0);
-	if (helper > 0)
-		waitpid(helper, NULL, 0);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 }
 
 static void in_process(void)
@@ -503,14 +521,6 @@ static int parse(int argc, char **argv)
 	return 0;
 }
 
-static uint64_t counter(const struct sojourn_stat *stat, const char *name)
-{
-	for (uint32_t i = 0; i < stat->counters; i++)
-		if (strcmp(stat->counter[i].name, name) == 0)
-			return stat->counter[i].value;
-	return 0;
-}
-
 static int report(uint64_t increments_lost, bool clean,
 		  const struct sojourn_stat *stat)
 {
@@ -540,13 +550,7 @@ static int report(uint64_t increments_lost, bool clean,
 	       ledger->torn, ledger->lost, ledger->resurrected, increments_lost,
 	       ledger->busy, ledger->errors, clean ? "yes" : "no");
 	if (!clean)
-		printf("left: live %" PRIu64 " retired %" PRIu64
-		       " owned %" PRIu64 " free %" PRIu64 " of %" PRIu64
-		       ", chunk bytes live %" PRIu64 " retired %" PRIu64 "\n",
-		       stat->entries_live, stat->entries_retired,
-		       stat->entries_owned, stat->entries_free,
-		       stat->entries_max, stat->chunk_bytes_live,
-		       stat->chunk_bytes_retired);
+		print_left(stat);
 	ok = ledger->torn == 0 && ledger->lost == 0 &&
 	     ledger->resurrected == 0 && ledger->busy == 0 &&
 	     ledger->errors == 0 && increments_lost == 0 && clean &&
