@@ -368,8 +368,7 @@ static struct {
 	bool killed;
 } process[65];
 
-/* Starts again whoever is dead: not before, as a worker's accounts have one
- * owner at a time. */
+/* Starts again whoever is dead, not before: accounts have one owner. */
 static void replace_dead(void)
 {
 	int status;
