@@ -451,12 +451,13 @@ bool soj_record_open(struct sojourn *s, const char *old_id,
 	return true;
 }
 
-/* What a read does after the session was found alive. */
+/* What a read does after the session was found alive.  tip: what a renewed one
+ * leads to, else the same. */
 static int read_found(struct sojourn *s, struct soj_self *self, const char *id,
 		      const struct soj_digest *digest, uint64_t now_ms,
 		      const struct sojourn_read *how,
 		      const struct soj_snapshot *snap,
-		      struct sojourn_info *info)
+		      const struct soj_snapshot *tip, struct sojourn_info *info)
 {
 	int rc;
 
@@ -466,6 +467,9 @@ static int read_found(struct sojourn *s, struct soj_self *self, const char *id,
 		/* Whoever has the new id has a session that is LIVE. */
 		if (!s->st.seg.readonly && self && !soj_gone(&self->w))
 			soj_line_settle(&s->st, snap);
+		/* Whoever still has the old id uses the login as well. */
+		if (!how->no_touch)
+			soj_session_touch_due(s, self, tip, now_ms);
 		return 0;
 	}
 	if (info && !how->no_renew && !s->st.seg.readonly &&
@@ -554,7 +558,7 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 		goto out;
 	}
 	rest = read_found(s, self, id, &digest, now_ms, how, &session.snap,
-			  info);
+			  &tip, info);
 	rc = rest < 0 ? rest : soj_ok();
 	if (self && rc == 0)
 		soj_count(&self->w.thr, SOJ_COUNT_hits);
