@@ -6,6 +6,7 @@
 
 #ifdef SOJ_FAULTS
 void (*soj_step_hook)(const struct soj_step *step);
+enum soj_plant soj_plant;
 #endif
 
 #ifdef SOJ_TSAN

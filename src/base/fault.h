@@ -10,7 +10,37 @@
  * tests (SOJ_FAULTS) each label is registered in a section of its own, so a
  * test can list all of them, and calls soj_step_hook, which may SIGKILL or
  * SIGSTOP the process right there.
+ *
+ * SOJ_PLANT(BUG) is the self-check of those tests: true in their build when
+ * soj_plant names the bug, which is then made, and which they must find.  In
+ * the library that is shipped it is 0, and what it guards is gone.
  */
+
+/* Bugs that can be planted.  X(NAME, what is done wrong) */
+#define SOJ_PLANTS(X)                                                       \
+	X(REPAIR_LEAVES_OWNED, "repair leaves entries of the dead OWNED")   \
+	X(REAP_UNPROVED, "threads are taken for dead without proof")        \
+	X(WITHDRAW_SKIPPED, "a loser's successor is not withdrawn")         \
+	X(RETIRE_BEFORE_PUBLISH, "the old chunk is retired before the CAS") \
+	X(UPDATE_STORES, "an update publishes whatever ctl has become")     \
+	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again") \
+	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")         \
+	X(WIPE_SKIPPED, "freed chunks keep their bytes")
+
+enum soj_plant {
+	SOJ_PLANT_NONE,
+#define X(name, what) SOJ_PLANT_##name,
+	SOJ_PLANTS(X)
+#undef X
+		SOJ_PLANTS_USED
+};
+
+#ifdef SOJ_FAULTS
+extern enum soj_plant soj_plant;
+#define SOJ_PLANT(name) (soj_plant == SOJ_PLANT_##name)
+#else
+#define SOJ_PLANT(name) 0
+#endif
 
 #ifdef SOJ_FAULTS
 struct soj_step {

@@ -228,7 +228,8 @@ bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, bool deep,
 	if (soj_claim_phase(word) == SOJ_CLAIM_FREE)
 		return false;
 	if (soj_claim_phase(word) == SOJ_CLAIM_HELD)
-		dead = (mutex_word(slot) & FUTEX_OWNER_DIED) != 0;
+		dead = (mutex_word(slot) & FUTEX_OWNER_DIED) != 0 ||
+		       SOJ_PLANT(REAP_UNPROVED);
 	if (!dead && deep)
 		dead = thread_is_gone(word);
 	/* The mark must be of this holder, not of one that came before. */

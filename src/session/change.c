@@ -72,9 +72,13 @@ static int replace(struct sojourn *s, struct soj_self *self,
 		soj_chunk_abandon(st, &self->w, fresh);
 		return soj_report_errno(-EBADMSG);
 	}
+	if (SOJ_PLANT(RETIRE_BEFORE_PUBLISH))
+		soj_chunk_retire(st, &self->w, old, old_was);
 	SOJ_STEP("update.written");
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);
+	if (SOJ_PLANT(UPDATE_STORES))
+		ctl = soj_load_relaxed(&e->ctl);
 	if (!soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
 			     soj_ctl_next(ctl, SOJ_ACTIVE, fresh))) {
 		soj_chunk_abandon(st, &self->w, fresh);

@@ -140,6 +140,8 @@ void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
 	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
 	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
 
+	if (SOJ_PLANT(WITHDRAW_SKIPPED))
+		ctl = 0;
 	/* ctl is that of the entry made as long as the state is ours; when
 	 * others have settled it, it is no longer ours to take back. */
 	while (soj_ctl_readable(ctl) &&

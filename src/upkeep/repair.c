@@ -94,7 +94,8 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 	uint64_t ctl;
 	int decided;
 
-	if (!owned_by_dead(dead, was, &st->seg))
+	if (!owned_by_dead(dead, was, &st->seg) ||
+	    SOJ_PLANT(REPAIR_LEAVES_OWNED))
 		return;
 	SOJ_STEP("repair.seen");
 	ctl = soj_load_acquire(&e->ctl); /* E1 */
@@ -109,6 +110,7 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 	/* All of that is about the dead thread's entry only if the entry still
 	 * is that: another repairer may have been faster, and the entry be a
 	 * new login's by now. */
+	SOJ_STEP("repair.judged");
 	if (soj_load_acquire(state) != was) /* S1 */
 		return;
 	if (decided < 0) {

@@ -154,7 +154,7 @@ static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 	soj_index_remove(up->st, up->w, soj_entry_digest(up->st, p->idx),
 			 soj_entry_place(up->st, ref));
 	p->may = true;
-	if (soj_status_ends_line(status) &&
+	if (soj_status_ends_line(status) && !SOJ_PLANT(LINE_FORGOTTEN) &&
 	    soj_line_end_next(up->st, up->w, ref, status) < 0)
 		p->may = false;
 	if (status != SOJ_ENDED_GRACE)

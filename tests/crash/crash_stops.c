@@ -106,6 +106,21 @@ static void churn(struct world *w)
 		       (unsigned)(after - before), operations);
 }
 
+/* Somebody lives in what was reused when the victim goes on. */
+static void settle_down(struct world *w)
+{
+	static struct sojourn_stat stat;
+	bool full = w->full;
+
+	if (sojourn_stat(w->s, &stat) < 0)
+		return;
+	w->full = true;
+	/* The victim may need some, too. */
+	for (uint64_t i = 3; i < stat.entries_free; i++)
+		world_create(w, "settler", 120);
+	w->full = full;
+}
+
 static void leave(struct world *w)
 {
 	(void)w;
@@ -307,6 +322,7 @@ static void meanwhile(struct world *w, struct stopped *stop,
 		acts[stop->act].act(w);
 	w->in_flight = 0;
 	churn(w);
+	settle_down(w);
 }
 
 static struct plan plan_of(const struct op *op, uint32_t nth,

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# The self-check of the crash tests: each bug that base/fault.h can plant must
+# make at least one of them fail. A checker that cannot fail is worth nothing.
+
+set -uo pipefail
+: "${SOJOURN_BIN:?where the tests were built}"
+
+# The quick ones first.
+tests=(crash_traps crash_stops crash_points)
+seconds_max=200
+log=$(mktemp) || exit 73
+trap 'rm -f "$log"' EXIT
+
+# found BUG: some test failed, and none of them hung.
+found() {
+	local test status
+
+	for test in "${tests[@]}"; do
+		SOJ_PLANT=$1 timeout "$seconds_max" "$SOJOURN_BIN/$test" \
+			>"$log" 2>&1
+		status=$?
+		case $status in
+		0 | 77) continue ;;
+		64 | 124 | 126 | 127)
+			echo "$1: $test could not tell (status $status)"
+			return 1
+			;;
+		esac
+		echo "$1: found by $test"
+		grep -m 1 FAILED "$log"
+		return 0
+	done
+	echo "$1: NOT FOUND"
+	return 1
+}
+
+[ -x "$SOJOURN_BIN/crash_points" ] || {
+	echo "skipped: built without kill points"
+	exit 77
+}
+
+bugs=0
+bad=0
+while IFS=$'\t' read -r bug what; do
+	echo "-- $what"
+	bugs=$((bugs + 1))
+	found "$bug" || bad=$((bad + 1))
+done < <(SOJ_PLANT=list "$SOJOURN_BIN/crash_traps")
+
+echo "$bugs bugs planted, $bad of them not found"
+[ "$bugs" -ge 6 ] && [ "$bad" -eq 0 ]
