@@ -54,11 +54,11 @@ static void pass_on(pid_t child)
 }
 
 /*
- * Runs fn as process 2 of a new pid namespace.  Process 1 is its parent: it
- * could neither kill nor stop itself.  Returns the launcher, which ends with
- * fn's exit code, or with 99 if it was killed.
+ * Runs fn in a new pid namespace, as its process `number`: 2, whose parent is
+ * process 1, or 1, which could neither kill nor stop itself.  Returns the
+ * launcher, which ends with fn's exit code, or with 99 if it was killed.
  */
-static pid_t in_namespace(void (*fn)(void *arg), void *arg)
+static pid_t in_namespace(unsigned number, void (*fn)(void *arg), void *arg)
 {
 	pid_t launcher, child;
 
@@ -68,12 +68,11 @@ static pid_t in_namespace(void (*fn)(void *arg), void *arg)
 		return launcher;
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(SKIPPED);
-	child = fork();
-	if (child != 0)
-		pass_on(child);
-	child = fork();
-	if (child != 0)
-		pass_on(child);
+	while (number-- > 0) {
+		child = fork();
+		if (child != 0)
+			pass_on(child);
+	}
 	fn(arg);
 	_exit(0);
 }
@@ -130,7 +129,7 @@ static pid_t holder_start(void)
 	memset(meeting, 0, sizeof(*meeting));
 	if (pipe(meeting->go) != 0 || pipe(meeting->said) != 0)
 		abort();
-	launcher = in_namespace(holder, NULL);
+	launcher = in_namespace(2, holder, NULL);
 	if (!hear(meeting->said[0]))
 		failed("the holder does not begin");
 	return launcher;
@@ -194,10 +193,25 @@ static void namesake(void *arg)
 	n->r->finished = 1;
 }
 
-static int namesake_run(struct namesake *n)
+static int namesake_run(struct namesake *n, unsigned number)
 {
 	memset(n->r, 0, sizeof(*n->r));
-	return ended_with(in_namespace(namesake, n));
+	return ended_with(in_namespace(number, namesake, n));
+}
+
+/* By one of its number, and by one who knows nobody of that number. */
+static void repair_elsewhere(uint64_t claim)
+{
+	_Atomic(uint32_t) tid;
+	struct namesake n = {.r = report_new(), .fn = run_full, .tid = &tid};
+
+	for (unsigned number = 1; number <= 2; number++) {
+		if (namesake_run(&n, number) != 0)
+			failed("the repairer with number %u failed", number);
+		holder_lives(claim);
+		holder_works();
+	}
+	report_free(n.r);
 }
 
 /* A slot that was claimed or released by who is gone with its namespace, at
@@ -215,7 +229,6 @@ static uint32_t slots_lost(const struct report *r, bool killed)
 /* False: it got through, there are no more steps. */
 static bool killed_beside(struct namesake *n, uint32_t nth)
 {
-	struct namesake repairer = *n;
 	pid_t launcher;
 	uint64_t claim;
 	uint32_t lost;
@@ -230,7 +243,7 @@ static bool killed_beside(struct namesake *n, uint32_t nth)
 	launcher = holder_start();
 	claim = soj_load_relaxed(&w.s->st.seg.slots[meeting->slot].claim);
 	n->plan = (struct plan){.fault = FAULT_KILL, .nth = nth};
-	code = namesake_run(n);
+	code = namesake_run(n, 2);
 	trying("beside a holder of its number, killed at step %u (%s)", nth,
 	       step_name(n->r, nth));
 	if (*n->tid != meeting->tid)
@@ -242,16 +255,7 @@ static bool killed_beside(struct namesake *n, uint32_t nth)
 	w.next_number = 3000;
 	holder_lives(claim);
 	holder_works();
-	/* Repair from a namespace where the number means the repairer... */
-	repairer.plan = (struct plan){.fault = FAULT_NONE};
-	repairer.fn = run_full;
-	repairer.r = report_new();
-	if (namesake_run(&repairer) != 0)
-		failed("the repairer of its number failed");
-	report_free(repairer.r);
-	holder_lives(claim);
-	holder_works();
-	/* ... and from here. */
+	repair_elsewhere(claim);
 	world_upkeep(&w);
 	holder_lives(claim);
 	holder_works();
@@ -294,7 +298,7 @@ static void control(void)
 	word = (soj_half_t *)(void *)&w.s->st.seg.slots[meeting->slot].life;
 	if (soj_load_relaxed(word) & FUTEX_OWNER_DIED)
 		failed("the holder's mutex is marked from the start");
-	if (ended_with(in_namespace(die_trying, NULL)) != 0)
+	if (ended_with(in_namespace(2, die_trying, NULL)) != 0)
 		failed("the one who tries did not run");
 	printf("the trap is %s here\n",
 	       soj_load_relaxed(word) & FUTEX_OWNER_DIED ? "real" : "absent");
@@ -309,7 +313,7 @@ int main(void)
 
 	coverage_init();
 	failures_init();
-	if (ended_with(in_namespace(do_nothing, NULL)) == SKIPPED) {
+	if (ended_with(in_namespace(2, do_nothing, NULL)) == SKIPPED) {
 		printf("skipped: pid namespaces are not permitted here\n");
 		return SKIPPED;
 	}

@@ -8,9 +8,9 @@
  * sessions in the same small segment meanwhile, so that entries, chunks and
  * places of the index are reused many times; sections are expelled; and the
  * very session that the victim is at is updated, renewed or ended.  Then the
- * victim goes on with whatever it had in its hands.  It must end with an
- * answer that is true, and nothing may be torn, lost, brought back or left
- * over.
+ * victim goes on with whatever it had in its hands, or is killed after all.  It
+ * must end with an answer that is true, and nothing may be torn, lost, brought
+ * back or left over.
  *
  *   crash_stops [--full] [--op N] [--point N] [--list]
  */
@@ -338,8 +338,26 @@ static struct plan plan_of(const struct op *op, uint32_t nth,
 	return plan;
 }
 
+/* Then it goes on, or is killed after all. */
+static void stop_ends(struct world *w, const struct stopped *stop,
+		      struct victim *v, bool killed)
+{
+	if (killed) {
+		victim_kill(v);
+		return;
+	}
+	victim_continue(v);
+	/* Stopped before its pause: that one is passed over. */
+	if (v->state == VICTIM_STOPPED && v->paused)
+		victim_continue(v);
+	if (v->state != VICTIM_FINISHED)
+		failed("the victim, continued, is in state %d", v->state);
+	else
+		resume(w, stop, v->report);
+}
+
 static void one_stop(const struct op *op, uint32_t nth,
-		     const struct report *dry, enum act_id act,
+		     const struct report *dry, enum act_id act, bool killed,
 		     struct report *r)
 {
 	const struct plan plan = plan_of(op, nth, dry);
@@ -358,19 +376,12 @@ static void one_stop(const struct op *op, uint32_t nth,
 		op->meddle(&w);
 		victim_continue(&v);
 	}
-	trying("%s, stopped at step %u (%s), the survivor %s", op->name, nth,
-	       step_name(r, nth), acts[act].name);
+	trying("%s, stopped at step %u (%s), the survivor %s, %s", op->name,
+	       nth, step_name(r, nth), acts[act].name,
+	       killed ? "then killed" : "then continued");
 	if (v.state == VICTIM_STOPPED) {
 		meanwhile(&w, &stop, r);
-		victim_continue(&v);
-		/* Stopped before its pause: that one is passed over. */
-		if (v.state == VICTIM_STOPPED && v.paused)
-			victim_continue(&v);
-		if (v.state != VICTIM_FINISHED)
-			failed("the victim, continued, is in state %d",
-			       v.state);
-		else
-			resume(&w, &stop, r);
+		stop_ends(&w, &stop, &v, killed);
 	} else {
 		op->judge(&w, r);
 	}
@@ -424,6 +435,18 @@ static bool wanted(const struct op *op, uint32_t nth, const struct report *dry)
 	return opt.full || step_turn(dry, nth) == 1 || step_is_last(dry, nth);
 }
 
+/* One in four is killed; in full, each is continued and is killed. */
+static void each_way(const struct op *op, uint32_t nth,
+		     const struct report *dry, enum act_id act,
+		     struct report *r)
+{
+	bool killed = (nth + act) % 4 == 3;
+
+	one_stop(op, nth, dry, act, killed, r);
+	if (opt.full)
+		one_stop(op, nth, dry, act, !killed, r);
+}
+
 static void all_stops(unsigned shard)
 {
 	struct report *dry = report_new(), *r = report_new();
@@ -440,7 +463,7 @@ static void all_stops(unsigned shard)
 			if (!mine(shard, op, nth, dry) || !wanted(op, nth, dry))
 				continue;
 			for (unsigned a = 0; a < ACTS; a++)
-				one_stop(op, nth, dry, a, r);
+				each_way(op, nth, dry, a, r);
 		}
 	}
 	report_free(dry);

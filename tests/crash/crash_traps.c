@@ -413,6 +413,35 @@ static void trap_fork_anywhere(victim_fn fn,
 	report_free(r);
 }
 
+/* ---- the dead have every slot ---- */
+
+static void trap_no_slot(void)
+{
+	static const char *const labels[] = {"section.entered", "slab.owned",
+					     "slot.claim.held",
+					     "slot.claim.locked"};
+	const struct world_options o = {.slots = 4};
+	struct victim v;
+
+	trying("the dead have every slot");
+	if (!world_make(&w, &o))
+		abort();
+	prepare_people(&w);
+	world_let_go(&w);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct plan plan = {
+			.fault = FAULT_KILL, .at = labels[i], .nth = 1};
+		struct report *r = report_new();
+
+		victim_run(&v, r, &plan, i ? run_create : run_list, &w);
+		if (v.state != VICTIM_KILLED)
+			failed("nobody died at %s", labels[i]);
+		report_free(r);
+	}
+	world_update(&w, w.bystander, false);
+	end();
+}
+
 int main(void)
 {
 	coverage_init();
@@ -424,6 +453,7 @@ int main(void)
 	trap_half_removed();
 	for (size_t i = 0; i < sizeof(stale) / sizeof(stale[0]); i++)
 		trap_stale(&stale[i]);
+	trap_no_slot();
 	trap_fork(false);
 	trap_fork(true);
 	trap_fork_anywhere(run_create, judge_create);
