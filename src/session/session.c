@@ -494,6 +494,34 @@ static int read_found(struct sojourn *s, struct soj_self *self, const char *id,
 	return 0;
 }
 
+/*
+ * The session of an id, and the tip of its line: an old id in its grace window
+ * shows what was written since.  0, -ENOBUFS, or a reported error.
+ */
+static int find_to_read(struct sojourn *s, struct soj_self *self,
+			const struct sojourn_read *how,
+			const struct soj_digest *digest, uint64_t now_ms,
+			const struct soj_copy *copy,
+			struct soj_session *session, struct soj_snapshot *tip)
+{
+	int rc;
+
+	session->snap.data_bytes = 0;
+	rc = soj_session_find(s, self, digest, now_ms, copy, &session->snap);
+	*tip = session->snap;
+	if ((rc == 0 || rc == -ENOBUFS) && session->snap.has_record)
+		rc = soj_session_follow(s, self, digest, now_ms, copy, tip);
+	if (rc < 0 && rc != -ENOBUFS)
+		return rc;
+	if (how->subject &&
+	    !soj_digest_equal(soj_subject_digest(s, how->subject),
+			      session->cold.subject)) {
+		count_miss(self, SOJ_NONE);
+		return soj_report_ended(SOJ_NONE);
+	}
+	return rc;
+}
+
 static const struct sojourn_read read_default;
 
 int sojourn_session_read(struct sojourn *s, const char *id,
@@ -504,7 +532,6 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	struct soj_session session;
 	struct soj_snapshot tip;
-	size_t copied;
 	struct soj_copy copy = {0};
 	struct soj_digest digest;
 	int rc, rest;
@@ -528,25 +555,9 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	}
 	if (info || how->subject)
 		copy.cold = &session.cold;
-	session.snap.data_bytes = 0;
-	rc = soj_session_find(s, self, &digest, now_ms, &copy, &session.snap);
-	/* An old id in its grace window shows what was written since. */
-	copied = session.snap.data_bytes;
-	tip = session.snap;
-
-	if ((rc == 0 || rc == -ENOBUFS) && session.snap.has_record)
-		rc = soj_session_follow(s, self, &digest, now_ms, &copy, &tip);
-	copied = soj_max(copied, tip.data_bytes);
-
+	rc = find_to_read(s, self, how, &digest, now_ms, &copy, &session, &tip);
 	if (rc < 0 && rc != -ENOBUFS)
 		goto out;
-	if (how->subject &&
-	    !soj_digest_equal(soj_subject_digest(s, how->subject),
-			      session.cold.subject)) {
-		count_miss(self, SOJ_NONE);
-		rc = soj_report_ended(SOJ_NONE);
-		goto out;
-	}
 	if (data_bytes)
 		*data_bytes = tip.data_bytes;
 	if (info) {
@@ -567,7 +578,9 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 out:
 	/* Refused: what was copied before that is not the caller's. */
 	if (rc < 0 && copy.data)
-		soj_wipe(copy.data, soj_min(copy.data_capacity, copied));
+		soj_wipe(copy.data, soj_min(copy.data_capacity,
+					    soj_max(session.snap.data_bytes,
+						    tip.data_bytes)));
 	if (self)
 		soj_self_flush(s, self);
 	return rc;

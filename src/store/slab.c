@@ -7,9 +7,9 @@
  * -> OWNED(reclaimer) -> FREE.  Each arrow is one CAS of the exact word.  The
  * generation rises whenever the owner changes without a publication between
  * (reclaimer, repairer), and when something never published is given back: so
- * the same word never means two owners in turn.  Bitmaps only say where to look; a bit may be lost or wrong.
- * A thread takes a whole word of hints by exchange into its magazine, so two
- * threads rarely try the same state word.
+ * the same word never means two owners in turn.  Bitmaps only say where to
+ * look; a bit may be lost or wrong.  A thread takes a whole word of hints by
+ * exchange into its magazine, so two threads rarely try the same state word.
  *
  * Memory of something FREE is all zero (entries keep versions and
  * generations).  It is wiped by its reclaimer while that one OWNS it: nobody
