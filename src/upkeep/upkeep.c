@@ -90,8 +90,12 @@ static void add_pending(struct soj_upkeep *up, uint32_t idx)
 	p->idx = idx;
 	p->state = state;
 	p->head = soj_head_of(up->st, soj_entry_subject(up->st, idx));
+	p->successor = 0;
+	p->next = 0;
 	p->met = false;
 	p->may = false;
+	p->held = false;
+	p->gone = false;
 }
 
 static void take_leaf(struct soj_upkeep *up, uint32_t leaf)
@@ -159,8 +163,16 @@ static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 		p->may = false;
 	if (status != SOJ_ENDED_GRACE)
 		soj_line_end_back(up->st, up->w, ref, status);
-	if (soj_line_holds(up->st, ref))
+	switch (soj_line_holds(up->st, ref, &p->successor)) {
+	case SOJ_HELD_NOT:
+		break;
+	case SOJ_HELD_BY_PREDECESSOR:
+		p->held = p->may;
 		p->may = false;
+		break;
+	default:
+		p->may = false;
+	}
 }
 
 struct group {
@@ -232,6 +244,48 @@ static bool retire_one(struct soj_upkeep *up, struct soj_pending *p)
 	return true;
 }
 
+/* Who is held by a predecessor that goes, goes as well: else a line of many
+ * renewals would take as many passes. */
+static void join_lines(struct group *g)
+{
+	for (uint32_t i = 0; i < g->count; i++) {
+		struct soj_pending *p = &g->first[i], *next;
+
+		/* One that was let in stays held: its line is done. */
+		while (p->may && p->next == 0 && p->successor != 0) {
+			next = find_pending(g, soj_ref_entry(p->successor));
+			if (!next || !next->held || next->may ||
+			    pending_ref(next) != p->successor)
+				break;
+			p->next = (uint32_t)(next - g->first) + 1;
+			next->may = true;
+			p = next;
+		}
+	}
+}
+
+/* From one that nothing holds down its line, each before its successor. */
+static uint32_t retire_line(struct soj_upkeep *up, struct group *g,
+			    struct soj_pending *p)
+{
+	uint32_t retired = 0;
+	uint64_t successor;
+
+	while (p->may && !p->met && !soj_gone(up->w)) {
+		if (p->held && soj_line_holds(up->st, pending_ref(p),
+					      &successor) != SOJ_HELD_NOT)
+			break;
+		p->gone = retire_one(up, p);
+		if (!p->gone)
+			break;
+		retired++;
+		if (p->next == 0)
+			break;
+		p = &g->first[p->next - 1];
+	}
+	return retired;
+}
+
 /* One head, in a section that only the sweep takes.  Returns retired. */
 static uint32_t unlink_group(struct soj_upkeep *up, struct group *g)
 {
@@ -240,18 +294,17 @@ static uint32_t unlink_group(struct soj_upkeep *up, struct group *g)
 	uint32_t retired = 0;
 	int rc;
 
+	join_lines(g);
 	soj_section_enter(&up->st->seg, &up->w->thr);
 	rc = soj_chain_sweep(up->st, up->w, g->first->head, &sweep);
 	if (!soj_section_exit(&up->st->seg, &up->w->thr))
 		rc = -ESTALE;
-	for (uint32_t i = 0; i < g->count && !soj_gone(up->w); i++) {
-		struct soj_pending *p = &g->first[i];
-
-		if (rc == 0 && p->may && !p->met && retire_one(up, p))
-			retired++;
-		else
-			soj_hint_ended(up->st, p->idx); /* another time */
-	}
+	for (uint32_t i = 0; i < g->count && rc == 0; i++)
+		if (!g->first[i].held)
+			retired += retire_line(up, g, &g->first[i]);
+	for (uint32_t i = 0; i < g->count && !soj_gone(up->w); i++)
+		if (!g->first[i].gone) /* another time */
+			soj_hint_ended(up->st, g->first[i].idx);
 	return retired;
 }
 

@@ -18,9 +18,13 @@ struct soj_dead; /* upkeep/repair.h */
 struct soj_pending {
 	uint32_t idx;
 	uint32_t head;
-	uint64_t state; /* as loaded before the sweep */
-	bool may;       /* be unlinked */
-	bool met;       /* still linked */
+	uint64_t state;     /* as loaded before the sweep */
+	uint64_t successor; /* that its record names; 0: none */
+	uint32_t next;      /* its place in the group, + 1; 0: not there */
+	bool may;           /* be unlinked */
+	bool met;           /* still linked */
+	bool held;          /* by nothing but its predecessor */
+	bool gone;
 };
 
 /* Private to one thread. */
