@@ -13,9 +13,13 @@
  * Crash table: killed between two members: the first is ended for a reason
  * that means the login, and upkeep does not retire it before it has ended the
  * rest (soj_line_end again, from that member).
+ * Stop table: a renewer that stands still after its decision holds back nothing:
+ * who reads by the old id, and upkeep when that has ended, make its successor
+ * LIVE (soj_line_settle).
  *
  * Edges
  *   S1  load of a state (slab.c)   S0
+ *   E1  load of ctl (entry.c)      E0
  */
 
 #include <errno.h>
@@ -161,39 +165,35 @@ int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	return 0;
 }
 
-enum soj_hold soj_line_holds(const struct soj_store *st, uint64_t ref,
-			     uint64_t *successor)
+bool soj_line_holds(struct soj_store *st, uint64_t ref)
 {
 	struct soj_cold cold;
 	struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	uint64_t state;
-	bool held;
 
-	*successor = 0;
 	switch (look(st, ref, &copy, &snap)) {
 	case 0:
 		break;
 	case -EBUSY:
-		return SOJ_HELD;
+		return true;
 	default:
-		return SOJ_HELD_NOT; /* no record that could be followed */
+		return false; /* no record that could be followed */
 	}
-	if (snap.has_record)
-		*successor = snap.record.successor;
+	/* Its maker may stand still for long: nobody waits for him. */
+	soj_line_settle(st, &snap);
 	if (snap.has_record && is_owned(st, snap.record.successor))
-		return SOJ_HELD;
+		return true;
 	if (cold.predecessor == 0 ||
 	    !soj_entry_idx_ok(st, soj_ref_entry(cold.predecessor)))
-		return SOJ_HELD_NOT;
+		return false;
 	state = soj_load_acquire(
 		&st->seg.entry_states[/* S1 */
 				      soj_ref_entry(cold.predecessor)]);
-	held = soj_state_phase(state) == SOJ_LIVE &&
+	return soj_state_phase(state) == SOJ_LIVE &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
 		       soj_ref_gen(cold.predecessor) &&
 	       soj_line_names(st, cold.predecessor, ref) != 0;
-	return held ? SOJ_HELD_BY_PREDECESSOR : SOJ_HELD_NOT;
 }
 
 int soj_line_names(const struct soj_store *st, uint64_t predecessor,
@@ -242,22 +242,9 @@ enum soj_status soj_line_status(const struct soj_store *st,
 	return SOJ_ENDED_DELETED;
 }
 
-/* Evicted, say, and not the tip: those before it lead to the tip as before. */
-static bool is_passed_through(const struct soj_store *st, uint64_t ref,
-			      enum soj_status reason)
-{
-	struct soj_snapshot snap;
-
-	return !soj_status_ends_line(reason) &&
-	       look(st, ref, NULL, &snap) == 0 && snap.has_record &&
-	       soj_line_status(st, &snap, NULL) == SOJ_ACTIVE;
-}
-
 void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		       enum soj_status reason)
 {
-	if (is_passed_through(st, ref, reason))
-		return;
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		struct soj_cold cold;
 		struct soj_copy copy = {.cold = &cold};
@@ -279,14 +266,18 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed)
 {
 	uint64_t next = renewed->record.successor;
+	uint32_t idx = soj_ref_entry(next);
 	uint64_t state;
 
 	if (!renewed->has_record || !is_owned(st, next))
 		return;
-	state = soj_load_acquire(/* S1 */
-				 &st->seg.entry_states[soj_ref_entry(next)]);
-	if (soj_state_phase(state) == SOJ_OWNED &&
-	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
-		    soj_ref_gen(next))
-		soj_entry_go_live(st, next, state);
+	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	if (soj_state_phase(state) != SOJ_OWNED ||
+	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
+		    soj_ref_gen(next) ||
+	    !soj_entry_go_live(st, next, state))
+		return;
+	/* Who ended it while it was OWNED left the rest to its maker. */
+	if (soj_ctl_ended(soj_load_acquire(&soj_entry(st, idx)->ctl))) /* E1 */
+		soj_hint_ended(st, idx);
 }

@@ -26,16 +26,21 @@ function(soj_register name label timeout)
 		ENVIRONMENT "${soj_test_env}")
 	# These fork many processes: beside another one they only prove that
 	# two cores are few.
-	if(label MATCHES "^(stress|crash|e2e|model)$")
+	if(label MATCHES "^(stress|crash|explore|e2e|model)$")
 		set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
 	endif()
 endfunction()
 
 # soj_add_tests(LABEL PREFIX TIMEOUT LIBRARY...)
-# tests/LABEL/lib_*.c is shared by the tests of that folder.
+# tests/LABEL/lib_*.c is shared by the tests of that folder; what crash tests
+# share serves tests/explore, too, on another variant of the library.
 function(soj_add_tests label prefix timeout)
 	file(GLOB sources CONFIGURE_DEPENDS ${tests}/${label}/${prefix}_*.c)
 	file(GLOB shared CONFIGURE_DEPENDS ${tests}/${label}/lib_*.c)
+	if(label STREQUAL "explore")
+		file(GLOB more CONFIGURE_DEPENDS ${tests}/crash/lib_*.c)
+		list(APPEND shared ${more})
+	endif()
 	foreach(source ${sources})
 		get_filename_component(name ${source} NAME_WE)
 		add_executable(${name} ${source} ${shared})
@@ -53,6 +58,8 @@ if(SOJ_FAULTS)
 	soj_add_tests(stress stress 300 sojourn_helper_faults sojourn_faults)
 	soj_add_tests(crash crash 300
 		sojourn_helper_faults sojourn_faults soj_tool_lib)
+	soj_add_tests(explore explore 300
+		sojourn_helper_explore sojourn_explore soj_tool_lib)
 endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS
