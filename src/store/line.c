@@ -165,35 +165,41 @@ int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	return 0;
 }
 
-bool soj_line_holds(struct soj_store *st, uint64_t ref)
+enum soj_hold soj_line_holds(struct soj_store *st, uint64_t ref,
+			     uint64_t *successor)
 {
 	struct soj_cold cold;
 	struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	uint64_t state;
+	bool held;
 
+	*successor = 0;
 	switch (look(st, ref, &copy, &snap)) {
 	case 0:
 		break;
 	case -EBUSY:
-		return true;
+		return SOJ_HELD;
 	default:
-		return false; /* no record that could be followed */
+		return SOJ_HELD_NOT; /* no record that could be followed */
 	}
+	if (snap.has_record)
+		*successor = snap.record.successor;
 	/* Its maker may stand still for long: nobody waits for him. */
 	soj_line_settle(st, &snap);
 	if (snap.has_record && is_owned(st, snap.record.successor))
-		return true;
+		return SOJ_HELD;
 	if (cold.predecessor == 0 ||
 	    !soj_entry_idx_ok(st, soj_ref_entry(cold.predecessor)))
-		return false;
+		return SOJ_HELD_NOT;
 	state = soj_load_acquire(
 		&st->seg.entry_states[/* S1 */
 				      soj_ref_entry(cold.predecessor)]);
-	return soj_state_phase(state) == SOJ_LIVE &&
+	held = soj_state_phase(state) == SOJ_LIVE &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
 		       soj_ref_gen(cold.predecessor) &&
 	       soj_line_names(st, cold.predecessor, ref) != 0;
+	return held ? SOJ_HELD_BY_PREDECESSOR : SOJ_HELD_NOT;
 }
 
 int soj_line_names(const struct soj_store *st, uint64_t predecessor,
@@ -242,9 +248,22 @@ enum soj_status soj_line_status(const struct soj_store *st,
 	return SOJ_ENDED_DELETED;
 }
 
+/* Evicted, say, and not the tip: those before it lead to the tip as before. */
+static bool is_passed_through(const struct soj_store *st, uint64_t ref,
+			      enum soj_status reason)
+{
+	struct soj_snapshot snap;
+
+	return !soj_status_ends_line(reason) &&
+	       look(st, ref, NULL, &snap) == 0 && snap.has_record &&
+	       soj_line_status(st, &snap, NULL) == SOJ_ACTIVE;
+}
+
 void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		       enum soj_status reason)
 {
+	if (is_passed_through(st, ref, reason))
+		return;
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		struct soj_cold cold;
 		struct soj_copy copy = {.cold = &cold};

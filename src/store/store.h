@@ -421,9 +421,12 @@ int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		      enum soj_status reason);
 
-/* Is the ended entry's predecessor still there, or its successor in the making
- * (then this makes it LIVE, if it can)?  Then it is not yet to be retired. */
-bool soj_line_holds(struct soj_store *st, uint64_t ref);
+/* Does the ended entry's record still lead to something in the making (HELD; it
+ * is made LIVE here if that can be), or is its predecessor still there?  Then
+ * it is not yet to be retired.  *successor: that the record names, 0 if none. */
+enum soj_hold { SOJ_HELD_NOT, SOJ_HELD_BY_PREDECESSOR, SOJ_HELD };
+enum soj_hold soj_line_holds(struct soj_store *st, uint64_t ref,
+			     uint64_t *successor);
 
 /*
  * What became of the line of a renewed entry: SOJ_ACTIVE if its tip is
@@ -438,7 +441,8 @@ enum soj_status soj_line_status(const struct soj_store *st,
 /* Makes the successor that a renewed entry names LIVE, if its maker has not. */
 void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed);
 
-/* Ends the renewed entries that led to `ref`, which ended for `reason`. */
+/* Ends the renewed entries that led to `ref`, which ended for `reason`; not if
+ * they lead through it to a readable tip. */
 void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		       enum soj_status reason);
 
