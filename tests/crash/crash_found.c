@@ -548,6 +548,7 @@ static void logout_takes_the_old_id(void)
 		else
 			world_delete_subject(&w, "anna", -1);
 		k->fate = k->later = GONE;
+		MUST(sojourn_session_delete(w.s, k->old_id[1]) == 0);
 		MUST(sojourn_session_read(w.s, k->old_id[0], &look_only, NULL,
 					  NULL, &info) == -ENOENT);
 		/* Its index word is gone, or it says how it ended. */

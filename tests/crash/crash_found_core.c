@@ -335,7 +335,7 @@ static void drain_without_hints(void)
 	world_upkeep(&w);
 	world_let_go(&w);
 	forget_hints(&w);
-	run_alone(&v, run_create_huge, &w);
+	run_alone(&v, run_create_huge_at_once, &w);
 	MUST(v.report->rc == 0);
 	MUST(passed(v.report, "drain.begun") <= 64);
 	world_verify(&w);

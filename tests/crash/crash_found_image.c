@@ -116,6 +116,7 @@ static void page_over_the_end(struct world *w)
 	uint32_t last = w->s->st.seg.lay.units - 1, bytes;
 	struct soj_shm_entry *e = new_entry(w);
 	soj_word_t *words;
+	uint64_t word;
 
 	words = (soj_word_t *)(void *)(w->s->st.seg.chunks +
 				       (uint64_t)last * SOJ_UNIT_BYTES);
@@ -130,17 +131,18 @@ static void page_over_the_end(struct world *w)
 			  soj_state(SOJ_LIVE, 0, 3));
 	set_chunk(w, e, soj_chunk(last, 0));
 	MUST(soj_chunk_words(&w->s->st, soj_chunk(last, 0), &bytes) == NULL);
+	MUST(soj_page_class(&w->s->st, last, &word) == SOJ_CLASSES);
 }
 
 static void class_out(struct world *w)
 {
-	uint32_t unit = soj_chunk_unit(
-			 soj_ctl_chunk(soj_load_acquire(&new_entry(w)->ctl))),
-		 bytes;
+	uint64_t ctl = soj_load_acquire(&new_entry(w)->ctl), word;
+	uint32_t unit = soj_chunk_unit(soj_ctl_chunk(ctl)), bytes;
 
 	soj_store_release(&w->s->st.seg.units[unit],
 			  soj_unit(SOJ_UNIT_ACTIVE, CLASS_OUT, 0, 0, 7));
 	MUST(soj_chunk_words(&w->s->st, soj_chunk(unit, 0), &bytes) == NULL);
+	MUST(soj_page_class(&w->s->st, unit, &word) == SOJ_CLASSES);
 }
 
 static void part_before_the_first(struct world *w)
