@@ -128,8 +128,8 @@ byte doomed;
 byte done;			/* ins, ender and reader that are over */
 bit acked[NE];			/* the insert of this generation returned 0 */
 bit absent;			/* key 0 was absent since the reader began */
-hidden byte two_live, acked_lost, dirty_read, false_miss, false_exists;
-hidden byte owned_taken, left_behind, no_progress, witness;
+bit two_live, acked_lost, dirty_read, false_miss, false_exists;
+bit owned_taken, left_behind, no_progress, witness;
 
 #define CHECK(cond, what) if :: (cond) -> skip :: else -> assert(what) fi
 #define BIT(p)	(1 << (p))

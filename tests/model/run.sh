@@ -40,7 +40,7 @@ usage() {
 	  ./pan -E -m$DEPTH && spin -t -p -g -DVARIANT model.pml
 
 	Exit status: 0 all as expected; 1 a correct model has an error, a
-	variant was not refuted, or a search was cut short; 64 wrong use; 69 no
+	variant was not refuted, or a search was cut short; 64 wrong use; 77 no
 	spin or no gcc.
 	EOF
 }
@@ -163,7 +163,7 @@ main() {
 	fi
 	for run in spin gcc; do
 		command -v $run >/dev/null ||
-			{ echo "run.sh: $run is not installed" >&2; exit 69; }
+			{ echo "run.sh: $run is not installed" >&2; exit 77; }
 	done
 
 	dir=$(mktemp -d) || exit 1
