@@ -226,7 +226,7 @@ static void in_own_namespace(void)
  */
 static void same_number_in_another_namespace(void)
 {
-	int status;
+	int status = 0;
 	pid_t pid;
 
 	if (unshare(CLONE_NEWPID) != 0) {
