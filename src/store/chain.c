@@ -94,6 +94,7 @@ int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
 								    : -ESTALE;
 		if (!soj_entry_idx_ok(st, idx))
 			return -EBADMSG;
+		SOJ_STEP("chain.at");
 		if (!fn(arg, idx))
 			return soj_section_valid(&st->seg, &w->thr) ? 0
 								    : -ESTALE;

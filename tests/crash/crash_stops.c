@@ -273,11 +273,27 @@ static void resume_create(struct world *w, const struct stopped *stop,
 	strcpy(k->id, r->id);
 }
 
+/* It was expelled in the middle, so it has begun again: all and no other. */
+static void resume_list(struct world *w, const struct report *r)
+{
+	unsigned living = 0;
+
+	for (unsigned i = 0; i < w->count; i++) {
+		const struct known *k = &w->known[i];
+
+		if (k->fate == LIVES && strcmp(k->subject, "anna") == 0)
+			living += 1 + k->old_ids - k->old_gone;
+	}
+	answered(r, (int)living);
+}
+
 static void resume(struct world *w, const struct stopped *stop,
 		   const struct report *r)
 {
 	switch (stop->op->effect) {
 	case EFFECT_NONE:
+		if (stop->op->run == run_list)
+			resume_list(w, r);
 		/* Draining a page is given up when others are at it. */
 		if (r->rc < 0 && r->rc != -ENOENT &&
 		    !(r->rc == -EBUSY && stop->op->run == run_drain_page))

@@ -413,6 +413,46 @@ static void trap_fork_anywhere(victim_fn fn,
 	report_free(r);
 }
 
+/* ---- what a section holds ---- */
+
+/*
+ * While a walker stands at an entry that was ended, the entry stays what it
+ * was, however often upkeep comes by; once the walker is expelled it goes, and
+ * the walker begins anew.
+ */
+static void trap_section(void)
+{
+	const struct plan plan = {
+		.fault = FAULT_STOP, .at = "chain.at", .nth = 2};
+	struct soj_upkeep_work work;
+	struct victim v;
+	uint64_t before;
+	uint32_t idx;
+
+	trying("a walker that stands at an entry");
+	if (!world_make(&w, &(struct world_options){0}))
+		abort();
+	prepare_people(&w);
+	idx = entry_of(w.target);
+	before = uses(idx);
+	world_let_go(&w);
+	victim_run(&v, report_new(), &plan, run_list, &w);
+	world_delete(&w, w.target, false);
+	world_self(&w);
+	for (unsigned i = 0; i < ROUNDS; i++)
+		soj_upkeep_full(&w.up, &work);
+	if (uses(idx) != before)
+		failed("the entry was reclaimed under the walker");
+	w.standing = true;
+	world_upkeep(&w);
+	if (uses(idx) == before)
+		failed("the entry was not reclaimed");
+	if (go_on(&v) != 2)
+		failed("the walker listed %d sessions", v.report->rc);
+	report_free(v.report);
+	end();
+}
+
 /* ---- the dead have every slot ---- */
 
 static void trap_no_slot(void)
@@ -453,6 +493,7 @@ int main(void)
 	trap_half_removed();
 	for (size_t i = 0; i < sizeof(stale) / sizeof(stale[0]); i++)
 		trap_stale(&stale[i]);
+	trap_section();
 	trap_no_slot();
 	trap_fork(false);
 	trap_fork(true);

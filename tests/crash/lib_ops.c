@@ -267,7 +267,7 @@ const struct op ops[] = {
 	 .judge = judge_nothing},
 	{.name = "draining a page",
 	 .world = {.entries = 24, .units = 7},
-	 .prepare = prepare_chunks_full,
+	 .prepare = prepare_drain,
 	 .run = run_drain_page,
 	 .judge = judge_nothing},
 	{.name = "the helper's threads",

@@ -53,6 +53,7 @@ void prepare_expired(struct world *w); /* the target's time is over */
 void prepare_full(struct world *w);
 void prepare_full_expired(struct world *w);
 void prepare_chunks_full(struct world *w);
+void prepare_drain(struct world *w); /* the target is to be relocated */
 void prepare_mess(struct world *w);
 void prepare_sleeper(struct world *w);
 

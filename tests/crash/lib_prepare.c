@@ -102,6 +102,12 @@ void prepare_chunks_full(struct world *w)
 	world_upkeep(w);
 }
 
+void prepare_drain(struct world *w)
+{
+	prepare_chunks_full(w);
+	w->target = 4; /* the first of those in the first page */
+}
+
 /* Kills one at the first passing of a label, on its way in `op`. */
 static void casualty(struct world *w, victim_fn run,
 		     void (*judge)(struct world *w, const struct report *r),
