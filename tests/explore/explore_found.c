@@ -13,56 +13,14 @@
  */
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "crash/lib_found.h"
 #include "crash/lib_ops.h"
+#include "explore/lib_access.h"
 
 #define BYTES 120u
-
-/* ---- stopping ---- */
-
-/* In a victim: before which of its accesses it stops. */
-static struct {
-	const volatile uint8_t *begin, *end; /* only those are counted */
-	int kind;                            /* of access; -1: any */
-	uint32_t nth, seen;
-} stop;
-
-void soj_explore_point(const volatile void *addr, int kind)
-{
-	const volatile uint8_t *at = addr;
-
-	if (stop.nth == 0 || at < stop.begin || at >= stop.end ||
-	    (stop.kind >= 0 && kind != stop.kind) || ++stop.seen != stop.nth)
-		return;
-	stop.nth = 0;
-	raise(SIGSTOP);
-}
-
-/* Forks one that stops before its nth access of the words; false: it has
- * ended, as it makes fewer. */
-static bool park_at_access(struct victim *v, const volatile void *words,
-			   size_t bytes, int kind, uint32_t nth, victim_fn fn,
-			   struct world *w)
-{
-	const struct plan none = {.fault = FAULT_NONE};
-	const volatile uint8_t *begin = words;
-
-	stop.begin = begin;
-	stop.end = begin + bytes;
-	stop.kind = kind;
-	stop.seen = 0;
-	stop.nth = nth;
-	/* The survivor makes accesses, too, on its way to the fork: none. */
-	victim_run(v, report_new(), &none, fn, w);
-	stop.nth = 0;
-	if (v->state != VICTIM_STOPPED)
-		unpark(v);
-	return v->state == VICTIM_STOPPED;
-}
 
 /* ---- what only an access tells apart ---- */
 
@@ -80,6 +38,7 @@ static void run_upkeep(void *arg, struct report *r)
 static void late_repairer_at_its_cas(void)
 {
 	const struct world_options o = {0};
+	struct access_range ctl = {.bytes = 8, .kinds = ACCESS_RMW};
 	struct victim maker, late;
 	struct world w;
 	uint32_t idx = 0;
@@ -92,9 +51,8 @@ static void late_repairer_at_its_cas(void)
 	for (uint32_t e = 1; e <= w.s->st.seg.lay.entries_max; e++)
 		if (entry_phase(&w, e) == SOJ_OWNED)
 			idx = e;
-	MUST(park_at_access(&late, &soj_entry(&w.s->st, idx)->ctl,
-			    sizeof(soj_word_t), SOJ_POINT_RMW, 1, run_upkeep,
-			    &w));
+	ctl.words = &soj_entry(&w.s->st, idx)->ctl;
+	MUST(park_at_access(&late, &ctl, 1, run_upkeep, &w));
 	world_upkeep(&w);
 	fill(&w, "carl", BYTES);
 	MUST(whose_entry(&w, idx) >= 0);
@@ -113,6 +71,7 @@ static void late_repairer_at_its_cas(void)
 static bool record_becomes_live(uint32_t nth)
 {
 	const struct world_options o = {0};
+	struct access_range state = {.bytes = 8, .kinds = ACCESS_LOAD};
 	struct victim renewer, dead, other;
 	struct world w;
 	struct known *k;
@@ -129,9 +88,8 @@ static bool record_becomes_live(uint32_t nth)
 	MUST(chunk_phase(&w, chunk) == SOJ_OWNED);
 	park(&dead, "line.ended", run_delete, &w);
 	kill_parked(&dead);
-	stopped = park_at_access(&other, soj_chunk_state(&w.s->st, chunk),
-				 sizeof(soj_word_t), SOJ_POINT_LOAD, nth,
-				 run_delete, &w);
+	state.words = soj_chunk_state(&w.s->st, chunk);
+	stopped = park_at_access(&other, &state, nth, run_delete, &w);
 	unpark(&renewer);
 	unpark(&other);
 	MUST(other.report->rc == 1);
@@ -375,19 +333,20 @@ static const struct sweep sweeps[] = {
 };
 
 /* Stops before the nth access of that kind; false: there are fewer. */
-static bool sweep_at(const struct sweep *s, int kind, uint32_t nth)
+static bool sweep_at(const struct sweep *s, unsigned kind, uint32_t nth)
 {
 	const struct world_options o = {.slots = 16};
+	struct access_range range;
 	struct victim v;
 	struct world w;
 	bool stopped;
 
 	if (!world_make(&w, &o))
 		return false;
-	trying("%s, before access %u of kind %d", s->name, nth, kind);
+	trying("%s, before access %u of kind %u", s->name, nth, kind);
 	s->prepare(&w);
-	stopped = park_at_access(&v, w.s->st.seg.base, w.s->st.seg.bytes, kind,
-				 nth, s->run, &w);
+	range = access_all(&w, kind);
+	stopped = park_at_access(&v, &range, nth, s->run, &w);
 	if (stopped) {
 		s->meanwhile(&w, v.report);
 		unpark(&v);
@@ -404,18 +363,16 @@ static bool sweep_at(const struct sweep *s, int kind, uint32_t nth)
 
 static void every_access(void)
 {
-	static const int kinds[] = {SOJ_POINT_RMW, SOJ_POINT_LOAD,
-				    SOJ_POINT_STORE};
+	const unsigned count = sizeof(sweeps) / sizeof(sweeps[0]);
 
-	for (unsigned i = 0; i < sizeof(sweeps) / sizeof(sweeps[0]); i++)
-		for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]);
-		     k++) {
-			uint32_t stride = k == 0 ? 1 : sweeps[i].stride;
-			uint32_t nth = 1;
-
-			while (sweep_at(&sweeps[i], kinds[k], nth))
-				nth += stride;
-		}
+	for (const struct sweep *s = sweeps; s < sweeps + count; s++) {
+		for (uint32_t nth = 1; sweep_at(s, ACCESS_RMW, nth); nth++)
+			;
+		for (uint32_t nth = 1; sweep_at(s, ACCESS_LOAD, nth);)
+			nth += s->stride;
+		for (uint32_t nth = 1; sweep_at(s, ACCESS_STORE, nth);)
+			nth += s->stride;
+	}
 }
 
 int main(int argc, char **argv)
