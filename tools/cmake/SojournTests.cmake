@@ -74,5 +74,5 @@ foreach(script ${scripts})
 	if(stem MATCHES "^lib")
 		continue() # sourced by the others
 	endif()
-	soj_register(${label}_${stem} ${label} 600 bash ${script})
+	soj_register(${label}_${stem} ${label} 2400 bash ${script})
 endforeach()
