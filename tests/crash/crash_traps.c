@@ -413,6 +413,29 @@ static void trap_fork_anywhere(victim_fn fn,
 	report_free(r);
 }
 
+/* ---- a touch that came in time ---- */
+
+/* One judged the session to be over; meanwhile a touch from before comes in
+ * and is acknowledged.  Then it is not over. */
+static void trap_touched(void)
+{
+	struct victim toucher, reader;
+
+	trying("touched between judging and ending");
+	begin(4, 60000);
+	w.target = (unsigned)world_create(&w, "anna", 100);
+	world_advance(&w, 59000);
+	stop_at(&toucher, run_touch, "touch.seen");
+	world_advance(&w, 2000);
+	stop_at(&reader, run_read, "entry.expire.seen");
+	if (go_on(&toucher) != 0 || go_on(&reader) != 0)
+		failed("the toucher was told %d, the reader %d",
+		       toucher.report->rc, reader.report->rc);
+	report_free(toucher.report);
+	report_free(reader.report);
+	end();
+}
+
 /* ---- what a section holds ---- */
 
 /*
@@ -493,6 +516,7 @@ int main(void)
 	trap_half_removed();
 	for (size_t i = 0; i < sizeof(stale) / sizeof(stale[0]); i++)
 		trap_stale(&stale[i]);
+	trap_touched();
 	trap_section();
 	trap_no_slot();
 	trap_fork(false);
