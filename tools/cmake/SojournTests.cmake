@@ -56,9 +56,9 @@ soj_add_tests(unit test 120 soj_tool_lib sojourn_helper sojourn_static)
 soj_add_tests(format test 120 soj_tool_lib sojourn_helper sojourn_static)
 if(SOJ_FAULTS)
 	soj_add_tests(stress stress 300 sojourn_helper_faults sojourn_faults)
-	soj_add_tests(crash crash 300
+	soj_add_tests(crash crash 900
 		sojourn_helper_faults sojourn_faults soj_tool_lib)
-	soj_add_tests(explore explore 300
+	soj_add_tests(explore explore 1500
 		sojourn_helper_explore sojourn_explore soj_tool_lib)
 endif()
 
