@@ -239,8 +239,8 @@ void run_helper(void *arg, struct report *r)
 	r->rc = soj_helper_start(&helper, &w->s->st, NULL);
 	if (r->rc < 0)
 		return;
-	/* Bounded by a count, not by time: it is given up, not failed. */
-	for (unsigned i = 0; i < 5000; i++) {
+	/* Long enough for any machine, and not without end. */
+	for (unsigned i = 0; i < 100000; i++) {
 		soj_helper_status(helper, &status);
 		if (status.active && status.maintenance_rounds >= 4 &&
 		    status.expiry_rounds >= 3)
