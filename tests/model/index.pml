@@ -57,7 +57,7 @@
  *   run quick pass  reader        -DNO_CRASH -DNREADER=1 -DNUPKEEP=0
  *   run quick pass  two-keys  -DNO_CRASH -DNREADER=1 -DNUPKEEP=0 -DNI=1 -DNK=1
  *   run quick pass  three         -DNENDER=0 -DNUPKEEP=2 -DNI=3
- *   run quick pass  helper-crash  -DNI=1 -DNUPKEEP=2 -DKILL_HELPER
+ *   run quick pass  helper-crash  -DNI=1 -DKILL_HELPER
  *   run quick pass  scrub         -DNENDER=0 -DNSCRUB=1 -DNI=3
  *   run quick pass  scrub-remove  -DNSCRUB=1 -DNUPKEEP=0
  *   run quick pass  scrub-stale   -DSTALE -DNENDER=0 -DNSCRUB=1 -DNREADER=1
@@ -76,6 +76,7 @@
  *   run quick reach late-remover  -DREACH_LATE -DNO_CRASH
  *   run quick reach scrubbed      -DREACH_SCRUB -DNSCRUB=1 -DNUPKEEP=0
  *   run quick reach end           -DREACH_END
+ *   run full  pass  two-helpers   -DNI=1 -DNUPKEEP=2 -DKILL_HELPER
  *   run full  pass  reader-reuse  -DNO_CRASH -DNREADER=1
  *   run full  pass  reader-three  -DNO_CRASH -DNREADER=1 -DNUPKEEP=0 -DNI=3
  *   run full  pass  two-keys-use  -DNO_CRASH -DNREADER=1 -DNI=1 -DNK=1
@@ -123,8 +124,7 @@ byte ctl[NE], ctl_gen[NE];		/* one word: 0, LIVE, ENDED */
 bit key[NE];
 
 /* ghosts */
-byte alive[NPROC + 6];		/* 1 running, 0 killed, 2 finished */
-byte doomed;
+byte alive[NPROC + 6], doomed;	/* 1 running, 0 killed, 2 finished */
 byte done;			/* ins, ender and reader that are over */
 bit acked[NE];			/* the insert of this generation returned 0 */
 bit absent;			/* key 0 was absent since the reader began */

@@ -94,7 +94,7 @@ run_one() {
 	if ! spin -a "$@" "$file" >spin.log 2>&1 ||
 		! gcc -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=$MEMORY_MIB \
 			-o pan pan.c >gcc.log 2>&1; then
-		cat spin.log gcc.log 2>/dev/null >&2
+		cat spin.log gcc.log >&2 2>/dev/null
 		report - - FAILED "does not build"
 		return
 	fi
