@@ -168,7 +168,7 @@ static uint64_t capacity(const struct bench_plan *plan,
  * were replaced and wait for their grace period.
  */
 static int fit(const struct bench_plan *plan, uint32_t threads_max,
-	       uint64_t *segment_bytes)
+	       uint32_t events_max, uint64_t *segment_bytes)
 {
 	const uint64_t values =
 		plan->entries +
@@ -177,17 +177,18 @@ static int fit(const struct bench_plan *plan, uint32_t threads_max,
 	struct soj_layout lay;
 
 	/* Larger than any: says how large one can be. */
-	if (soj_layout_fit(&lay, plan->entries, high, threads_max, &need) ==
-	    -EFBIG)
+	if (soj_layout_fit(&lay, plan->entries, high, threads_max, events_max,
+			   &need) == -EFBIG)
 		high = need;
-	if (soj_layout_fit(&lay, plan->entries, high, threads_max, &need) < 0 ||
+	if (soj_layout_fit(&lay, plan->entries, high, threads_max, events_max,
+			   &need) < 0 ||
 	    capacity(plan, &lay) < values)
 		return -ENOSPC;
 	while (high - low > 4096) {
 		const uint64_t bytes = low + (high - low) / 2;
 
 		if (soj_layout_fit(&lay, plan->entries, bytes, threads_max,
-				   &need) == 0 &&
+				   events_max, &need) == 0 &&
 		    capacity(plan, &lay) >= values)
 			high = bytes;
 		else
@@ -239,7 +240,7 @@ static int make_segment(struct bench *b, const char *key_file)
 	o.key_file = key_file;
 	if (o.threads_max > 4094)
 		o.threads_max = 4094;
-	rc = fit(&b->plan, o.threads_max, &o.segment_bytes);
+	rc = fit(&b->plan, o.threads_max, o.events_max, &o.segment_bytes);
 	if (rc < 0) {
 		soj_args_complain("no segment is large enough for %" PRIu32
 				  " sessions of %zu bytes",

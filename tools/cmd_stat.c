@@ -102,15 +102,19 @@ static uint64_t beat_age_ms(const struct soj_image *img,
 
 static const struct {
 	const char *name;
-	size_t off;
+	size_t off; /* in the header */
 } periods[] = {
-	{"ttl", offsetof(struct soj_shm_policy, ttl_ms)},
-	{"idle", offsetof(struct soj_shm_policy, idle_ms)},
-	{"renewal", offsetof(struct soj_shm_policy, renewal_ms)},
-	{"grace_window", offsetof(struct soj_shm_policy, grace_window_ms)},
-	{"max_lifetime", offsetof(struct soj_shm_policy, max_lifetime_ms)},
-	{"lease", offsetof(struct soj_shm_policy, lease_ms)},
-	{"expel_after", offsetof(struct soj_shm_policy, expel_after_ms)},
+	{"ttl", offsetof(struct soj_shm_header, collection[0].ttl_ms)},
+	{"idle", offsetof(struct soj_shm_header, collection[0].idle_ms)},
+	{"renewal", offsetof(struct soj_shm_header, collection[0].renewal_ms)},
+	{"grace_window",
+	 offsetof(struct soj_shm_header, collection[0].grace_window_ms)},
+	{"redelivery",
+	 offsetof(struct soj_shm_header, collection[0].redelivery_ms)},
+	{"max_lifetime",
+	 offsetof(struct soj_shm_header, collection[0].max_lifetime_ms)},
+	{"lease", offsetof(struct soj_shm_header, policy.lease_ms)},
+	{"expel_after", offsetof(struct soj_shm_header, policy.expel_after_ms)},
 };
 
 #define PERIODS (sizeof(periods) / sizeof(periods[0]))
@@ -119,8 +123,7 @@ static uint64_t period_ms(const struct soj_image *img, size_t i)
 {
 	uint64_t ms;
 
-	memcpy(&ms, (const uint8_t *)&img->hdr.policy + periods[i].off,
-	       sizeof(ms));
+	memcpy(&ms, (const uint8_t *)&img->hdr + periods[i].off, sizeof(ms));
 	return ms;
 }
 

@@ -45,10 +45,12 @@ bool soj_fsck_epoch_past(struct soj_fsck *f, uint64_t low, unsigned bits)
 
 static bool reserved_is_zero(const struct soj_shm_header *hdr)
 {
-	uint32_t seen = hdr->reserved0;
+	uint32_t seen = 0;
 
 	for (size_t i = 0; i < sizeof(hdr->reserved1); i++)
 		seen |= hdr->reserved1[i];
+	for (size_t i = 0; i < sizeof(hdr->reserved2); i++)
+		seen |= hdr->reserved2[i];
 	/* A later minor version may give them a meaning. */
 	return seen == 0 || hdr->version_minor > SOJ_SHM_VERSION_MINOR;
 }
@@ -67,7 +69,7 @@ void soj_fsck_header(struct soj_fsck *f, uint64_t item)
 	destroyed = soj_load_relaxed(&hdr->destroyed);
 	if (!reserved_is_zero(hdr))
 		soj_fsck_found(f, SOJ_FSCK_HEADER_RESERVED, 0, 0,
-			       "bytes 84 to 87 or 104 to 127");
+			       "bytes 104 to 127 or 152 to 191");
 	if (epoch_now(f) < 2)
 		soj_fsck_found(f, SOJ_FSCK_HEADER_EPOCH, 0, epoch_now(f),
 			       "epoch is %" PRIu64 ", the first is 2",

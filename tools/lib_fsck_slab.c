@@ -286,12 +286,14 @@ static bool is_clean(const struct entry *e)
 		return rest == 0;
 	rest = WORD(e, digest[0]) | WORD(e, digest[1]) | WORD(e, created_ms) |
 	       WORD(e, expires_ms) | WORD(e, idle_ms) | WORD(e, subject[0]) |
-	       WORD(e, subject[1]) | WORD(e, login) | WORD(e, expires_max_ms) |
-	       WORD(e, predecessor) | WORD(e, misc);
+	       WORD(e, subject[1]) | WORD(e, login) | WORD(e, predecessor) |
+	       WORD(e, misc);
 	return rest == 0 && soj_ctl_status(WORD(e, ctl)) == SOJ_NONE &&
 	       soj_ctl_chunk(WORD(e, ctl)) == SOJ_CHUNK_NONE &&
 	       WORD(e, life) == soj_life(gen, 0) &&
 	       WORD(e, renew) == soj_renew(gen, SOJ_SLOT_NONE, 0) &&
+	       WORD(e, event) == soj_told(SOJ_TOLD_NOTHING, gen, 0) &&
+	       soj_lock_slot(WORD(e, lock)) == SOJ_SLOT_NONE &&
 	       soj_link_entry(WORD(e, link)) == 0 &&
 	       !(WORD(e, link) & SOJ_LINK_MARK);
 }

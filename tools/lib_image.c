@@ -154,11 +154,10 @@ static int check_identity(const struct soj_shm_header *hdr,
 			      "made by a build with other sizes: layout is "
 			      "%08x, not %08x",
 			      hdr->layout, SOJ_SHM_LAYOUT);
-	if (hdr->flags & ~(SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_ANONYMOUS))
+	if (hdr->flags & ~SOJ_SHM_FLAGS)
 		return flawed(flaw, SOJ_FLAW_FLAGS, -EPROTO,
 			      "flags are 0x%x, this build knows 0x%x",
-			      hdr->flags,
-			      SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_ANONYMOUS);
+			      hdr->flags, SOJ_SHM_FLAGS);
 	return 0;
 }
 
@@ -168,12 +167,13 @@ static int check_size(struct soj_image *img, struct soj_image_flaw *flaw)
 	struct soj_layout *lay = &img->st.seg.lay;
 
 	if (soj_layout_compute(lay, hdr->entries_max, hdr->units,
-			       hdr->unit_slots, hdr->slots_max) < 0)
+			       hdr->unit_slots, hdr->slots_max,
+			       hdr->events_max) < 0)
 		return flawed(flaw, SOJ_FLAW_GEOMETRY, -EBADMSG,
 			      "impossible geometry: %u entries, %u units of "
-			      "%u slots, %u threads",
+			      "%u slots, %u threads, %u events",
 			      hdr->entries_max, hdr->units, hdr->unit_slots,
-			      hdr->slots_max);
+			      hdr->slots_max, hdr->events_max);
 	if (hdr->segment_bytes != lay->segment_bytes)
 		return flawed(flaw, SOJ_FLAW_GEOMETRY, -EBADMSG,
 			      "says that it has %" PRIu64
@@ -187,12 +187,13 @@ static int check_size(struct soj_image *img, struct soj_image_flaw *flaw)
 	return 0;
 }
 
-static int check_policy(const struct soj_shm_policy *policy,
+static int check_policy(const struct soj_shm_header *hdr,
 			struct soj_image_flaw *flaw)
 {
 	struct soj_seg_error err;
 
-	if (soj_seg_policy_check(policy, &err) == 0)
+	if (soj_seg_policy_check(&hdr->policy, &err) == 0 &&
+	    soj_seg_collections_check(hdr->collection, &err) == 0)
 		return 0;
 	return flawed(flaw, SOJ_FLAW_POLICY, -EBADMSG, "%s", err.text);
 }
@@ -220,11 +221,13 @@ int soj_image_load(struct soj_image *img, struct soj_image_flaw *flaw)
 	if (rc == 0)
 		rc = check_size(img, flaw);
 	if (rc == 0)
-		rc = check_policy(&img->hdr.policy, flaw);
+		rc = check_policy(&img->hdr, flaw);
 	if (rc < 0)
 		return rc;
 	img->st.seg.flags = img->hdr.flags;
 	img->st.seg.policy = img->hdr.policy;
+	memcpy(img->st.seg.collection, img->hdr.collection,
+	       sizeof(img->st.seg.collection));
 	img->st.seg.clock_base_ms = img->hdr.clock_base_ms;
 	soj_store_init(&img->st);
 	free(img->slots);

@@ -104,6 +104,51 @@ enum sojourn_helper {
 	SOJOURN_HELPER_NONE = 2, /* workers do its work when short of memory */
 };
 
+/* What happens to a login over the limit of its subject. */
+enum sojourn_when_over {
+	SOJOURN_WHEN_OVER_REJECT = 0,       /* -EUSERS, nothing else happens */
+	SOJOURN_WHEN_OVER_EVICT_OLDEST = 1, /* the oldest logins end */
+	SOJOURN_WHEN_OVER_EXCLUSIVE = 2,    /* all others end */
+};
+
+/* What happens when a session is used from elsewhere than where it began. */
+enum sojourn_binding {
+	SOJOURN_BINDING_IGNORE = 0,
+	SOJOURN_BINDING_REPORT = 1, /* info->mismatch and an event */
+	SOJOURN_BINDING_REJECT = 2, /* and -EPERM */
+	SOJOURN_BINDING_DELETE = 3, /* and the session ends */
+};
+
+/*
+ * The rules of a collection.  A segment has these, which `collections` of the
+ * options may name to change them: "session" (logins; its rules are those of
+ * the options themselves), "remember-me" and "refresh" (ttl 30 days), "csrf"
+ * (1 hour), "revoked" (1 day); and up to 59 more of the creator's.
+ * Call sojourn_collection_init() first.
+ */
+struct sojourn_collection {
+	const char *name; /* 1 to 31 letters, digits, '.', '_', '-' */
+	uint64_t ttl_ms;  /* as in struct sojourn_options, from here ... */
+	uint64_t idle_timeout_ms;
+	uint64_t renewal_ms;
+	uint64_t grace_window_ms;
+	uint64_t redelivery_ms;
+	uint64_t max_lifetime_ms;
+	uint32_t per_subject_max;
+	enum sojourn_when_over when_over;
+	enum sojourn_binding device;
+	enum sojourn_binding ip;
+	enum sojourn_binding user_agent;
+	uint32_t ip4_prefix_bits;
+	uint32_t ip6_prefix_bits;
+	bool sliding;       /* ... to here */
+	bool quiet;         /* no events of its entries */
+	bool update_events; /* events of changed data as well */
+};
+
+SOJOURN_API void sojourn_collection_init(struct sojourn_collection *c,
+					 const char *name);
+
 /* Call sojourn_options_init() first, then change what differs. */
 struct sojourn_options {
 	uint32_t entries_max;   /* sessions at a time; default 100,000 */
@@ -117,10 +162,28 @@ struct sojourn_options {
 	uint64_t
 		grace_window_ms; /* how long a renewed id still answers; default
 				     5 s; 0 = not at all; < ttl */
+	uint64_t redelivery_ms;  /* how long after the grace window the old id
+				   is still answered with the new one, though
+				   not with data; 0 = not at all (default); at
+				   most 49 days */
 	uint64_t
 		max_lifetime_ms; /* from the first ancestor; 0 = none (default);
 				     >= ttl */
-	uint64_t lease_ms; /* after which another worker may retry a renewal;
+	uint32_t per_subject_max; /* logins of one subject; 0 = any number
+				     (default) */
+	enum sojourn_when_over when_over; /* default reject */
+	enum sojourn_binding device;      /* default ignore, as the next two */
+	enum sojourn_binding ip;
+	enum sojourn_binding user_agent;
+	uint32_t ip4_prefix_bits; /* that must agree; 1 to 32 (default) */
+	uint32_t ip6_prefix_bits; /* 1 to 128 (default) */
+	const struct sojourn_collection *collections;
+	uint32_t collections_count;
+	uint32_t events_max; /* the stream keeps so many; 0 = none, else a
+				power of two from 64; default 4,096, 64 bytes
+				each */
+	bool update_events;  /* events of changed data as well */
+	uint64_t lease_ms;   /* after which another worker may retry a renewal;
 				     default 2 s; 256 ms to 1 h */
 	uint64_t expel_after_ms; /* a section open for longer is expelled;
 				     default 50 ms; 1 ms to 1 h */

@@ -137,8 +137,10 @@ static bool arm_entry(struct soj_expiry *ex, uint32_t idx)
 
 	if (ctl == 0)
 		return false;
-	/* The end of a grace window stands in the chunk: have it looked at. */
-	deadline_ms = soj_ctl_status(ctl) == SOJ_RENEWED
+	/* These deadlines stand in the chunk: have it looked at. */
+	deadline_ms = soj_ctl_status(ctl) == SOJ_RENEWED ||
+				      soj_misc_keyed(soj_load_relaxed(
+					      &soj_entry(ex->st, idx)->misc))
 			      ? ex->now_ms
 			      : rough_deadline_ms(soj_entry(ex->st, idx));
 	soj_wheel_arm(&ex->wheel, idx, deadline_ms);
@@ -207,6 +209,16 @@ uint64_t soj_expiry_rebuild(struct soj_expiry *ex)
 
 /* ---- scrubbing ---- */
 
+/* How long an old id of the entry's collection is kept. */
+static uint64_t grace_ms(const struct soj_expiry *ex, uint32_t idx)
+{
+	uint64_t misc = soj_load_relaxed(&soj_entry(ex->st, idx)->misc);
+	const struct soj_shm_collection *c =
+		soj_collection(&ex->st->seg, soj_misc_collection(misc));
+
+	return c->grace_window_ms + c->redelivery_ms;
+}
+
 /* Does an entry wait for a deadline that nobody will look at in time? */
 static bool is_forgotten(const struct soj_expiry *ex, uint32_t idx)
 {
@@ -218,7 +230,7 @@ static bool is_forgotten(const struct soj_expiry *ex, uint32_t idx)
 		return true;
 	return soj_ctl_status(ctl) == SOJ_RENEWED &&
 	       soj_wheel_deadline_ms(&ex->wheel, idx) >
-		       ex->now_ms + ex->st->seg.policy.grace_window_ms;
+		       ex->now_ms + grace_ms(ex, idx);
 }
 
 uint64_t soj_expiry_scrub(struct soj_expiry *ex, uint32_t count)

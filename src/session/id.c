@@ -39,6 +39,23 @@ bool soj_id_digest(const struct sojourn *s, const char *id,
 	return true;
 }
 
+struct soj_digest soj_key_digest(const struct sojourn *s, uint32_t collection,
+				 enum soj_key_kind kind, const void *key,
+				 size_t key_bytes)
+{
+	uint8_t text[SOJ_KEY_LENGTH_MAX + 3];
+	struct soj_digest digest;
+
+	/* The zero tells it from an id, what follows says the rest. */
+	memcpy(text, key, soj_min(key_bytes, SOJ_KEY_LENGTH_MAX));
+	text[key_bytes] = 0;
+	text[key_bytes + 1] = (uint8_t)collection;
+	text[key_bytes + 2] = (uint8_t)kind;
+	digest = soj_digest(s->keys.id, text, key_bytes + 3);
+	soj_wipe(text, key_bytes);
+	return digest;
+}
+
 struct soj_digest soj_subject_digest(const struct sojourn *s,
 				     const char *subject)
 {

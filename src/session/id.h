@@ -20,6 +20,18 @@ void soj_id_make(const struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1]);
 bool soj_id_digest(const struct sojourn *s, const char *id,
 		   struct soj_digest *digest);
 
+/*
+ * The digest of a key in a collection: of a caller's (SOJ_KEY_CALLERS), or one
+ * of this library's own uses, which no caller's key can be.  It never is the
+ * digest of a session id.
+ */
+enum soj_key_kind { SOJ_KEY_CALLERS, SOJ_KEY_RANDOM, SOJ_KEY_FLIGHT };
+#define SOJ_KEY_LENGTH_MAX 1024u
+
+struct soj_digest soj_key_digest(const struct sojourn *s, uint32_t collection,
+				 enum soj_key_kind kind, const void *key,
+				 size_t key_bytes);
+
 struct soj_digest soj_subject_digest(const struct sojourn *s,
 				     const char *subject);
 

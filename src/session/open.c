@@ -92,9 +92,9 @@ static int prepare(struct creation *c)
 	c->seg.entries_max = c->o->entries_max;
 	c->seg.segment_bytes = c->o->segment_bytes;
 	c->seg.slots_max = c->o->threads_max;
-	c->seg.flags = (c->o->manual_clock ? SOJ_SHM_MANUAL_CLOCK : 0) |
-		       (c->o->sliding ? SOJ_SHM_SLIDING : 0);
-	soj_policy_of(c->o, &c->seg.policy);
+	c->seg.events_max = c->o->events_max;
+	c->seg.flags = c->o->manual_clock ? SOJ_SHM_MANUAL_CLOCK : 0;
+	soj_policy_of(c->o, &c->seg.policy, c->seg.collection);
 	rc = find_group(c->o->group, &c->seg.group);
 	if (rc < 0)
 		return rc;

@@ -8,13 +8,28 @@
 
 #include "store/store.h"
 
+/* Numbers of the collections that are always there. */
+enum {
+	SOJ_COLLECTION_SESSION,
+	SOJ_COLLECTION_REMEMBER,
+	SOJ_COLLECTION_REFRESH,
+	SOJ_COLLECTION_CSRF,
+	SOJ_COLLECTION_REVOKED,
+	SOJ_COLLECTION_NONE = 0xff,
+};
+
+/* The number of one of those; SOJ_COLLECTION_NONE. */
+uint32_t soj_builtin(const char *name);
+
 #define SOJ_YEAR_MS (UINT64_C(366) * 24 * 3600 * 1000)
 
 /* Every rule of struct sojourn_options; 0, or -EINVAL with the thread's error
  * text naming option, value and rule. */
 int soj_policy_check(const struct sojourn_options *o);
+/* Of options that were checked. */
 void soj_policy_of(const struct sojourn_options *o,
-		   struct soj_shm_policy *policy);
+		   struct soj_shm_policy *policy,
+		   struct soj_shm_collection collections[SOJ_COLLECTIONS]);
 
 /* Times of a session that begins (or is renewed) at now_ms. */
 struct soj_lifetime {
@@ -26,9 +41,12 @@ struct soj_lifetime {
 };
 
 /* 0, or -EINVAL (ttl or idle timeout out of range; reported). */
-int soj_lifetime_begin(const struct soj_seg *seg, uint64_t now_ms,
+int soj_lifetime_begin(const struct soj_shm_collection *c, uint64_t now_ms,
 		       uint64_t ttl_ms, uint64_t idle_timeout_ms,
 		       struct soj_lifetime *life);
+/* The ttl that an entry's times were made of.  One that the maximum lifetime
+ * cut short comes out shorter, and leads to the same deadlines. */
+uint64_t soj_lifetime_ttl_ms(const struct soj_times *t);
 /* The successor's: a full ttl from now, never past the maximum lifetime. */
 void soj_lifetime_renew(uint64_t now_ms, const struct soj_lifetime *old,
 			struct soj_lifetime *life);
@@ -42,11 +60,10 @@ static inline bool soj_touch_due(const struct soj_times *t, uint64_t now_ms)
 	       now_ms - t->accessed_ms >= soj_touch_interval_ms(t);
 }
 
-static inline bool soj_renewal_due(const struct soj_shm_policy *policy,
+static inline bool soj_renewal_due(const struct soj_shm_collection *c,
 				   const struct soj_times *t, uint64_t now_ms)
 {
-	return policy->renewal_ms != 0 &&
-	       now_ms - t->created_ms >= policy->renewal_ms;
+	return c->renewal_ms != 0 && now_ms - t->created_ms >= c->renewal_ms;
 }
 
 /* A lease that begins now, and whether one is over. */

@@ -157,9 +157,9 @@ static int build_successor(struct renewal *r, struct soj_made *made)
 	const struct soj_snapshot *snap = &r->old.snap;
 	const struct soj_cold *cold = &r->old.cold;
 	const struct soj_lifetime old_life = {
-		.ttl_ms = soj_misc_ttl_ms(cold->misc),
+		.ttl_ms = soj_lifetime_ttl_ms(&snap->times),
 		.expires_ms = snap->times.expires_ms,
-		.expires_max_ms = cold->expires_max_ms,
+		.expires_max_ms = soj_misc_expires_max_ms(cold->misc),
 		.idle_ms = snap->times.idle_ms,
 		.sliding_ms = snap->times.sliding_ms,
 	};
@@ -167,6 +167,7 @@ static int build_successor(struct renewal *r, struct soj_made *made)
 		.subject = cold->subject,
 		.value = old_value(r),
 		.now_ms = r->now_ms,
+		.collection = soj_misc_collection(cold->misc),
 		.predecessor = snap->ref,
 		.login = cold->login,
 		.renewals = soj_misc_renewals(cold->misc) + 1,
@@ -187,12 +188,14 @@ static int build_successor(struct renewal *r, struct soj_made *made)
 static void fill_record(struct renewal *r, uint64_t successor,
 			struct soj_shm_record *record)
 {
+	const struct soj_shm_collection *c = soj_collection(
+		&r->s->st.seg, soj_misc_collection(r->old.cold.misc));
 	size_t chars = strlen(r->new_id);
 
 	memset(record, 0, sizeof(*record));
 	record->successor = successor;
-	record->grace_until_ms =
-		r->now_ms + r->s->st.seg.policy.grace_window_ms;
+	record->grace_until_ms = r->now_ms + c->grace_window_ms;
+	record->redelivery_ms = (uint32_t)c->redelivery_ms;
 	soj_random(&record->nonce, sizeof(record->nonce));
 	record->sealed_bytes = (uint32_t)(chars + SOJ_SEAL_BYTES);
 	soj_seal(&r->s->keys, r->id, strlen(r->id), record->nonce, r->new_id,

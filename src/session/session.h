@@ -50,6 +50,8 @@ struct soj_birth {
 	struct soj_value value; /* its entry is filled in */
 	struct soj_lifetime life;
 	uint64_t now_ms;
+	uint32_t collection;
+	bool keyed;           /* its digest is of a caller's key */
 	uint64_t predecessor; /* reference; 0: a login */
 	uint64_t login;       /* inherited, with a predecessor */
 	uint32_t renewals;

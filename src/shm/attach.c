@@ -5,7 +5,7 @@
  *
  * Whatever is in the file was written by somebody else.  The header is read
  * with pread() into private memory and judged there, so that what was judged
- * is what is used; the layout is computed from its four counts and compared
+ * is what is used; the layout is computed from its five counts and compared
  * with the size of the file before anything beyond the header is touched; and
  * the mapped header must still say the same.
  *
@@ -209,12 +209,14 @@ static int check_geometry(struct image *img, struct soj_seg_error *err)
 	uint64_t file_bytes = (uint64_t)img->st.st_size;
 
 	if (soj_layout_compute(&img->lay, hdr->entries_max, hdr->units,
-			       hdr->unit_slots, hdr->slots_max) < 0)
+			       hdr->unit_slots, hdr->slots_max,
+			       hdr->events_max) < 0)
 		return soj_seg_fail(err, -EBADMSG,
 				    "%s: impossible geometry: %u entries, %u "
-				    "units of %u slots, %u threads",
+				    "units of %u slots, %u threads, %u events",
 				    img->what, hdr->entries_max, hdr->units,
-				    hdr->unit_slots, hdr->slots_max);
+				    hdr->unit_slots, hdr->slots_max,
+				    hdr->events_max);
 	if (hdr->segment_bytes != img->lay.segment_bytes)
 		return soj_seg_fail(err, -EBADMSG,
 				    "%s: says that it has %" PRIu64
@@ -246,7 +248,8 @@ static int check_policy(const struct image *img, struct soj_seg_error *err)
 {
 	struct soj_seg_error inner = {""};
 
-	if (soj_seg_policy_check(&img->hdr.policy, &inner) < 0)
+	if (soj_seg_policy_check(&img->hdr.policy, &inner) < 0 ||
+	    soj_seg_collections_check(img->hdr.collection, &inner) < 0)
 		return soj_seg_fail(err, -EBADMSG, "%s: %s", img->what,
 				    inner.text);
 	return 0;
@@ -279,6 +282,7 @@ static int map_image(struct soj_seg *seg, const struct image *img,
 
 	seg->lay = img->lay;
 	seg->policy = img->hdr.policy;
+	memcpy(seg->collection, img->hdr.collection, sizeof(seg->collection));
 	seg->flags = img->hdr.flags;
 	seg->clock_base_ms = img->hdr.clock_base_ms;
 	rc = soj_seg_map(seg, img->fd, err);

@@ -47,11 +47,14 @@
 static int check_options(const struct soj_seg_options *opts,
 			 struct soj_seg_error *err)
 {
-	if (opts->flags & ~(SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SLIDING))
-		return soj_seg_fail(
-			err, -EINVAL, "segment flags are 0x%x, allowed is 0x%x",
-			opts->flags, SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SLIDING);
-	return soj_seg_policy_check(&opts->policy, err);
+	int rc;
+
+	if (opts->flags & ~SOJ_SHM_MANUAL_CLOCK)
+		return soj_seg_fail(err, -EINVAL,
+				    "segment flags are 0x%x, allowed is 0x%x",
+				    opts->flags, SOJ_SHM_MANUAL_CLOCK);
+	rc = soj_seg_policy_check(&opts->policy, err);
+	return rc < 0 ? rc : soj_seg_collections_check(opts->collection, err);
 }
 
 static int fit(struct soj_layout *lay, const struct soj_seg_options *opts,
@@ -59,7 +62,7 @@ static int fit(struct soj_layout *lay, const struct soj_seg_options *opts,
 {
 	uint64_t need_bytes = 0;
 	int rc = soj_layout_fit(lay, opts->entries_max, opts->segment_bytes,
-				opts->slots_max, &need_bytes);
+				opts->slots_max, opts->events_max, &need_bytes);
 
 	if (rc == -ENOSPC)
 		return soj_seg_fail(
@@ -80,11 +83,15 @@ static int fit(struct soj_layout *lay, const struct soj_seg_options *opts,
 			opts->segment_bytes, opts->entries_max, need_bytes,
 			soj_size_text(need_bytes).text);
 	if (rc < 0)
-		return soj_seg_fail(err, rc,
-				    "entries are %u, allowed are 1 to %u; "
-				    "threads are %u, allowed are 1 to %u",
-				    opts->entries_max, SOJ_ENTRIES_LIMIT,
-				    opts->slots_max, SOJ_SLOTS_LIMIT);
+		return soj_seg_fail(
+			err, rc,
+			"entries are %u, allowed are 1 to %u; "
+			"threads are %u, allowed are 1 to %u; "
+			"events are %u, allowed are 0 and powers of "
+			"two from %u to %u",
+			opts->entries_max, SOJ_ENTRIES_LIMIT, opts->slots_max,
+			SOJ_SLOTS_LIMIT, opts->events_max, SOJ_EVENTS_MIN,
+			SOJ_EVENTS_LIMIT);
 	return 0;
 }
 
@@ -198,13 +205,17 @@ static int fill_header(struct soj_seg *seg, const struct soj_seg_options *opts,
 	hdr->units = seg->lay.units;
 	hdr->unit_slots = seg->lay.unit_slots;
 	hdr->slots_max = seg->lay.slots_max;
+	hdr->events_max = seg->lay.events_max;
 	hdr->flags = seg->flags;
 	memcpy(hdr->key_fingerprint, opts->key_fingerprint,
 	       sizeof(hdr->key_fingerprint));
 	hdr->policy = opts->policy;
+	memcpy(hdr->collection, opts->collection, sizeof(hdr->collection));
+	soj_store_relaxed(&hdr->event_next, 1);
 	soj_store_relaxed(&hdr->epoch, 2);
 	soj_store_relaxed(&hdr->manual_now_ms, 1);
 	seg->policy = opts->policy;
+	memcpy(seg->collection, opts->collection, sizeof(seg->collection));
 	seg->clock_base_ms = hdr->clock_base_ms;
 	return 0;
 }

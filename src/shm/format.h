@@ -6,7 +6,7 @@
  * Layer 1.  The segment's binary format.  This header IS the specification:
  * types only, no pointers, fixed-width integers, native endian.  The packing
  * of the 64-bit words is in shm/words.h, the arithmetic that places regions is
- * in shm/layout.h and depends on nothing but the four counts in the header.
+ * in shm/layout.h and depends on nothing but the five counts in the header.
  *
  *   region         element                count             written by
  *   header         struct soj_shm_header  1                 creator, helper
@@ -22,6 +22,7 @@
  *   buckets        struct soj_shm_bucket  buckets           everyone, by CAS
  *   heads          link word              1 << heads_log2   everyone, by CAS
  *   entries        struct soj_shm_entry   entries_max + 1   owner; words by CAS
+ *   events         struct soj_shm_event   events_max        everyone, by CAS
  *   chunk area     units of 128 KiB       units             owner
  *
  * Entry 0 does not exist: index 0 means "none".  State words are the truth;
@@ -40,7 +41,7 @@
 #include "base/atomic.h"
 
 #define SOJ_SHM_MAGIC         UINT64_C(0x314E52554F4A4F53) /* "SOJOURN1" LE */
-#define SOJ_SHM_VERSION_MAJOR 1u
+#define SOJ_SHM_VERSION_MAJOR 2u
 #define SOJ_SHM_VERSION_MINOR 0u
 
 #define SOJ_UNIT_BYTES     (128u * 1024u)
@@ -51,27 +52,67 @@
 #define SOJ_SLOTS_LIMIT    4094u
 #define SOJ_LAG_BUCKETS    64u
 #define SOJ_COUNTERS_MAX   40u
+#define SOJ_COLLECTIONS    64u
+#define SOJ_EVENTS_MIN     64u
+#define SOJ_EVENTS_LIMIT   (1u << 24)
 
 /* header.flags */
 #define SOJ_SHM_MANUAL_CLOCK 1u /* time stands in header.manual_now_ms */
 #define SOJ_SHM_ANONYMOUS    2u
-#define SOJ_SHM_SLIDING      4u /* ttl counts from the last access */
-#define SOJ_SHM_FLAGS        7u /* all that this build knows */
+#define SOJ_SHM_FLAGS        3u /* all that this build knows */
 
 /* header.policy.when_full */
 enum { SOJ_FULL_REJECT, SOJ_FULL_EVICT };
 
-/* Constant after creation.  0 = off where a row says so. */
+/* Of the whole segment; constant after creation. */
 struct soj_shm_policy {
+	uint64_t lease_ms;       /* of the renewal flag */
+	uint64_t expel_after_ms; /* a section older than this is expelled */
+	uint32_t when_full;      /* SOJ_FULL_* */
+	uint32_t id_bytes;       /* random bytes of a session id */
+};
+
+/* collection.flags */
+#define SOJ_COLLECTION_DEFINED 1u
+#define SOJ_COLLECTION_SLIDING 2u /* ttl counts from the last access */
+#define SOJ_COLLECTION_QUIET   4u /* no events */
+#define SOJ_COLLECTION_UPDATES 8u /* events of updates as well */
+#define SOJ_COLLECTION_FLAGS   15u
+
+/* collection.cap_policy */
+enum { SOJ_CAP_REJECT, SOJ_CAP_EVICT_OLDEST, SOJ_CAP_EXCLUSIVE };
+
+/* collection.*_policy of a binding */
+enum {
+	SOJ_BINDING_IGNORE,
+	SOJ_BINDING_REPORT,
+	SOJ_BINDING_REJECT,
+	SOJ_BINDING_DELETE, /* reject, and end the session */
+};
+
+/*
+ * What holds for the entries of one collection; constant after creation.
+ * Number 0 is that of login sessions, then come those that this library uses
+ * itself, then the creator's.  Undefined ones are zero.
+ */
+struct soj_shm_collection {
+	char name[32]; /*  0: padded with zeroes, at least one */
 	uint64_t ttl_ms;
-	uint64_t idle_ms;         /* 0: no idle timeout */
-	uint64_t renewal_ms;      /* 0: no automatic renewal */
-	uint64_t grace_window_ms; /* 0: the old id dies at once */
-	uint64_t max_lifetime_ms; /* 0: none */
-	uint64_t lease_ms;        /* of the renewal flag */
-	uint64_t expel_after_ms;  /* a section older than this is expelled */
-	uint32_t when_full;       /* SOJ_FULL_* */
-	uint32_t id_bytes;        /* random bytes of a session id */
+	uint64_t idle_ms;         /* 40: 0: no idle timeout */
+	uint64_t renewal_ms;      /* 48: 0: no automatic renewal */
+	uint64_t grace_window_ms; /* 56: 0: the old id dies at once */
+	uint64_t redelivery_ms;   /* 64: for that long after the grace window
+				     an old id still leads to the new one */
+	uint64_t max_lifetime_ms; /* 72: 0: none */
+	uint32_t cap;             /* 80: entries of one subject; 0: any */
+	uint32_t flags;           /* 84: SOJ_COLLECTION_* */
+	uint8_t cap_policy;       /* 88 */
+	uint8_t device_policy;
+	uint8_t ip_policy;
+	uint8_t user_agent_policy;
+	uint8_t ip4_prefix_bits; /* 92: that must agree; 1 to 32 */
+	uint8_t ip6_prefix_bits; /* 93: 1 to 128 */
+	uint8_t reserved[34];    /* zero */
 };
 
 struct soj_shm_header {
@@ -92,12 +133,13 @@ struct soj_shm_header {
 	uint32_t unit_slots;         /*  72: chunk state words per unit */
 	uint32_t slots_max;          /*  76 */
 	uint32_t flags;              /*  80: SOJ_SHM_* */
-	uint32_t reserved0;          /*  84: zero */
+	uint32_t events_max;         /*  84: 0: no events */
 	uint8_t key_fingerprint[16]; /*  88 */
 	uint8_t reserved1[24];       /* 104: zero */
 
 	/* line 2: policy, constant */
 	struct soj_shm_policy policy; /* 128 */
+	uint8_t reserved2[40];        /* 152: zero */
 
 	/* line 3: RCU */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t epoch; /* 192 */
@@ -114,6 +156,13 @@ struct soj_shm_header {
 	/* lines 6 to 13: expiry lag, written by the helper.  Bucket i < 48
 	 * counts lags of i ms, 48 + k those of 48 << k ms and more. */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t lag[SOJ_LAG_BUCKETS]; /* 384 */
+
+	/* line 14: where the next event goes, about; store/event.c */
+	alignas(SOJ_CACHELINE_BYTES) soj_word_t event_next; /* 896 */
+
+	/* then, constant: */
+	alignas(SOJ_CACHELINE_BYTES) struct soj_shm_collection
+		collection[SOJ_COLLECTIONS]; /* 960 */
 };
 
 /*
@@ -121,28 +170,41 @@ struct soj_shm_header {
  * the slot, and goes on from where the slot's former holder stopped, so sums
  * over all slots never go backwards.  X(name, help)
  */
-#define SOJ_COUNTERS(X)                                             \
-	X(hits, "reads that returned a session")                    \
-	X(misses, "reads of ids that are not there")                \
-	X(misses_expired, "reads of sessions past their deadline")  \
-	X(misses_idle, "reads of sessions past their idle timeout") \
-	X(creates, "sessions created")                              \
-	X(updates, "values replaced")                               \
-	X(touches, "access times moved forward")                    \
-	X(deletes, "sessions ended by a caller")                    \
-	X(expirations, "sessions ended by time")                    \
-	X(evictions, "sessions ended by memory pressure")           \
-	X(evictions_young, "of those, younger than an hour")        \
-	X(renewals_won, "renewals made")                            \
-	X(renewals_lost, "renewals left to another worker")         \
-	X(full, "operations refused because the segment is full")   \
-	X(retries, "compare-and-swaps lost and repeated")           \
-	X(busy, "operations given up after too many lost races")    \
-	X(expelled, "sections expelled while this thread was late") \
-	X(reclaimed, "chunks and entries made free again")          \
-	X(repaired, "threads found dead and repaired")              \
-	X(scrubbed, "leftovers that the scrubber found")            \
-	X(relocated, "values moved to another place")
+#define SOJ_COUNTERS(X)                                                 \
+	X(hits, "reads that returned a session")                        \
+	X(misses, "reads of ids that are not there")                    \
+	X(misses_expired, "reads of sessions past their deadline")      \
+	X(misses_idle, "reads of sessions past their idle timeout")     \
+	X(creates, "sessions created")                                  \
+	X(updates, "values replaced")                                   \
+	X(touches, "access times moved forward")                        \
+	X(deletes, "sessions ended by a caller")                        \
+	X(expirations, "sessions ended by time")                        \
+	X(evictions, "sessions ended by memory pressure")               \
+	X(evictions_young, "of those, younger than an hour")            \
+	X(renewals_won, "renewals made")                                \
+	X(renewals_lost, "renewals left to another worker")             \
+	X(full, "operations refused because the segment is full")       \
+	X(retries, "compare-and-swaps lost and repeated")               \
+	X(busy, "operations given up after too many lost races")        \
+	X(expelled, "sections expelled while this thread was late")     \
+	X(reclaimed, "chunks and entries made free again")              \
+	X(repaired, "threads found dead and repaired")                  \
+	X(scrubbed, "leftovers that the scrubber found")                \
+	X(relocated, "values moved to another place")                   \
+	X(misses_ended, "reads of sessions that a caller ended")        \
+	X(misses_renewed, "reads of old ids after their grace window")  \
+	X(redelivered, "old ids answered with the new one late")        \
+	X(mismatches, "reads from another device, ip or user agent")    \
+	X(vetoes, "reads refused by the read hook")                     \
+	X(invalid, "values refused by a validator")                     \
+	X(cap_rejected, "logins refused over the cap")                  \
+	X(cap_ended, "sessions ended to keep the cap")                  \
+	X(locks, "session locks taken")                                 \
+	X(lock_timeouts, "session locks not had in time")               \
+	X(locks_recovered, "session locks taken from the dead or late") \
+	X(reuses, "uses of a token that was rotated away")              \
+	X(events, "events written")
 
 enum soj_counter {
 #define X(name, help) SOJ_COUNT_##name,
@@ -159,6 +221,7 @@ struct soj_shm_slot {
 	pthread_mutex_t life; /*  72: robust, process-shared, 40 bytes */
 	uint32_t pid;         /* 112: for showing only */
 	uint32_t reserved;    /* 116 */
+	soj_word_t intent;    /* 120: what repair has to carry on with */
 	/* lines 2 to 6 */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t count[SOJ_COUNTERS_MAX];
 	uint8_t pad[64]; /* keeps the spatial prefetcher off the next slot */
@@ -181,20 +244,33 @@ struct soj_shm_entry {
 	soj_half_t idle_ms;                          /* 56: owner; 0 = none */
 	soj_half_t sliding_ms;                       /* 60: owner; 0 = none */
 	/* line 1: the rest */
-	soj_word_t link;           /*  64: everyone, CAS */
-	soj_word_t subject[2];     /*  72: owner, digest of the subject */
-	soj_word_t login;          /*  88: owner, login number */
-	soj_word_t expires_max_ms; /*  96: owner; 0 = no maximum lifetime */
-	soj_word_t predecessor;    /* 104: owner; entry reference or 0 */
-	soj_word_t lock;           /* 112: everyone, CAS; zero for now */
-	soj_word_t misc;           /* 120: owner; words.h */
+	soj_word_t link;        /*  64: everyone, CAS */
+	soj_word_t subject[2];  /*  72: owner, digest of the subject */
+	soj_word_t login;       /*  88: owner, login number */
+	soj_word_t event;       /*  96: everyone, CAS; store/event.c */
+	soj_word_t predecessor; /* 104: owner; entry reference or 0 */
+	soj_word_t lock;        /* 112: everyone, CAS; store/lock.c */
+	soj_word_t misc;        /* 120: owner; words.h */
+};
+
+/*
+ * An event.  `word` names what it is about and is taken by CAS; the payload is
+ * filled in by CAS word by word, each carrying a tag of its round, so that
+ * whoever finds it incomplete can complete it.
+ */
+#define SOJ_EVENT_PAYLOADS 7u
+
+struct soj_shm_event {
+	alignas(SOJ_CACHELINE_BYTES) soj_word_t word; /* words.h */
+	soj_word_t payload[SOJ_EVENT_PAYLOADS];
 };
 
 /*
  * A chunk: one value and everything that goes with it, immutable once
  * published.  Head word 0 has the lengths, word 1 back reference and user
- * version (words.h).  Then, each padded to 8 bytes: the renewal record if
- * record_bytes > 0, the subject, the metadata, the data.
+ * version (words.h).  Then, each padded to 8 bytes: a struct soj_shm_record or
+ * a struct soj_shm_times as record_bytes says, or neither, the subject, the
+ * metadata, the data.
  */
 #define SOJ_CHUNK_HEAD_BYTES 16u
 
@@ -203,8 +279,16 @@ struct soj_shm_record {     /* how a renewed id leads on */
 	uint64_t grace_until_ms;
 	uint64_t nonce;
 	uint32_t sealed_bytes;
-	uint32_t reserved;
-	uint8_t sealed[80]; /* the new id under the old one */
+	uint32_t redelivery_ms; /* after the grace window */
+	uint8_t sealed[80];     /* the new id under the old one */
+};
+
+/* The periods of a value that was put under a caller's key: they come with
+ * each put, instead of those of the entry. */
+struct soj_shm_times {
+	uint64_t expires_ms;
+	uint32_t idle_ms;    /* 0: none */
+	uint32_t sliding_ms; /* 0: none */
 };
 
 /* The layout may not change by accident: each line below is spec. */
@@ -231,11 +315,17 @@ SOJ_ASSERT_OFFSET(soj_shm_header, role, 256);
 SOJ_ASSERT_OFFSET(soj_shm_header, helper_asleep, 272);
 SOJ_ASSERT_OFFSET(soj_shm_header, manual_now_ms, 320);
 SOJ_ASSERT_OFFSET(soj_shm_header, lag, 384);
-SOJ_ASSERT_SIZE(soj_shm_header, 896);
-SOJ_ASSERT_SIZE(soj_shm_policy, 64);
+SOJ_ASSERT_OFFSET(soj_shm_header, event_next, 896);
+SOJ_ASSERT_OFFSET(soj_shm_header, collection, 960);
+SOJ_ASSERT_SIZE(soj_shm_header, 9152);
+SOJ_ASSERT_SIZE(soj_shm_policy, 24);
+SOJ_ASSERT_OFFSET(soj_shm_collection, ttl_ms, 32);
+SOJ_ASSERT_OFFSET(soj_shm_collection, cap, 80);
+SOJ_ASSERT_SIZE(soj_shm_collection, 128);
 SOJ_ASSERT_OFFSET(soj_shm_slot, claim, 64);
 SOJ_ASSERT_OFFSET(soj_shm_slot, life, 72);
 SOJ_ASSERT_OFFSET(soj_shm_slot, pid, 112);
+SOJ_ASSERT_OFFSET(soj_shm_slot, intent, 120);
 SOJ_ASSERT_OFFSET(soj_shm_slot, count, 128);
 SOJ_ASSERT_SIZE(soj_shm_slot, 512);
 SOJ_ASSERT_SIZE(soj_shm_bucket, 128);
@@ -244,9 +334,13 @@ SOJ_ASSERT_OFFSET(soj_shm_entry, digest, 16);
 SOJ_ASSERT_OFFSET(soj_shm_entry, renew, 32);
 SOJ_ASSERT_OFFSET(soj_shm_entry, expires_ms, 48);
 SOJ_ASSERT_OFFSET(soj_shm_entry, link, 64);
+SOJ_ASSERT_OFFSET(soj_shm_entry, event, 96);
+SOJ_ASSERT_OFFSET(soj_shm_entry, lock, 112);
 SOJ_ASSERT_OFFSET(soj_shm_entry, misc, 120);
 SOJ_ASSERT_SIZE(soj_shm_entry, 128);
+SOJ_ASSERT_SIZE(soj_shm_event, 64);
 SOJ_ASSERT_SIZE(soj_shm_record, 112);
+SOJ_ASSERT_SIZE(soj_shm_times, 16);
 static_assert(sizeof(pthread_mutex_t) == 40, "the C library's mutex changed");
 static_assert(SOJ_COUNTERS_USED <= SOJ_COUNTERS_MAX, "slot has no more room");
 

@@ -3,6 +3,7 @@
 #include "shm/layout.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 static uint64_t place(uint64_t *end, uint64_t count, uint64_t bytes)
 {
@@ -12,8 +13,16 @@ static uint64_t place(uint64_t *end, uint64_t count, uint64_t bytes)
 	return off;
 }
 
+static bool events_ok(uint32_t events_max)
+{
+	return events_max == 0 || (events_max >= SOJ_EVENTS_MIN &&
+				   events_max <= SOJ_EVENTS_LIMIT &&
+				   (events_max & (events_max - 1)) == 0);
+}
+
 int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
-		       uint32_t units, uint32_t unit_slots, uint32_t slots_max)
+		       uint32_t units, uint32_t unit_slots, uint32_t slots_max,
+		       uint32_t events_max)
 {
 	uint64_t end = sizeof(struct soj_shm_header);
 	uint64_t entries = (uint64_t)entries_max + 1;
@@ -22,12 +31,14 @@ int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
 	if (entries_max == 0 || entries_max > SOJ_ENTRIES_LIMIT || units == 0 ||
 	    units > SOJ_UNITS_LIMIT || unit_slots < 64 ||
 	    unit_slots > SOJ_UNIT_SLOTS_MAX || unit_slots % 64 != 0 ||
-	    slots_max == 0 || slots_max > SOJ_SLOTS_LIMIT)
+	    slots_max == 0 || slots_max > SOJ_SLOTS_LIMIT ||
+	    !events_ok(events_max))
 		return -EINVAL;
 	lay->entries_max = entries_max;
 	lay->units = units;
 	lay->unit_slots = unit_slots;
 	lay->slots_max = slots_max;
+	lay->events_max = events_max;
 	lay->buckets = (uint32_t)soj_div_up(entries_max, 4);
 	lay->heads_log2 = soj_log2_up(soj_div_up(entries_max, 2));
 	lay->entry_hint_words = (uint32_t)soj_div_up(entries, 64);
@@ -50,6 +61,7 @@ int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
 		place(&end, lay->buckets, sizeof(struct soj_shm_bucket));
 	lay->heads_off = place(&end, UINT64_C(1) << lay->heads_log2, 8);
 	lay->entries_off = place(&end, entries, sizeof(struct soj_shm_entry));
+	lay->events_off = place(&end, events_max, sizeof(struct soj_shm_event));
 	lay->chunks_off = place(&end, units, SOJ_UNIT_BYTES);
 	lay->segment_bytes = soj_align_up(end, 4096);
 	return 0;
@@ -66,13 +78,14 @@ static uint32_t unit_slots_for(uint64_t entries_max, uint64_t units)
 
 int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 		   uint64_t segment_bytes, uint32_t slots_max,
-		   uint64_t *need_bytes)
+		   uint32_t events_max, uint64_t *need_bytes)
 {
 	uint64_t units;
 	int rc;
 
 	rc = soj_layout_compute(lay, entries_max, 1,
-				unit_slots_for(entries_max, 1), slots_max);
+				unit_slots_for(entries_max, 1), slots_max,
+				events_max);
 	if (rc < 0)
 		return rc;
 	*need_bytes = lay->segment_bytes;
@@ -83,7 +96,7 @@ int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 		units = SOJ_UNITS_LIMIT;
 		(void)soj_layout_compute(lay, entries_max, (uint32_t)units,
 					 unit_slots_for(entries_max, units),
-					 slots_max);
+					 slots_max, events_max);
 		*need_bytes = lay->segment_bytes;
 		return -EFBIG;
 	}
@@ -92,10 +105,11 @@ int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 	for (; units > 1; units -= soj_max(1, units / 1024)) {
 		rc = soj_layout_compute(lay, entries_max, (uint32_t)units,
 					unit_slots_for(entries_max, units),
-					slots_max);
+					slots_max, events_max);
 		if (rc < 0 || lay->segment_bytes <= segment_bytes)
 			return rc;
 	}
 	return soj_layout_compute(lay, entries_max, 1,
-				  unit_slots_for(entries_max, 1), slots_max);
+				  unit_slots_for(entries_max, 1), slots_max,
+				  events_max);
 }

@@ -16,6 +16,7 @@ struct soj_layout {
 	uint32_t units;
 	uint32_t unit_slots;
 	uint32_t slots_max;
+	uint32_t events_max;
 	uint32_t buckets;
 	uint32_t heads_log2;
 	/* words of the bitmaps */
@@ -37,17 +38,20 @@ struct soj_layout {
 	uint64_t buckets_off;
 	uint64_t heads_off;
 	uint64_t entries_off;
+	uint64_t events_off;
 	uint64_t chunks_off;
 	uint64_t segment_bytes;
 };
 
 /*
- * Fills *lay from the four counts.  Returns 0, or -EINVAL when a count is out
- * of range (zero, or above its SOJ_*_LIMIT).  Cannot overflow: the limits
+ * Fills *lay from the five counts.  Returns 0, or -EINVAL when a count is out
+ * of range: zero, or above its SOJ_*_LIMIT; events: neither 0 nor a power of
+ * two from SOJ_EVENTS_MIN.  Cannot overflow: the limits
  * bound every product well below 2^63.
  */
 int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
-		       uint32_t units, uint32_t unit_slots, uint32_t slots_max);
+		       uint32_t units, uint32_t unit_slots, uint32_t slots_max,
+		       uint32_t events_max);
 
 /*
  * Chooses units and unit_slots so that the segment takes at most
@@ -59,6 +63,6 @@ int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
  */
 int soj_layout_fit(struct soj_layout *lay, uint32_t entries_max,
 		   uint64_t segment_bytes, uint32_t slots_max,
-		   uint64_t *need_bytes);
+		   uint32_t events_max, uint64_t *need_bytes);
 
 #endif /* SOJ_SHM_LAYOUT_H */

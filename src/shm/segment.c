@@ -95,20 +95,31 @@ int soj_seg_path(char path[SOJ_SEG_PATH_BYTES], const char *name,
 	return 0;
 }
 
+struct limits {
+	const char *name;
+	uint64_t value, min, max;
+};
+
+static int check_limits(const char *what, const struct limits *rows,
+			size_t count, struct soj_seg_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].value >= rows[i].min &&
+		    rows[i].value <= rows[i].max)
+			continue;
+		return soj_seg_fail(err, -EINVAL,
+				    "%s: %s is %" PRIu64
+				    ", allowed are %" PRIu64 " to %" PRIu64,
+				    what, rows[i].name, rows[i].value,
+				    rows[i].min, rows[i].max);
+	}
+	return 0;
+}
+
 int soj_seg_policy_check(const struct soj_shm_policy *policy,
 			 struct soj_seg_error *err)
 {
-	const struct {
-		const char *name;
-		uint64_t value, min, max;
-	} rows[] = {
-		{"ttl_ms", policy->ttl_ms, 1, SOJ_SEG_TTL_MAX_MS},
-		{"idle_ms", policy->idle_ms, 0, SOJ_SEG_IDLE_MAX_MS},
-		{"renewal_ms", policy->renewal_ms, 0, SOJ_SEG_PERIOD_MAX_MS},
-		{"grace_window_ms", policy->grace_window_ms, 0,
-		 SOJ_SEG_PERIOD_MAX_MS},
-		{"max_lifetime_ms", policy->max_lifetime_ms, 0,
-		 SOJ_SEG_PERIOD_MAX_MS},
+	const struct limits rows[] = {
 		{"lease_ms", policy->lease_ms, 256, 3600000},
 		{"expel_after_ms", policy->expel_after_ms, 1, 3600000},
 		{"when_full", policy->when_full, SOJ_FULL_REJECT,
@@ -116,15 +127,57 @@ int soj_seg_policy_check(const struct soj_shm_policy *policy,
 		{"id_bytes", policy->id_bytes, 16, 48},
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].value >= rows[i].min &&
-		    rows[i].value <= rows[i].max)
-			continue;
+	return check_limits("policy", rows, sizeof(rows) / sizeof(rows[0]),
+			    err);
+}
+
+static int check_collection(const struct soj_shm_collection *c,
+			    struct soj_seg_error *err)
+{
+	const struct limits rows[] = {
+		{"ttl_ms", c->ttl_ms, 1, SOJ_SEG_TTL_MAX_MS},
+		{"idle_ms", c->idle_ms, 0, SOJ_SEG_IDLE_MAX_MS},
+		{"renewal_ms", c->renewal_ms, 0, SOJ_SEG_PERIOD_MAX_MS},
+		{"grace_window_ms", c->grace_window_ms, 0,
+		 SOJ_SEG_PERIOD_MAX_MS},
+		{"redelivery_ms", c->redelivery_ms, 0, UINT32_MAX},
+		{"max_lifetime_ms", c->max_lifetime_ms, 0,
+		 SOJ_SEG_PERIOD_MAX_MS},
+		{"cap", c->cap, 0, SOJ_ENTRIES_LIMIT},
+		{"flags", c->flags, SOJ_COLLECTION_DEFINED,
+		 SOJ_COLLECTION_FLAGS},
+		{"cap_policy", c->cap_policy, SOJ_CAP_REJECT,
+		 SOJ_CAP_EXCLUSIVE},
+		{"device_policy", c->device_policy, SOJ_BINDING_IGNORE,
+		 SOJ_BINDING_DELETE},
+		{"ip_policy", c->ip_policy, SOJ_BINDING_IGNORE,
+		 SOJ_BINDING_DELETE},
+		{"user_agent_policy", c->user_agent_policy, SOJ_BINDING_IGNORE,
+		 SOJ_BINDING_DELETE},
+		{"ip4_prefix_bits", c->ip4_prefix_bits, 1, 32},
+		{"ip6_prefix_bits", c->ip6_prefix_bits, 1, 128},
+	};
+	char what[64];
+
+	if (c->name[0] == 0 || memchr(c->name, 0, sizeof(c->name)) == NULL)
 		return soj_seg_fail(err, -EINVAL,
-				    "policy: %s is %" PRIu64
-				    ", allowed are %" PRIu64 " to %" PRIu64,
-				    rows[i].name, rows[i].value, rows[i].min,
-				    rows[i].max);
+				    "collection: its name has 1 to %zu bytes",
+				    sizeof(c->name) - 1);
+	snprintf(what, sizeof(what), "collection %s", c->name);
+	return check_limits(what, rows, sizeof(rows) / sizeof(rows[0]), err);
+}
+
+int soj_seg_collections_check(const struct soj_shm_collection *collections,
+			      struct soj_seg_error *err)
+{
+	for (uint32_t i = 0; i < SOJ_COLLECTIONS; i++) {
+		int rc;
+
+		if (i > 0 && collections[i].flags == 0)
+			continue;
+		rc = check_collection(&collections[i], err);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -153,6 +206,7 @@ void soj_seg_point(struct soj_seg *seg)
 	seg->buckets = at(seg, lay->buckets_off);
 	seg->heads = at(seg, lay->heads_off);
 	seg->entries = at(seg, lay->entries_off);
+	seg->events = at(seg, lay->events_off);
 	seg->chunks = at(seg, lay->chunks_off);
 }
 

@@ -24,8 +24,9 @@ struct soj_seg {
 	bool readonly;
 	struct soj_layout lay;
 	struct soj_shm_policy policy; /* private copy */
-	uint32_t flags;               /* SOJ_SHM_*, private copy */
-	int64_t clock_base_ms;        /* private copy */
+	struct soj_shm_collection collection[SOJ_COLLECTIONS]; /* too */
+	uint32_t flags;        /* SOJ_SHM_*, private copy */
+	int64_t clock_base_ms; /* private copy */
 
 	struct soj_shm_header *hdr;
 	struct soj_shm_slot *slots;
@@ -42,6 +43,7 @@ struct soj_seg {
 	struct soj_shm_bucket *buckets;
 	soj_word_t *heads;
 	struct soj_shm_entry *entries;
+	struct soj_shm_event *events;
 	uint8_t *chunks;
 };
 
@@ -49,8 +51,10 @@ struct soj_seg_options {
 	uint32_t entries_max;
 	uint64_t segment_bytes;
 	uint32_t slots_max;
-	uint32_t flags; /* SOJ_SHM_MANUAL_CLOCK or 0 */
+	uint32_t events_max; /* 0, or a power of two */
+	uint32_t flags;      /* SOJ_SHM_MANUAL_CLOCK or 0 */
 	struct soj_shm_policy policy;
+	struct soj_shm_collection collection[SOJ_COLLECTIONS];
 	uint8_t key_fingerprint[16];
 	gid_t group; /* (gid_t)-1: owner only, 0600; else 0660 */
 };
@@ -60,7 +64,7 @@ struct soj_seg_options {
 
 /*
  * Limits of a policy's periods.  ttl and idle timeout are those that fit in an
- * entry (misc has 40 bits, idle_ms 32); nothing else may be absurd.
+ * entry (times have 41 bits, idle_ms 32); nothing else may be absurd.
  */
 #define SOJ_SEG_PERIOD_MAX_MS UINT64_C(3155760000000) /* 100 years */
 #define SOJ_SEG_TTL_MAX_MS    SOJ_MASK(40)            /* 34 years */
@@ -123,6 +127,9 @@ int soj_seg_attach_fd(struct soj_seg *seg, int fd, bool readonly,
 /* 0, or -EINVAL with a text that names the value and its range. */
 int soj_seg_policy_check(const struct soj_shm_policy *policy,
 			 struct soj_seg_error *err);
+/* The same for SOJ_COLLECTIONS of them; number 0 must be defined. */
+int soj_seg_collections_check(const struct soj_shm_collection *collections,
+			      struct soj_seg_error *err);
 /* 0, or -EINVAL with the rule for names in *err (may be NULL). */
 int soj_seg_name_check(const char *name, struct soj_seg_error *err);
 
@@ -145,6 +152,16 @@ int soj_seg_destroy(const char *name, struct soj_seg_error *err);
  * if it contains a '/', else a segment name.  Returns a descriptor or -errno.
  */
 int soj_seg_open_inspect(const char *name_or_path, struct soj_seg_error *err);
+
+/* The rules of a collection; those of number 0 if it is none. */
+static inline const struct soj_shm_collection *
+soj_collection(const struct soj_seg *seg, uint32_t number)
+{
+	return &seg->collection[number < SOJ_COLLECTIONS &&
+						seg->collection[number].flags
+					? number
+					: 0];
+}
 
 /* Points seg's region pointers into base according to seg->lay. */
 void soj_seg_point(struct soj_seg *seg);

@@ -18,6 +18,10 @@
  *   section   active 1 | expelled 1 | epoch 30 | seq 32    enter, exit, expel
  *   unit      phase 3 | class 8 | slot 12 | part 5 | gen 36  page of chunks
  *   role      slot 12 | claim gen 20 | term 32             helper role
+ *   lock      slot 12 | waited 1 | count 24 | until 27     session lock
+ *   told      stage 2 | generation 22 | seq 40             events of an entry
+ *   event     entry 26 | seq 38                            place in the ring
+ *   payload   tag 16 | value 48                            event payload
  *
  * Versions and generations are never reset, and survive reuse of what they
  * count.  A thread stopped before its CAS is caught unless exactly a multiple
@@ -293,6 +297,76 @@ static inline uint64_t soj_role(uint32_t slot, uint32_t claim_gen,
 	       (uint64_t)term << 32;
 }
 
+/* ---- lock ---- */
+#define SOJ_LOCK_TICK_MS 256u
+#define SOJ_LOCK_WAITED  (UINT64_C(1) << 12)
+
+/* slot: SOJ_SLOT_NONE, it is free.  until_tick: 0, until it is given back. */
+static inline uint64_t soj_lock(uint32_t slot, uint64_t count,
+				uint64_t until_tick)
+{
+	return slot | (count & SOJ_MASK(24)) << 13 |
+	       (until_tick & SOJ_MASK(27)) << 37;
+}
+
+static inline uint32_t soj_lock_slot(uint64_t w)
+{
+	return (uint32_t)soj_field(w, 0, 12);
+}
+
+static inline uint64_t soj_lock_count(uint64_t w)
+{
+	return soj_field(w, 13, 24);
+}
+
+static inline uint64_t soj_lock_until_tick(uint64_t w)
+{
+	return soj_field(w, 37, 27);
+}
+
+/* ---- events ---- */
+
+/* What has been told of an entry: nothing, that it was made, that it ended.
+ * seq: where the next one is being put, or the last one is. */
+enum soj_told { SOJ_TOLD_NOTHING, SOJ_TOLD_MADE, SOJ_TOLD_ENDED };
+
+static inline uint64_t soj_told(enum soj_told stage, uint64_t gen, uint64_t seq)
+{
+	return (uint64_t)stage | (gen & SOJ_MASK(SOJ_REFGEN_BITS)) << 2 |
+	       (seq & SOJ_MASK(40)) << 24;
+}
+
+static inline enum soj_told soj_told_stage(uint64_t w)
+{
+	return (enum soj_told)soj_field(w, 0, 2);
+}
+
+static inline uint32_t soj_told_gen(uint64_t w)
+{
+	return (uint32_t)soj_field(w, 2, SOJ_REFGEN_BITS);
+}
+
+static inline uint64_t soj_told_seq(uint64_t w)
+{
+	return w >> 24;
+}
+
+/* seq counts from 1; entry 0: an event about no entry. */
+static inline uint64_t soj_event(uint64_t seq, uint32_t entry)
+{
+	return entry | seq << 26;
+}
+
+static inline uint32_t soj_event_entry(uint64_t w)
+{
+	return (uint32_t)soj_field(w, 0, SOJ_ENTRY_BITS);
+}
+
+static inline uint64_t soj_event_seq(uint64_t w)
+{
+	return w >> 26;
+}
+
 /* ---- units: pages of chunks ---- */
 enum soj_unit_phase {
 	SOJ_UNIT_FREE = 0,
@@ -396,12 +470,19 @@ static inline uint64_t soj_head_version(uint64_t w)
 	return w >> 26;
 }
 
-/* ---- entry.misc: collection 8 | renewals 16 | ttl 40 ---- */
+/*
+ * ---- entry.misc: collection 8 | renewals 14 | keyed 1 | maximum 41 ----
+ * renewals stay at their maximum; maximum: the latest time that renewals can
+ * reach, 0: none.  Keyed: the id is a caller's key.
+ */
+#define SOJ_RENEWALS_MAX 0x3fffu
+
 static inline uint64_t soj_misc(uint32_t collection, uint32_t renewals,
-				uint64_t ttl_ms)
+				bool keyed, uint64_t expires_max_ms)
 {
-	return (uint64_t)collection | (uint64_t)(renewals & 0xffff) << 8 |
-	       ttl_ms << 24;
+	return (uint64_t)(collection & 0xff) |
+	       soj_min(renewals, SOJ_RENEWALS_MAX) << 8 |
+	       (uint64_t)keyed << 22 | expires_max_ms << 23;
 }
 
 static inline uint32_t soj_misc_collection(uint64_t w)
@@ -411,12 +492,17 @@ static inline uint32_t soj_misc_collection(uint64_t w)
 
 static inline uint32_t soj_misc_renewals(uint64_t w)
 {
-	return (uint32_t)soj_field(w, 8, 16);
+	return (uint32_t)soj_field(w, 8, 14);
 }
 
-static inline uint64_t soj_misc_ttl_ms(uint64_t w)
+static inline bool soj_misc_keyed(uint64_t w)
 {
-	return w >> 24;
+	return soj_field(w, 22, 1);
+}
+
+static inline uint64_t soj_misc_expires_max_ms(uint64_t w)
+{
+	return w >> 23;
 }
 
 #endif /* SOJ_SHM_WORDS_H */

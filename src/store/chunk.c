@@ -18,6 +18,7 @@ uint64_t soj_value_chunk_bytes(const struct soj_value *v)
 {
 	return SOJ_CHUNK_HEAD_BYTES +
 	       (v->record ? sizeof(struct soj_shm_record) : 0) +
+	       (v->times ? sizeof(struct soj_shm_times) : 0) +
 	       padded(v->subject_bytes) + padded(v->meta_bytes) +
 	       padded(v->data_bytes);
 }
@@ -25,7 +26,9 @@ uint64_t soj_value_chunk_bytes(const struct soj_value *v)
 bool soj_chunk_write(struct soj_store *st, uint32_t chunk,
 		     const struct soj_value *v)
 {
-	uint32_t record_bytes = v->record ? sizeof(*v->record) : 0;
+	uint32_t record_bytes = v->record  ? sizeof(*v->record)
+				: v->times ? sizeof(*v->times)
+					   : 0;
 	uint32_t bytes;
 	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
 
@@ -36,8 +39,10 @@ bool soj_chunk_write(struct soj_store *st, uint32_t chunk,
 					  v->meta_bytes, record_bytes));
 	soj_store_relaxed(&words[1], soj_chunk_head1(v->entry, v->version));
 	words += SOJ_CHUNK_HEAD_BYTES / 8;
-	if (record_bytes)
-		soj_copy_in(words, v->record, record_bytes);
+	if (v->record)
+		soj_copy_in(words, v->record, sizeof(*v->record));
+	else if (v->times)
+		soj_copy_in(words, v->times, sizeof(*v->times));
 	words += record_bytes / 8;
 	soj_copy_in(words, v->subject, v->subject_bytes);
 	words += padded(v->subject_bytes) / 8;
@@ -69,7 +74,8 @@ bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
 	    view->subject_bytes > SOJ_SUBJECT_BYTES_MAX ||
 	    view->meta_bytes > SOJ_META_BYTES_MAX ||
 	    (view->record_bytes != 0 &&
-	     view->record_bytes != sizeof(struct soj_shm_record)))
+	     view->record_bytes != sizeof(struct soj_shm_record) &&
+	     view->record_bytes != sizeof(struct soj_shm_times)))
 		return false;
 	view->record = words + SOJ_CHUNK_HEAD_BYTES / 8;
 	view->subject = view->record + view->record_bytes / 8;

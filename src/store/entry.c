@@ -104,7 +104,7 @@ static void copy_cold(struct soj_shm_entry *e, struct soj_cold *cold)
 	cold->misc = soj_load_relaxed(&e->misc);
 	cold->login = soj_load_relaxed(&e->login);
 	cold->predecessor = soj_load_relaxed(&e->predecessor);
-	cold->expires_max_ms = soj_load_relaxed(&e->expires_max_ms);
+	cold->event = soj_load_relaxed(&e->event);
 	cold->subject.word[0] = soj_load_relaxed(&e->subject[0]);
 	cold->subject.word[1] = soj_load_relaxed(&e->subject[1]);
 }
@@ -120,6 +120,26 @@ static void copy_fields(struct soj_shm_entry *e, struct soj_snapshot *snap)
 	snap->times.grace_until_ms = UINT64_MAX;
 }
 
+static void copy_record(const struct soj_chunk_view *view,
+			struct soj_snapshot *snap)
+{
+	struct soj_shm_times times;
+
+	snap->has_record = view->record_bytes == sizeof(snap->record);
+	snap->has_times = view->record_bytes == sizeof(times);
+	if (snap->has_record) {
+		soj_copy_out(&snap->record, view->record, sizeof(snap->record));
+		snap->times.grace_until_ms = snap->record.grace_until_ms +
+					     snap->record.redelivery_ms;
+	}
+	if (snap->has_times) {
+		soj_copy_out(&times, view->record, sizeof(times));
+		snap->times.expires_ms = times.expires_ms;
+		snap->times.idle_ms = times.idle_ms;
+		snap->times.sliding_ms = times.sliding_ms;
+	}
+}
+
 /* 0, -ENOBUFS, or -EBADMSG if the lengths do not fit. */
 static int copy_chunk(const struct soj_store *st, uint32_t chunk, uint32_t idx,
 		      const struct soj_copy *copy, struct soj_snapshot *snap)
@@ -132,11 +152,7 @@ static int copy_chunk(const struct soj_store *st, uint32_t chunk, uint32_t idx,
 	snap->data_bytes = view.data_bytes;
 	snap->subject_bytes = view.subject_bytes;
 	snap->meta_bytes = view.meta_bytes;
-	snap->has_record = view.record_bytes != 0;
-	if (snap->has_record) {
-		soj_copy_out(&snap->record, view.record, view.record_bytes);
-		snap->times.grace_until_ms = snap->record.grace_until_ms;
-	}
+	copy_record(&view, snap);
 	if (copy == NULL)
 		return 0;
 	if (copy->subject) {

@@ -424,6 +424,7 @@ static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 	struct soj_shm_entry *e = soj_entry(st, idx);
 	uint64_t ctl = soj_load_relaxed(&e->ctl);
 	uint64_t link = soj_load_relaxed(&e->link);
+	uint64_t lock = soj_load_relaxed(&e->lock);
 
 	soj_store_release(&e->ctl, /* S0 */
 			  soj_ctl_next(ctl, SOJ_NONE, SOJ_CHUNK_NONE));
@@ -440,8 +441,10 @@ static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 			  soj_link(0, soj_link_version(link) + 1, false));
 	soj_zero_words(e->subject, 2);
 	soj_store_relaxed(&e->login, 0);
-	soj_store_relaxed(&e->expires_max_ms, 0);
+	soj_store_relaxed(&e->event, soj_told(SOJ_TOLD_NOTHING, gen, 0));
 	soj_store_relaxed(&e->predecessor, 0);
+	soj_store_relaxed(&e->lock,
+			  soj_lock(SOJ_SLOT_NONE, soj_lock_count(lock) + 1, 0));
 	soj_store_relaxed(&e->misc, 0);
 	SOJ_STEP("slab.entry.wiped");
 	if (soj_gone(w))

@@ -200,6 +200,7 @@ struct soj_value {
 	const void *meta;
 	uint32_t meta_bytes;
 	const struct soj_shm_record *record; /* NULL: none */
+	const struct soj_shm_times *times;   /* NULL: none; not both */
 	uint64_t version;
 	uint32_t entry;
 };
@@ -310,7 +311,8 @@ struct soj_times {
 	uint64_t created_ms;
 	uint64_t accessed_ms;
 	uint64_t expires_ms;     /* never later than the maximum lifetime */
-	uint64_t grace_until_ms; /* UINT64_MAX unless renewed */
+	uint64_t grace_until_ms; /* UINT64_MAX unless renewed; redelivery of
+				    the new id included */
 	uint32_t idle_ms;
 	uint32_t sliding_ms;
 };
@@ -332,6 +334,7 @@ struct soj_snapshot {
 	uint32_t meta_bytes;
 	struct soj_shm_record record; /* if the chunk has one */
 	bool has_record;
+	bool has_times; /* put under a caller's key: *times are the chunk's */
 };
 
 /* The entry's second cache line, for those who need it. */
@@ -339,7 +342,7 @@ struct soj_cold {
 	uint64_t misc;
 	uint64_t login;
 	uint64_t predecessor;
-	uint64_t expires_max_ms; /* 0: no maximum lifetime */
+	uint64_t event;
 	struct soj_digest subject;
 };
 

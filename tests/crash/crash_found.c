@@ -236,7 +236,7 @@ static void delete_stalled(const struct stalled *how)
 	trying("delete stalled at %s, grace window %u ms, %s", how->label,
 	       (unsigned)how->grace_ms,
 	       how->expelled ? "expelled" : "not expelled");
-	w.s->st.seg.policy.grace_window_ms = how->grace_ms;
+	w.s->st.seg.collection[0].grace_window_ms = how->grace_ms;
 	prepare_people(&w);
 	k = &w.known[w.target];
 	ref = ref_of(&w, k->id);
@@ -298,7 +298,7 @@ static void delete_stalled_for_long(void)
 
 	if (!world_make(&w, &o))
 		return;
-	w.s->st.seg.policy.grace_window_ms = 100;
+	w.s->st.seg.collection[0].grace_window_ms = 100;
 	prepare_people(&w);
 	k = &w.known[w.target];
 	park(&v, "delete.found", run_delete, &w);
@@ -394,7 +394,8 @@ static void old_one_ends(struct world *w, struct victim *v, bool by_grace,
 {
 	uint64_t half = by_grace ? 1000 : WORLD_TTL_MS / 2;
 
-	w->s->st.seg.policy.grace_window_ms = by_grace ? half : WORLD_TTL_MS;
+	w->s->st.seg.collection[0].grace_window_ms =
+		by_grace ? half : WORLD_TTL_MS;
 	prepare_people(w);
 	*old = ref_of(w, w->known[w->target].id);
 	world_advance(w, half);

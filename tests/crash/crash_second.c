@@ -93,7 +93,7 @@ static void no_grace_window(void)
 
 	if (!world_make(&w, &o))
 		return;
-	w.s->st.seg.policy.grace_window_ms = 0;
+	w.s->st.seg.collection[0].grace_window_ms = 0;
 	prepare_people(&w);
 	park(&v, "renew.decided", run_renew, &w);
 	MUST(is_over(&w, target(&w)->id, SOJOURN_RENEWED));

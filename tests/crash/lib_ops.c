@@ -28,7 +28,7 @@ static void meddle_expire(struct world *w)
 {
 	struct known *k = &w->known[w->target];
 
-	world_advance(w, w->s->st.seg.policy.idle_ms);
+	world_advance(w, w->s->st.seg.collection[0].idle_ms);
 	for (unsigned i = 0; i < w->count; i++)
 		w->known[i].fate = GONE;
 	world_read(w, w->target);

@@ -3,93 +3,13 @@
 #include "crash/lib_world.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/fault.h"
 #include "shm/layout.h"
 
-#define FAILURES_SHOWN 25u
-
 uint8_t value_buffer[VALUE_MAX];
-
-/* ---- failures ---- */
-
-static _Atomic(uint32_t) *failure_count;
-static char what[256];
-
-static const struct {
-	const char *name, *what;
-} plants[] = {
-#define X(name, what) {#name, what},
-	SOJ_PLANTS(X)
-#undef X
-};
-
-static void plant(const char *bug)
-{
-	bool list = strcmp(bug, "list") == 0;
-
-	for (unsigned i = 0; i < sizeof(plants) / sizeof(plants[0]); i++) {
-		if (list)
-			printf("%s\t%s\n", plants[i].name, plants[i].what);
-		else if (strcmp(plants[i].name, bug) == 0)
-			soj_plant = (enum soj_plant)(i + 1);
-	}
-	if (list)
-		exit(0);
-	if (soj_plant == SOJ_PLANT_NONE) {
-		fprintf(stderr, "SOJ_PLANT=%s: no such bug\n", bug);
-		exit(64);
-	}
-}
-
-void failures_init(void)
-{
-	if (getenv("SOJ_PLANT"))
-		plant(getenv("SOJ_PLANT"));
-	failure_count =
-		mmap(NULL, sizeof(*failure_count), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (failure_count == MAP_FAILED)
-		abort();
-}
-
-uint32_t failures(void)
-{
-	return *failure_count;
-}
-
-void trying(const char *format, ...)
-{
-	va_list args;
-
-	/* A bug was planted, and found: that will do. */
-	if (soj_plant != SOJ_PLANT_NONE && failures() > 0) {
-		fflush(NULL);
-		_exit(1);
-	}
-	va_start(args, format);
-	vsnprintf(what, sizeof(what), format, args);
-	va_end(args);
-}
-
-void failed(const char *format, ...)
-{
-	char text[256];
-	va_list args;
-
-	if ((*failure_count)++ >= FAILURES_SHOWN)
-		return;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fprintf(stderr, "FAILED %s: %s\n", what, text);
-}
 
 /* ---- values ---- */
 
@@ -135,10 +55,10 @@ static uint64_t bytes_for(const struct world_options *o, uint32_t units)
 	struct soj_layout lay;
 	uint64_t need = 0, bytes;
 
-	soj_layout_fit(&lay, o->entries, 0, o->slots, &need);
+	soj_layout_fit(&lay, o->entries, 0, o->slots, o->events, &need);
 	for (bytes = need;; bytes += 4096)
-		if (soj_layout_fit(&lay, o->entries, bytes, o->slots, &need) ==
-			    0 &&
+		if (soj_layout_fit(&lay, o->entries, bytes, o->slots, o->events,
+				   &need) == 0 &&
 		    lay.units >= units)
 			return bytes;
 }
@@ -160,6 +80,7 @@ bool world_make(struct world *w, const struct world_options *given)
 	o.idle_timeout_ms = wo.idle_ms;
 	o.renewal_ms = wo.renewal_ms;
 	o.grace_window_ms = WORLD_GRACE_MS;
+	o.events_max = wo.events;
 	o.when_full =
 		wo.evict ? SOJOURN_WHEN_FULL_EVICT : SOJOURN_WHEN_FULL_REJECT;
 	o.manual_clock = true;

@@ -38,6 +38,7 @@ struct world_options {
 	uint32_t entries; /* 0: 16 */
 	uint32_t units;   /* 128 KiB each, for values; 0: 4 */
 	uint32_t slots;   /* 0: 8 */
+	uint32_t events;  /* 0: none */
 	uint64_t idle_ms;
 	uint64_t renewal_ms;
 	bool evict;

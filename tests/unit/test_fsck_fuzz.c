@@ -331,7 +331,8 @@ static void test_geometries(void **state)
 		hdr->slots_max = (uint32_t)below(below(2) ? 10 : 1ull << 32);
 		hdr->segment_bytes = p.bytes;
 		if (soj_layout_compute(&lay, hdr->entries_max, hdr->units,
-				       hdr->unit_slots, hdr->slots_max) == 0 &&
+				       hdr->unit_slots, hdr->slots_max,
+				       hdr->events_max) == 0 &&
 		    lay.segment_bytes <= p.bytes) {
 			hdr->segment_bytes = lay.segment_bytes;
 			read_all(p.base, lay.segment_bytes, false);

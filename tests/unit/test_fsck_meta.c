@@ -56,7 +56,7 @@ static void header_policy(struct picture *p)
 
 static void header_policy_ttl(struct picture *p)
 {
-	hdr(p)->policy.ttl_ms = 0;
+	hdr(p)->collection[0].ttl_ms = 0;
 }
 
 static void header_reserved(struct picture *p)

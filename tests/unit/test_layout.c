@@ -11,7 +11,7 @@ struct region {
 	uint64_t off, bytes;
 };
 
-enum { REGIONS = 15 };
+enum { REGIONS = 16 };
 
 /* The regions in the order of format.h, from the header's own counts. */
 static void regions_of(const struct soj_layout *lay, struct region r[REGIONS])
@@ -35,6 +35,7 @@ static void regions_of(const struct soj_layout *lay, struct region r[REGIONS])
 		{lay->buckets_off, lay->buckets * UINT64_C(128)},
 		{lay->heads_off, (UINT64_C(1) << lay->heads_log2) * 8},
 		{lay->entries_off, entries * 128},
+		{lay->events_off, lay->events_max * UINT64_C(64)},
 		{lay->chunks_off, lay->units * UINT64_C(131072)},
 	};
 
@@ -51,7 +52,7 @@ static void check_layout(const struct soj_layout *lay)
 		assert_int_equal(r[i].off % 4096, 0);
 		assert_true(r[i].off >= end);
 		assert_true(r[i].off - end < 4096);
-		assert_true(r[i].bytes > 0);
+		assert_true(r[i].bytes > 0 || lay->events_max == 0);
 		end = r[i].off + r[i].bytes;
 	}
 	assert_true(lay->segment_bytes >= end);
@@ -86,7 +87,7 @@ static uint64_t random_size(uint64_t *state, uint64_t max)
 
 static void counts_out_of_range(void **state)
 {
-	const uint32_t bad[][4] = {
+	const uint32_t bad[][5] = {
 		{0, 1, 64, 1},
 		{SOJ_ENTRIES_LIMIT + 1, 1, 64, 1},
 		{UINT32_MAX, 1, 64, 1},
@@ -101,13 +102,19 @@ static void counts_out_of_range(void **state)
 		{1, 1, 64, 0},
 		{1, 1, 64, SOJ_SLOTS_LIMIT + 1},
 		{1, 1, 64, UINT32_MAX},
+		{1, 1, 64, 1, 1},
+		{1, 1, 64, 1, 32},
+		{1, 1, 64, 1, 96},
+		{1, 1, 64, 1, 2 * SOJ_EVENTS_LIMIT},
+		{1, 1, 64, 1, UINT32_MAX},
 	};
 	struct soj_layout lay;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(soj_layout_compute(&lay, bad[i][0], bad[i][1],
-						    bad[i][2], bad[i][3]),
+						    bad[i][2], bad[i][3],
+						    bad[i][4]),
 				 -EINVAL);
 }
 
@@ -116,11 +123,11 @@ static void limits_do_not_overflow(void **state)
 	struct soj_layout lay;
 
 	(void)state;
-	assert_int_equal(soj_layout_compute(&lay, 1, 1, 64, 1), 0);
+	assert_int_equal(soj_layout_compute(&lay, 1, 1, 64, 1, 0), 0);
 	check_layout(&lay);
 	assert_int_equal(soj_layout_compute(&lay, SOJ_ENTRIES_LIMIT,
 					    SOJ_UNITS_LIMIT, SOJ_UNIT_SLOTS_MAX,
-					    SOJ_SLOTS_LIMIT),
+					    SOJ_SLOTS_LIMIT, SOJ_EVENTS_LIMIT),
 			 0);
 	check_layout(&lay);
 	assert_true(lay.segment_bytes > UINT64_C(1) << 34);
@@ -141,14 +148,16 @@ static void regions_are_disjoint(void **state)
 			64 *
 			(uint32_t)random_size(&seed, SOJ_UNIT_SLOTS_MAX / 64);
 		uint32_t slots = (uint32_t)random_size(&seed, SOJ_SLOTS_LIMIT);
+		uint32_t events = i % 4 ? UINT32_C(64) << i % 19 : 0;
 
 		assert_int_equal(soj_layout_compute(&lay, entries, units,
-						    unit_slots, slots),
+						    unit_slots, slots, events),
 				 0);
 		assert_int_equal(lay.entries_max, entries);
 		assert_int_equal(lay.units, units);
 		assert_int_equal(lay.unit_slots, unit_slots);
 		assert_int_equal(lay.slots_max, slots);
+		assert_int_equal(lay.events_max, events);
 		check_layout(&lay);
 	}
 }
@@ -160,25 +169,27 @@ static void offsets_are_pinned(void **state)
 	struct soj_layout lay;
 
 	(void)state;
-	assert_int_equal(SOJ_SHM_VERSION_MAJOR, 1);
-	assert_int_equal(SOJ_SHM_LAYOUT, 0x28080e40);
-	assert_int_equal(soj_layout_compute(&lay, 100000, 512, 320, 1024), 0);
-	assert_int_equal(lay.slots_off, 4096);
-	assert_int_equal(lay.entry_states_off, 528384);
-	assert_int_equal(lay.chunk_states_off, 1331200);
-	assert_int_equal(lay.units_off, 2641920);
-	assert_int_equal(lay.entry_free_off, 2646016);
-	assert_int_equal(lay.chunk_free_off, 2662400);
-	assert_int_equal(lay.unit_free_off, 2682880);
-	assert_int_equal(lay.armed_off, 2686976);
-	assert_int_equal(lay.armed_summary_off, 2703360);
-	assert_int_equal(lay.ended_off, 2707456);
-	assert_int_equal(lay.ended_summary_off, 2723840);
-	assert_int_equal(lay.buckets_off, 2727936);
-	assert_int_equal(lay.heads_off, 5931008);
-	assert_int_equal(lay.entries_off, 6455296);
-	assert_int_equal(lay.chunks_off, 19259392);
-	assert_int_equal(lay.segment_bytes, 86368256);
+	assert_int_equal(SOJ_SHM_VERSION_MAJOR, 2);
+	assert_int_equal(SOJ_SHM_LAYOUT, 0x28088f40);
+	assert_int_equal(soj_layout_compute(&lay, 100000, 512, 320, 1024, 4096),
+			 0);
+	assert_int_equal(lay.slots_off, 12288);
+	assert_int_equal(lay.entry_states_off, 536576);
+	assert_int_equal(lay.chunk_states_off, 1339392);
+	assert_int_equal(lay.units_off, 2650112);
+	assert_int_equal(lay.entry_free_off, 2654208);
+	assert_int_equal(lay.chunk_free_off, 2670592);
+	assert_int_equal(lay.unit_free_off, 2691072);
+	assert_int_equal(lay.armed_off, 2695168);
+	assert_int_equal(lay.armed_summary_off, 2711552);
+	assert_int_equal(lay.ended_off, 2715648);
+	assert_int_equal(lay.ended_summary_off, 2732032);
+	assert_int_equal(lay.buckets_off, 2736128);
+	assert_int_equal(lay.heads_off, 5939200);
+	assert_int_equal(lay.entries_off, 6463488);
+	assert_int_equal(lay.events_off, 19267584);
+	assert_int_equal(lay.chunks_off, 19529728);
+	assert_int_equal(lay.segment_bytes, 86638592);
 	assert_int_equal(lay.heads_log2, 16);
 }
 
@@ -188,15 +199,16 @@ static void fit_wants_valid_counts(void **state)
 	uint64_t need;
 
 	(void)state;
-	assert_int_equal(soj_layout_fit(&lay, 0, UINT64_MAX, 1, &need),
-			 -EINVAL);
-	assert_int_equal(soj_layout_fit(&lay, UINT32_MAX, UINT64_MAX, 1, &need),
-			 -EINVAL);
-	assert_int_equal(soj_layout_fit(&lay, 1, UINT64_MAX, 0, &need),
+	assert_int_equal(soj_layout_fit(&lay, 0, UINT64_MAX, 1, 0, &need),
 			 -EINVAL);
 	assert_int_equal(
-		soj_layout_fit(&lay, 1, UINT64_MAX, SOJ_SLOTS_LIMIT + 1, &need),
+		soj_layout_fit(&lay, UINT32_MAX, UINT64_MAX, 1, 0, &need),
 		-EINVAL);
+	assert_int_equal(soj_layout_fit(&lay, 1, UINT64_MAX, 0, 0, &need),
+			 -EINVAL);
+	assert_int_equal(soj_layout_fit(&lay, 1, UINT64_MAX,
+					SOJ_SLOTS_LIMIT + 1, 0, &need),
+			 -EINVAL);
 }
 
 static void fit_names_what_it_needs(void **state)
@@ -211,14 +223,16 @@ static void fit_names_what_it_needs(void **state)
 			(uint32_t)random_size(&seed, SOJ_ENTRIES_LIMIT);
 		uint32_t slots = (uint32_t)random_size(&seed, SOJ_SLOTS_LIMIT);
 
-		assert_int_equal(soj_layout_fit(&lay, entries, 0, slots, &need),
-				 -ENOSPC);
 		assert_int_equal(
-			soj_layout_fit(&lay, entries, need - 1, slots, &again),
+			soj_layout_fit(&lay, entries, 0, slots, 0, &need),
 			-ENOSPC);
+		assert_int_equal(soj_layout_fit(&lay, entries, need - 1, slots,
+						0, &again),
+				 -ENOSPC);
 		assert_int_equal(need, again);
 		assert_int_equal(
-			soj_layout_fit(&lay, entries, need, slots, &again), 0);
+			soj_layout_fit(&lay, entries, need, slots, 0, &again),
+			0);
 		check_layout(&lay);
 		assert_int_equal(lay.units, 1);
 		assert_int_equal(lay.segment_bytes, need);
@@ -229,7 +243,7 @@ static void check_fit(uint32_t entries, uint64_t bytes, uint32_t slots)
 {
 	struct soj_layout lay;
 	uint64_t need, want;
-	int rc = soj_layout_fit(&lay, entries, bytes, slots, &need);
+	int rc = soj_layout_fit(&lay, entries, bytes, slots, 0, &need);
 
 	if (rc < 0) {
 		assert_true(rc == -EFBIG ? bytes > need : bytes < need);

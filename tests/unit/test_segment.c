@@ -62,6 +62,11 @@ static void check_header(const struct soj_seg *seg,
 	assert_int_equal(hdr->unit_slots, seg->lay.unit_slots);
 	assert_int_equal(hdr->flags, seg->flags);
 	assert_memory_equal(&hdr->policy, &opts->policy, sizeof(hdr->policy));
+	assert_memory_equal(&hdr->collection, &opts->collection,
+			    sizeof(hdr->collection));
+	assert_memory_equal(&seg->collection, &opts->collection,
+			    sizeof(seg->collection));
+	assert_int_equal(hdr->events_max, opts->events_max);
 	assert_memory_equal(&seg->policy, &opts->policy, sizeof(seg->policy));
 	assert_memory_equal(hdr->key_fingerprint, opts->key_fingerprint, 16);
 	assert_int_equal(hdr->clock_base_ms, seg->clock_base_ms);
@@ -318,9 +323,11 @@ static void too_few_bytes(void **state)
 	expect_refused(shm_name("few2"), &opts, -EINVAL, "too small");
 }
 
-#define FIELD(name)                            \
-	offsetof(struct soj_shm_policy, name), \
-		sizeof(((struct soj_shm_policy *)0)->name), #name
+#define FIELD(name)                             \
+	offsetof(struct soj_seg_options, name), \
+		sizeof(((struct soj_seg_options *)0)->name), #name
+#define POLICY(field)     FIELD(policy.field)
+#define COLLECTION(field) FIELD(collection[0].field)
 
 static void absurd_policies(void **state)
 {
@@ -329,31 +336,44 @@ static void absurd_policies(void **state)
 		const char *name;
 		uint64_t good, bad;
 	} rows[] = {
-		{FIELD(ttl_ms), 1, 0},
-		{FIELD(ttl_ms), SOJ_SEG_TTL_MAX_MS, SOJ_SEG_TTL_MAX_MS + 1},
-		{FIELD(idle_ms), SOJ_SEG_IDLE_MAX_MS, SOJ_SEG_IDLE_MAX_MS + 1},
-		{FIELD(renewal_ms), SOJ_SEG_PERIOD_MAX_MS,
+		{COLLECTION(ttl_ms), 1, 0},
+		{COLLECTION(ttl_ms), SOJ_SEG_TTL_MAX_MS,
+		 SOJ_SEG_TTL_MAX_MS + 1},
+		{COLLECTION(idle_ms), SOJ_SEG_IDLE_MAX_MS,
+		 SOJ_SEG_IDLE_MAX_MS + 1},
+		{COLLECTION(renewal_ms), SOJ_SEG_PERIOD_MAX_MS,
 		 SOJ_SEG_PERIOD_MAX_MS + 1},
-		{FIELD(grace_window_ms), 0, UINT64_MAX},
-		{FIELD(max_lifetime_ms), SOJ_SEG_PERIOD_MAX_MS,
+		{COLLECTION(grace_window_ms), 0, UINT64_MAX},
+		{COLLECTION(max_lifetime_ms), SOJ_SEG_PERIOD_MAX_MS,
 		 SOJ_SEG_PERIOD_MAX_MS + 1},
-		{FIELD(lease_ms), 256, 255},
-		{FIELD(lease_ms), 3600000, 3600001},
-		{FIELD(expel_after_ms), 1, 0},
-		{FIELD(expel_after_ms), 3600000, 3600001},
-		{FIELD(when_full), 1, 2},
-		{FIELD(id_bytes), 16, 15},
-		{FIELD(id_bytes), 48, 49},
+		{POLICY(lease_ms), 256, 255},
+		{POLICY(lease_ms), 3600000, 3600001},
+		{POLICY(expel_after_ms), 1, 0},
+		{POLICY(expel_after_ms), 3600000, 3600001},
+		{POLICY(when_full), 1, 2},
+		{POLICY(id_bytes), 16, 15},
+		{POLICY(id_bytes), 48, 49},
+		{COLLECTION(flags), SOJ_COLLECTION_DEFINED, 1024},
+		{COLLECTION(cap), 0, UINT32_MAX},
+		{COLLECTION(cap_policy), SOJ_CAP_EXCLUSIVE, 3},
+		{COLLECTION(device_policy), SOJ_BINDING_DELETE, 4},
+		{COLLECTION(ip_policy), SOJ_BINDING_DELETE, 4},
+		{COLLECTION(user_agent_policy), SOJ_BINDING_DELETE, 255},
+		{COLLECTION(ip4_prefix_bits), 32, 0},
+		{COLLECTION(ip4_prefix_bits), 1, 33},
+		{COLLECTION(ip6_prefix_bits), 128, 129},
+		{COLLECTION(redelivery_ms), UINT32_MAX, UINT64_C(1) << 32},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct soj_seg_options opts = shm_options();
-		uint8_t *field = (uint8_t *)&opts.policy + rows[i].off;
+		uint8_t *field = (uint8_t *)&opts + rows[i].off;
 		struct soj_seg seg;
 
 		memcpy(field, &rows[i].bad, rows[i].bytes);
-		expect_refused(NULL, &opts, -EINVAL, rows[i].name);
+		expect_refused(NULL, &opts, -EINVAL,
+			       strchr(rows[i].name, '.') + 1);
 		memcpy(field, &rows[i].good, rows[i].bytes);
 		make(&seg, NULL, &opts);
 		soj_seg_detach(&seg);
@@ -503,8 +523,9 @@ static void every_segment_can_be_attached(void **state)
 		opts.entries_max = 1 + (seed >> 8) % 5000;
 		opts.slots_max = 1 + (seed >> 20) % 40;
 		opts.segment_bytes = (2 << 20) + (seed >> 4) % (4 << 20);
-		opts.flags = i & SOJ_SHM_FLAGS & ~SOJ_SHM_ANONYMOUS;
-		opts.policy.idle_ms = i % 5 == 0 ? 0 : seed;
+		opts.flags = i & SOJ_SHM_MANUAL_CLOCK;
+		opts.events_max = i % 3 ? 64u << i % 7 : 0;
+		opts.collection[0].idle_ms = i % 5 == 0 ? 0 : seed;
 		make(&seg, name, &opts);
 		if (soj_seg_attach(&other, name, i % 2, opts.key_fingerprint,
 				   &err) < 0)

@@ -70,13 +70,15 @@ struct doctored {
 	int want;
 };
 
-#define HDR(field)    offsetof(struct soj_shm_header, field)
-#define POLICY(field) offsetof(struct soj_shm_header, policy.field)
+#define HDR(field)        offsetof(struct soj_shm_header, field)
+#define COLLECTION(field) offsetof(struct soj_shm_header, collection[0].field)
+#define POLICY(field)     offsetof(struct soj_shm_header, policy.field)
 
 static const struct doctored doctored[] = {
 	{"magic", HDR(magic), 0, 8, -EPROTO},
 	{"magic", HDR(magic), 0x534F4A4F55524E31, 8, -EPROTO},
-	{"version 2.0", HDR(version_major), 2, 2, -EPROTO},
+	{"version 1.0", HDR(version_major), 1, 2, -EPROTO},
+	{"version 3.0", HDR(version_major), 3, 2, -EPROTO},
 	{"version 0.0", HDR(version_major), 0, 2, -EPROTO},
 	{"layout", HDR(layout), SOJ_SHM_LAYOUT + 1, 4, -EPROTO},
 	{"flags", HDR(flags), SOJ_SHM_FLAGS + 1, 4, -EPROTO},
@@ -99,12 +101,14 @@ static const struct doctored doctored[] = {
 	{"geometry takes", HDR(slots_max), 999, 4, -EBADMSG},
 	{"geometry takes", HDR(segment_bytes), 0, 8, -EBADMSG},
 	{"geometry takes", HDR(segment_bytes), UINT64_MAX, 8, -EBADMSG},
-	{"ttl_ms", POLICY(ttl_ms), 0, 8, -EBADMSG},
-	{"ttl_ms", POLICY(ttl_ms), UINT64_MAX, 8, -EBADMSG},
-	{"idle_ms", POLICY(idle_ms), UINT64_MAX, 8, -EBADMSG},
-	{"renewal_ms", POLICY(renewal_ms), UINT64_MAX, 8, -EBADMSG},
-	{"grace_window_ms", POLICY(grace_window_ms), UINT64_MAX, 8, -EBADMSG},
-	{"max_lifetime_ms", POLICY(max_lifetime_ms), UINT64_MAX, 8, -EBADMSG},
+	{"ttl_ms", COLLECTION(ttl_ms), 0, 8, -EBADMSG},
+	{"ttl_ms", COLLECTION(ttl_ms), UINT64_MAX, 8, -EBADMSG},
+	{"idle_ms", COLLECTION(idle_ms), UINT64_MAX, 8, -EBADMSG},
+	{"renewal_ms", COLLECTION(renewal_ms), UINT64_MAX, 8, -EBADMSG},
+	{"grace_window_ms", COLLECTION(grace_window_ms), UINT64_MAX, 8,
+	 -EBADMSG},
+	{"max_lifetime_ms", COLLECTION(max_lifetime_ms), UINT64_MAX, 8,
+	 -EBADMSG},
 	{"lease_ms", POLICY(lease_ms), 0, 8, -EBADMSG},
 	{"expel_after_ms", POLICY(expel_after_ms), 0, 8, -EBADMSG},
 	{"when_full", POLICY(when_full), 2, 4, -EBADMSG},
@@ -223,8 +227,8 @@ static void wrong_sizes(void **state)
 	close(fd);
 	assert_int_equal(soj_seg_attach(&seg, name, false, NULL, &err), 0);
 	soj_seg_detach(&seg);
-	set_size(name, 4096);
-	expect_refused(name, -EBADMSG, "file has 4096");
+	set_size(name, 12288);
+	expect_refused(name, -EBADMSG, "file has 12288");
 	set_size(name, (off_t)HEADER_BYTES - 1);
 	expect_refused(name, -EBADMSG, "less than the header");
 	set_size(name, 0);

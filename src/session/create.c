@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Creating sessions.
+ *
+ * What is left when the worker is killed after each step; "repair" is
+ * upkeep/repair.c, for all of them nothing was acknowledged:
+ *   entry owned            OWNED by the dead, ctl NONE: freed
+ *   chunk owned            not named by any ctl: freed
+ *   filled, ctl live       OWNED, not indexed: withdrawn
+ *   pushed on the chain    the same; walkers skip what is OWNED
+ *   committed in the index readable, but its id was told to nobody: withdrawn
+ *   chunk LIVE             the same
+ *   entry LIVE             the session exists; nobody has its id, it expires
+ * Ended before it was LIVE (delete-all does not wait for logins in flight):
+ * the maker sees the ended ctl after the CAS to LIVE and removes the index
+ * word; the ender, who sees OWNED, leaves that to it.
+ *
+ * Edges
+ *   E0  birth: cas of ctl                           store/entry.c E1
+ *   E1  load of ctl                                 store/entry.c E0
+ *   S1  load of a state                             store/slab.c S0
+ *   E6  settle: fence between state and ctl         store/entry.c E4
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "session/meta.h"
+#include "session/session.h"
+
+/* ---- making an entry ---- */
+
+static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
+		       uint64_t gen, uint32_t chunk, const struct soj_birth *b)
+{
+	struct soj_shm_entry *e = soj_entry(&s->st, idx);
+	uint64_t ctl = soj_load_relaxed(&e->ctl);
+	uint64_t lock = soj_load_relaxed(&e->lock);
+
+	soj_store_relaxed(&e->life, soj_life(gen, b->now_ms));
+	soj_store_relaxed(&e->digest[0], b->digest.word[0]);
+	soj_store_relaxed(&e->digest[1], b->digest.word[1]);
+	soj_store_relaxed(&e->renew, soj_renew(gen, SOJ_SLOT_NONE, 0));
+	soj_store_relaxed(&e->created_ms, b->now_ms);
+	soj_store_relaxed(&e->expires_ms, b->life.expires_ms);
+	soj_store_relaxed(&e->idle_ms, b->life.idle_ms);
+	soj_store_relaxed(&e->sliding_ms, b->life.sliding_ms);
+	soj_store_relaxed(&e->subject[0], b->subject.word[0]);
+	soj_store_relaxed(&e->subject[1], b->subject.word[1]);
+	soj_store_relaxed(&e->login, b->login);
+	soj_store_relaxed(&e->event, soj_told(SOJ_TOLD_NOTHING, gen, 0));
+	soj_store_relaxed(&e->lock,
+			  soj_lock(SOJ_SLOT_NONE, soj_lock_count(lock) + 1, 0));
+	soj_store_relaxed(&e->predecessor, b->predecessor);
+	soj_store_relaxed(&e->misc, soj_misc(b->collection, b->renewals,
+					     b->keyed, b->life.expires_max_ms));
+	SOJ_STEP("create.filled");
+	if (soj_gone(&self->w) ||
+	    !soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+			     soj_ctl_next(ctl, SOJ_ACTIVE, chunk)))
+		return false;
+	SOJ_STEP("create.ctl");
+	return true;
+}
+
+int soj_session_make(struct sojourn *s, struct soj_self *self,
+		     const struct soj_birth *birth, struct soj_made *made)
+{
+	struct soj_store *st = &s->st;
+	struct soj_value value = birth->value;
+	uint64_t existing;
+	uint32_t idx;
+	int rc;
+
+	rc = soj_room_entry(s, self, &idx);
+	if (rc < 0)
+		return rc;
+	rc = soj_room_chunk(s, self, soj_value_chunk_bytes(&value),
+			    &made->chunk);
+	if (rc < 0) {
+		soj_entry_abandon(st, &self->w, idx);
+		return rc;
+	}
+	made->owned = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	made->ref = soj_ref(idx, soj_state_gen(made->owned));
+	made->chunk_owned =
+		soj_load_acquire(soj_chunk_state(st, made->chunk)); /* S1 */
+	value.entry = idx;
+	if (!soj_chunk_write(st, made->chunk, &value)) {
+		soj_chunk_abandon(st, &self->w, made->chunk);
+		soj_entry_abandon(st, &self->w, idx);
+		return soj_report_errno(-EBADMSG);
+	}
+	SOJ_STEP("create.chunk");
+	if (soj_gone(&self->w) ||
+	    !fill_entry(s, self, idx, soj_state_gen(made->owned), made->chunk,
+			birth))
+		return soj_report_errno(-ECANCELED);
+	rc = soj_chain_push(st, &self->w, idx, birth->predecessor != 0);
+	if (rc == 0)
+		rc = soj_index_insert(st, &self->w, birth->digest,
+				      soj_entry_place(st, made->ref),
+				      &existing);
+	if (rc < 0) {
+		soj_session_withdraw(s, self, made);
+		return soj_report_errno(rc);
+	}
+	return 0;
+}
+
+bool soj_session_settle(struct sojourn *s, struct soj_self *self,
+			const struct soj_made *made)
+{
+	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
+	uint64_t ctl;
+
+	if (soj_gone(&self->w))
+		return false;
+	soj_state_publish(soj_chunk_state(&s->st, made->chunk),
+			  made->chunk_owned);
+	SOJ_STEP("create.chunk.live");
+	soj_entry_go_live(&s->st, made->ref, made->owned);
+	soj_fence_seq_cst();             /* E6 */
+	ctl = soj_load_acquire(&e->ctl); /* E1 */
+	/* Somebody else may have made it LIVE long ago, and it be over. */
+	if (soj_ctl_readable(ctl) &&
+	    soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
+		    soj_ref_gen(made->ref))
+		return true;
+	soj_entry_end_finish(&s->st, &self->w, made->ref);
+	return false;
+}
+
+void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
+			  const struct soj_made *made)
+{
+	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
+	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
+
+	if (SOJ_PLANT(WITHDRAW_SKIPPED))
+		ctl = 0;
+	/* ctl is that of the entry made as long as the state is ours; when
+	 * others have settled it, it is no longer ours to take back. */
+	while (soj_ctl_readable(ctl) &&
+	       soj_load_acquire(
+		       &s->st.seg.entry_states[/* S1 */
+					       soj_ref_entry(made->ref)]) ==
+		       made->owned &&
+	       !soj_gone(&self->w) &&
+	       !soj_entry_end(&s->st, &self->w, made->ref, ctl,
+			      SOJ_ENDED_WITHDRAWN))
+		ctl = soj_load_acquire(&e->ctl); /* E1 */
+	SOJ_STEP("withdraw.ended");
+	soj_session_settle(s, self, made);
+}
+
+/* ---- create ---- */
+
+/* Tells about a session just made: no use of it, so neither hit nor touch. */
+static int read_info(struct sojourn *s, struct soj_self *self, const char *id,
+		     const struct soj_digest *digest, struct sojourn_info *info)
+{
+	struct soj_session session;
+	struct soj_copy copy = {.cold = &session.cold,
+				.subject = session.subject,
+				.meta = session.meta};
+	int rc = soj_session_find(s, self, digest, soj_seg_now_ms(&s->st.seg),
+				  &copy, &session.snap);
+
+	if (rc < 0)
+		return rc;
+	soj_info_fill(s, &session, info);
+	sojourn_log_hash(s, id, info->log_hash);
+	info->current = true;
+	info->renewal = SOJOURN_RENEWAL_NONE;
+	info->new_id[0] = 0;
+	return soj_ok();
+}
+
+static int check_new(const struct sojourn_new *n)
+{
+	size_t subject_bytes = n->subject ? strlen(n->subject) : 0;
+
+	if (subject_bytes < 1 || subject_bytes > SOJ_SUBJECT_BYTES_MAX)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "the subject has %zu bytes, but must have 1 "
+				  "to 255",
+				  subject_bytes);
+	if (n->data == NULL && n->data_bytes > 0)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "data is NULL, but data_bytes is %zu",
+				  n->data_bytes);
+	if (n->data_bytes > SOJ_DATA_BYTES_MAX)
+		return soj_report(-EMSGSIZE, SOJOURN_TOO_LARGE,
+				  "the data has %zu bytes, but at most 1048576 "
+				  "are allowed",
+				  n->data_bytes);
+	return 0;
+}
+
+int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
+			   char id[SOJOURN_ID_CHARS_MAX + 1],
+			   struct sojourn_info *info)
+{
+	uint8_t meta[SOJ_META_BYTES_MAX];
+	struct soj_birth birth = {.now_ms = soj_seg_now_ms(&s->st.seg)};
+	struct soj_made made;
+	struct soj_self *self;
+	ssize_t meta_bytes;
+	int rc = check_new(what);
+
+	id[0] = 0;
+	if (rc < 0)
+		return rc;
+	meta_bytes = soj_meta_pack(&what->metadata, meta);
+	if (meta_bytes < 0)
+		return soj_report(-EMSGSIZE, SOJOURN_TOO_LARGE,
+				  "the metadata takes more than 2048 bytes");
+	rc = soj_lifetime_begin(soj_collection(&s->st.seg, birth.collection),
+				birth.now_ms, what->ttl_ms,
+				what->idle_timeout_ms, &birth.life);
+	if (rc < 0)
+		return rc;
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	birth.subject = soj_subject_digest(s, what->subject);
+	birth.value = (struct soj_value){
+		.data = what->data,
+		.data_bytes = (uint32_t)what->data_bytes,
+		.subject = what->subject,
+		.subject_bytes = (uint32_t)strlen(what->subject),
+		.meta = meta,
+		.meta_bytes = (uint32_t)meta_bytes,
+		.version = 1,
+	};
+	/* A full bucket asks for another id; a taken id does not happen. */
+	for (unsigned tries = 0; tries < 8; tries++) {
+		soj_id_make(s, id);
+		soj_id_digest(s, id, &birth.digest);
+		rc = soj_session_make(s, self, &birth, &made);
+		if (rc != -EXFULL && rc != -EEXIST)
+			break;
+	}
+	if (rc == -EXFULL || rc == -EEXIST)
+		rc = soj_report_errno(-ENOSPC);
+	if (rc < 0) {
+		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
+		soj_count_flush(&s->st.seg, &self->w.thr);
+		return rc;
+	}
+	if (!soj_session_settle(s, self, &made)) {
+		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
+		if (soj_gone(&self->w))
+			return soj_report_errno(-ECANCELED);
+		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+				  "the session was ended while it was being "
+				  "created");
+	}
+	soj_count(&self->w.thr, SOJ_COUNT_creates);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	if (info && read_info(s, self, id, &birth.digest, info) < 0) {
+		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
+		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+				  "the session was over before it was told");
+	}
+	return soj_ok();
+}
