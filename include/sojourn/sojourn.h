@@ -77,7 +77,15 @@ enum sojourn_reason {
 	SOJOURN_READ_ONLY,
 	SOJOURN_CORRUPT,
 	SOJOURN_FORKED,
-	SOJOURN_SYSTEM, /* an operating system call failed */
+	SOJOURN_SYSTEM,       /* an operating system call failed */
+	SOJOURN_BINDING,      /* used from another device, ip or user agent */
+	SOJOURN_VETOED,       /* refused by the read hook */
+	SOJOURN_OVER_CAP,     /* the subject has as many as it may */
+	SOJOURN_INVALID_DATA, /* refused by the collection's validator */
+	SOJOURN_LOCKED,       /* another holds the session's lock */
+	SOJOURN_TIMED_OUT,    /* waited for as long as was asked for */
+	SOJOURN_REUSED, /* a token that was rotated away: its family ended */
+	SOJOURN_EXISTS, /* the key is taken */
 };
 
 /* A short lower-case name such as "not_found"; static. */

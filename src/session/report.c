@@ -31,6 +31,14 @@ static const char *const reason_names[] = {
 	[SOJOURN_CORRUPT] = "corrupt",
 	[SOJOURN_FORKED] = "forked",
 	[SOJOURN_SYSTEM] = "system",
+	[SOJOURN_BINDING] = "binding",
+	[SOJOURN_VETOED] = "vetoed",
+	[SOJOURN_OVER_CAP] = "over_cap",
+	[SOJOURN_INVALID_DATA] = "invalid_data",
+	[SOJOURN_LOCKED] = "locked",
+	[SOJOURN_TIMED_OUT] = "timed_out",
+	[SOJOURN_REUSED] = "reused",
+	[SOJOURN_EXISTS] = "exists",
 };
 
 const char *sojourn_reason_name(enum sojourn_reason reason)
