@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Installs the library with its headers, a pkg-config file and a CMake package.
-# The static target is exported apart: only who links it needs libsodium.
+# The static target is exported apart: only who links it needs the libraries below.
 
 include(CMakePackageConfigHelpers)
 

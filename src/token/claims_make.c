@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Making the claims of a token. */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "token/claims.h"
+#include "token/json.h"
+
+static const char *const own_names[] = {
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", SOJ_CLAIM_ANCHOR,
+};
+
+/* A text that is written as far as there is room, and measured. */
+struct out {
+	char *buf;
+	size_t room, bytes;
+};
+
+static void put(struct out *out, const char *text, size_t bytes)
+{
+	if (out->bytes + bytes < out->room)
+		memcpy(out->buf + out->bytes, text, bytes);
+	out->bytes += bytes;
+}
+
+static void put_text(struct out *out, const char *text)
+{
+	put(out, text, strlen(text));
+}
+
+static int put_dump(const char *text, size_t bytes, void *out)
+{
+	put(out, text, bytes);
+	return 0;
+}
+
+static void put_name(struct out *out, const char *name)
+{
+	put_text(out, out->bytes > 1 ? ",\"" : "\"");
+	put_text(out, name);
+	put_text(out, "\":");
+}
+
+/* -EINVAL if it is not UTF-8. */
+static int put_string(struct out *out, const char *name, const char *value)
+{
+	json_t *json;
+	int rc;
+
+	if (value == NULL)
+		return 0;
+	json = json_string(value);
+	if (json == NULL)
+		return -EINVAL;
+	put_name(out, name);
+	rc = json_dump_callback(json, put_dump, out, JSON_ENCODE_ANY);
+	json_decref(json);
+	return rc == 0 ? 0 : -ENOMEM;
+}
+
+/* Seconds, with three decimals unless they are zero. */
+static void put_date(struct out *out, const char *name, uint64_t ms)
+{
+	char text[32];
+
+	if (ms == 0)
+		return;
+	put_name(out, name);
+	if (ms % 1000 == 0)
+		snprintf(text, sizeof(text), "%" PRIu64, ms / 1000);
+	else
+		snprintf(text, sizeof(text), "%" PRIu64 ".%03u", ms / 1000,
+			 (unsigned)(ms % 1000));
+	put_text(out, text);
+}
+
+static const char *more_error(const json_t *more, enum soj_json_fault fault)
+{
+	if (fault == SOJ_JSON_DUPLICATE)
+		return "the claims have a name twice";
+	if (fault == SOJ_JSON_DEPTH)
+		return "the claims have more than 32 levels";
+	if (fault == SOJ_JSON_NUMBER)
+		return "the claims have a number out of range";
+	if (more == NULL)
+		return "the claims are not one JSON object";
+	for (size_t i = 0; i < sizeof(own_names) / sizeof(*own_names); i++)
+		if (json_object_get(more, own_names[i]) != NULL)
+			return "the claims have one of the names that are set "
+			       "here: iss, sub, aud, exp, nbf, iat, "
+			       "jti, " SOJ_CLAIM_ANCHOR;
+	return NULL;
+}
+
+static int put_more(struct out *out, const struct soj_claims_new *what,
+		    const char **why)
+{
+	enum soj_json_fault fault;
+	json_t *more;
+	int rc = 0;
+
+	if (what->more == NULL)
+		return 0;
+	more = soj_json_object(what->more, what->more_bytes, &fault);
+	if (fault == SOJ_JSON_MEMORY)
+		return -ENOMEM;
+	*why = more_error(more, fault);
+	if (*why != NULL) {
+		rc = -EINVAL;
+	} else if (json_object_size(more) > 0) {
+		put_text(out, out->bytes > 1 ? "," : "");
+		if (json_dump_callback(more, put_dump, out,
+				       JSON_EMBED | JSON_COMPACT) != 0)
+			rc = -ENOMEM;
+	}
+	json_decref(more);
+	return rc;
+}
+
+static const char *times_error(const struct soj_claims_new *what)
+{
+	const uint64_t max_ms = (uint64_t)SOJ_DATE_S_MAX * 1000;
+
+	if (what->iat_ms > max_ms || what->nbf_ms > max_ms ||
+	    what->exp_ms > max_ms)
+		return "a time of the token is after the year 9999";
+	return NULL;
+}
+
+int soj_claims_make(const struct soj_claims_new *what, char *buf,
+		    size_t buf_bytes, size_t *bytes, const char **why)
+{
+	struct out out = {buf, buf_bytes, 0};
+	int rc;
+
+	*bytes = 0;
+	*why = times_error(what);
+	if (*why != NULL)
+		return -EINVAL;
+	*why = "iss, sub, aud, jti and the anchor must be UTF-8";
+	put_text(&out, "{");
+	if (put_string(&out, "iss", what->iss) != 0 ||
+	    put_string(&out, "sub", what->sub) != 0 ||
+	    put_string(&out, "aud", what->aud) != 0 ||
+	    put_string(&out, "jti", what->jti) != 0 ||
+	    put_string(&out, SOJ_CLAIM_ANCHOR, what->anchor) != 0)
+		return -EINVAL;
+	put_date(&out, "iat", what->iat_ms);
+	put_date(&out, "nbf", what->nbf_ms);
+	put_date(&out, "exp", what->exp_ms);
+	rc = put_more(&out, what, why);
+	if (rc != 0)
+		return rc;
+	put_text(&out, "}");
+	*bytes = out.bytes;
+	if (out.bytes >= buf_bytes)
+		return -ENOSPC;
+	buf[out.bytes] = '\0';
+	return 0;
+}
