@@ -26,7 +26,7 @@ function(soj_register name label timeout)
 		ENVIRONMENT "${soj_test_env}")
 	# These fork many processes: beside another one they only prove that
 	# two cores are few.
-	if(label MATCHES "^(stress|crash|explore|e2e|model)$")
+	if(label MATCHES "^(stress|crash|explore|semantics|e2e|model)$")
 		set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
 	endif()
 endfunction()
@@ -60,6 +60,17 @@ if(SOJ_FAULTS)
 		sojourn_helper_faults sojourn_faults soj_tool_lib)
 	soj_add_tests(explore explore 1500
 		sojourn_helper_explore sojourn_explore soj_tool_lib)
+
+	# One test for each row of features: they live in the crash tests'
+	# world, compiled once.
+	file(GLOB world CONFIGURE_DEPENDS ${tests}/crash/lib_*.c)
+	add_library(soj_world STATIC ${world})
+	target_include_directories(soj_world PUBLIC
+		${tests} ${tests}/crash ${PROJECT_SOURCE_DIR}/tools)
+	target_link_libraries(soj_world PUBLIC
+		sojourn_helper_faults sojourn_faults soj_tool_lib soj_internal
+		PkgConfig::CMOCKA)
+	soj_add_tests(semantics sem 900 soj_world)
 endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS
