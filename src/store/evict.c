@@ -3,10 +3,15 @@
 /*
  * Whom to end when memory is short: of a random sample of live entries, one
  * whose time is over, else the one not accessed for longest.  Sampling keeps
- * no state that a crash could spoil, and a scan that reads every entry once
- * does not flush it: reads within the touch interval leave no trace, and those
- * after it make all entries equally young.  (A. Psounis et al. on sampled
+ * no state that a crash could spoil.  (K. Psounis, B. Prabhakar on sampled
  * replacement, 2001; Redis uses the same idea.)
+ *
+ * An entry that nobody came back to counts as idle for PROBATION times as long
+ * as it is: so a flood of logins that are never used again ends itself, and not
+ * those who do come back (R. Karedla et al., segmented LRU, 1994; here by what
+ * the entry has anyway: accessed later than created, or renewed).  Looking
+ * without a touch, as lists and scans do, makes nothing young.
+ * tests/semantics/sem_c2_evict.c compares with an exact LRU.
  *
  * Edges
  *   S1  load of a state   slab.c S0
@@ -19,6 +24,7 @@
 #define SAMPLE     24u
 #define PROBES_MAX 256u
 #define YOUNG_MS   3600000u
+#define PROBATION  8u
 
 static uint64_t next_random(struct soj_worker *w)
 {
@@ -32,9 +38,25 @@ static uint64_t next_random(struct soj_worker *w)
 struct victim {
 	uint64_t ref, ctl, life;
 	struct soj_times times;
+	uint64_t idle_ms; /* as it counts here */
 	enum soj_status verdict;
 	bool valid;
 };
+
+static uint64_t weighed_idle_ms(const struct soj_store *st,
+				const struct soj_snapshot *snap,
+				uint64_t now_ms)
+{
+	const struct soj_times *t = &snap->times;
+	uint64_t misc = soj_load_relaxed(
+		&soj_entry(st, soj_ref_entry(snap->ref))->misc);
+	uint64_t idle_ms =
+		now_ms > t->accessed_ms ? now_ms - t->accessed_ms : 0;
+
+	if (t->accessed_ms == t->created_ms && soj_misc_renewals(misc) == 0)
+		idle_ms *= PROBATION;
+	return idle_ms;
+}
 
 static bool in_class(const struct soj_store *st, uint64_t ctl, uint32_t class)
 {
@@ -54,6 +76,7 @@ static void consider(const struct soj_store *st, const struct soj_worker *w,
 	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	struct soj_snapshot snap;
 	enum soj_status verdict;
+	uint64_t idle_ms;
 
 	if (soj_entry_snapshot(st, soj_ref(idx, soj_state_gen(state)), NULL,
 			       NULL, &snap) != 0 ||
@@ -63,13 +86,14 @@ static void consider(const struct soj_store *st, const struct soj_worker *w,
 	verdict = soj_times_judge(&snap.times, now_ms);
 	if (best->valid && best->verdict != SOJ_ACTIVE)
 		return;
-	if (best->valid && verdict == SOJ_ACTIVE &&
-	    snap.times.accessed_ms >= best->times.accessed_ms)
+	idle_ms = weighed_idle_ms(st, &snap, now_ms);
+	if (best->valid && verdict == SOJ_ACTIVE && idle_ms <= best->idle_ms)
 		return;
 	*best = (struct victim){.ref = snap.ref,
 				.ctl = snap.ctl,
 				.life = snap.life,
 				.times = snap.times,
+				.idle_ms = idle_ms,
 				.verdict = verdict,
 				.valid = true};
 }
