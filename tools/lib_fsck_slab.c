@@ -425,7 +425,7 @@ static void check_live_entry(struct soj_fsck *f, const struct entry *e)
 	struct chunk c;
 
 	if (soj_ctl_status(ctl) == SOJ_NONE ||
-	    soj_ctl_status(ctl) > SOJ_ENDED_CLEARED) {
+	    soj_ctl_status(ctl) > SOJ_ENDED_REUSED) {
 		soj_fsck_found(f, SOJ_FSCK_ENTRY_STATUS, 0, entry_print(e),
 			       "ctl %016" PRIx64, ctl);
 		return;

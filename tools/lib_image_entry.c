@@ -34,6 +34,7 @@ const char *soj_image_status_name(enum soj_status status)
 		[SOJ_ENDED_WITHDRAWN] = "withdrawn",
 		[SOJ_ENDED_REPLACED] = "replaced",
 		[SOJ_ENDED_CLEARED] = "cleared",
+		[SOJ_ENDED_REUSED] = "reused",
 	};
 
 	if ((size_t)status >= sizeof(names) / sizeof(names[0]))

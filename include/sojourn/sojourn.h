@@ -130,8 +130,8 @@ enum sojourn_binding {
 /*
  * The rules of a collection.  A segment has these, which `collections` of the
  * options may name to change them: "session" (logins; its rules are those of
- * the options themselves), "remember-me" and "refresh" (ttl 30 days), "csrf"
- * (1 hour), "revoked" (1 day); and up to 59 more of the creator's.
+ * the options themselves), "remember-me" and "refresh" (ttl 30 days, grace window
+ * 10 s), "csrf" (1 hour), "revoked" (1 day); and up to 59 more of the creator's.
  * Call sojourn_collection_init() first.
  */
 struct sojourn_collection {

@@ -30,19 +30,10 @@
 #include "base/fault.h"
 #include "session/session.h"
 
-/* Copies of what stays as it is when the data changes. */
-struct kept {
-	uint8_t subject[SOJ_SUBJECT_BYTES_MAX + 1];
-	uint8_t meta[SOJ_META_BYTES_MAX];
-};
-
-/*
- * Replaces the data of the session that *snap shows.  0; -EAGAIN: it changed,
- * look again; a reported error.
- */
-static int replace(struct sojourn *s, struct soj_self *self,
-		   const struct soj_snapshot *snap, const struct kept *kept,
-		   const void *data, size_t data_bytes)
+int soj_session_replace(struct sojourn *s, struct soj_self *self,
+			const struct soj_snapshot *snap,
+			const struct soj_kept *kept, const void *data,
+			size_t data_bytes)
 {
 	struct soj_store *st = &s->st;
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(snap->ref));
@@ -153,7 +144,7 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 {
 	struct soj_digest digest;
 	struct soj_self *self;
-	struct kept kept;
+	struct soj_kept kept;
 	struct soj_copy copy = {.subject = kept.subject,
 				.meta = kept.meta,
 				.data = c->buffer,
@@ -181,7 +172,8 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 		rc = next_data(self, c, &snap);
 		if (rc < 0)
 			return rc;
-		rc = replace(s, self, &snap, &kept, c->data, c->data_bytes);
+		rc = soj_session_replace(s, self, &snap, &kept, c->data,
+					 c->data_bytes);
 		if (rc == -EAGAIN)
 			continue;
 		if (rc == 0) {

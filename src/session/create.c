@@ -200,25 +200,50 @@ static int check_new(const struct sojourn_new *n)
 	return 0;
 }
 
-int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
-			   char id[SOJOURN_ID_CHARS_MAX + 1],
-			   struct sojourn_info *info)
+/* Tries names until one can be had; the new entry lives and has room. */
+static int make_named(struct sojourn *s, struct soj_self *self,
+		      struct soj_birth *birth, soj_name_fn name, void *arg)
+{
+	struct soj_made made;
+	int rc = -EXFULL;
+
+	/* A full bucket asks for another name; a taken one does not happen. */
+	for (unsigned tries = 0; tries < 8; tries++) {
+		name(s, arg, &birth->digest);
+		rc = soj_session_make(s, self, birth, &made);
+		if (rc != -EXFULL && rc != -EEXIST)
+			break;
+	}
+	if (rc == -EXFULL || rc == -EEXIST)
+		return soj_report_errno(-ENOSPC);
+	if (rc < 0)
+		return rc;
+	if (soj_session_settle(s, self, &made))
+		return 0;
+	if (soj_gone(&self->w))
+		return soj_report_errno(-ECANCELED);
+	return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+			  "the session was ended while it was being created");
+}
+
+int soj_session_create_in(struct sojourn *s, uint32_t collection,
+			  const struct sojourn_new *what, soj_name_fn name,
+			  void *arg, struct soj_digest *digest)
 {
 	uint8_t meta[SOJ_META_BYTES_MAX];
-	struct soj_birth birth = {.now_ms = soj_seg_now_ms(&s->st.seg)};
-	struct soj_made made;
+	struct soj_birth birth = {.now_ms = soj_seg_now_ms(&s->st.seg),
+				  .collection = collection};
 	struct soj_self *self;
 	ssize_t meta_bytes;
 	int rc = check_new(what);
 
-	id[0] = 0;
 	if (rc < 0)
 		return rc;
 	meta_bytes = soj_meta_pack(&what->metadata, meta);
 	if (meta_bytes < 0)
 		return soj_report(-EMSGSIZE, SOJOURN_TOO_LARGE,
 				  "the metadata takes more than 2048 bytes");
-	rc = soj_lifetime_begin(soj_collection(&s->st.seg, birth.collection),
+	rc = soj_lifetime_begin(soj_collection(&s->st.seg, collection),
 				birth.now_ms, what->ttl_ms,
 				what->idle_timeout_ms, &birth.life);
 	if (rc < 0)
@@ -236,32 +261,38 @@ int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
 		.meta_bytes = (uint32_t)meta_bytes,
 		.version = 1,
 	};
-	/* A full bucket asks for another id; a taken id does not happen. */
-	for (unsigned tries = 0; tries < 8; tries++) {
-		soj_id_make(s, id);
-		soj_id_digest(s, id, &birth.digest);
-		rc = soj_session_make(s, self, &birth, &made);
-		if (rc != -EXFULL && rc != -EEXIST)
-			break;
-	}
-	if (rc == -EXFULL || rc == -EEXIST)
-		rc = soj_report_errno(-ENOSPC);
+	rc = make_named(s, self, &birth, name, arg);
+	if (rc == 0)
+		soj_count(&self->w.thr, SOJ_COUNT_creates);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	*digest = birth.digest;
+	return rc;
+}
+
+/* A session's name is its id. */
+static void name_by_id(struct sojourn *s, void *arg, struct soj_digest *digest)
+{
+	char *id = arg;
+
+	soj_id_make(s, id);
+	soj_id_digest(s, id, digest);
+}
+
+int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
+			   char id[SOJOURN_ID_CHARS_MAX + 1],
+			   struct sojourn_info *info)
+{
+	struct soj_digest digest;
+	int rc;
+
+	id[0] = 0;
+	rc = soj_session_create_in(s, SOJ_COLLECTION_SESSION, what, name_by_id,
+				   id, &digest);
 	if (rc < 0) {
 		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
-		soj_count_flush(&s->st.seg, &self->w.thr);
 		return rc;
 	}
-	if (!soj_session_settle(s, self, &made)) {
-		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
-		if (soj_gone(&self->w))
-			return soj_report_errno(-ECANCELED);
-		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
-				  "the session was ended while it was being "
-				  "created");
-	}
-	soj_count(&self->w.thr, SOJ_COUNT_creates);
-	soj_count_flush(&s->st.seg, &self->w.thr);
-	if (info && read_info(s, self, id, &birth.digest, info) < 0) {
+	if (info && read_info(s, soj_self(s), id, &digest, info) < 0) {
 		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
 		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
 				  "the session was over before it was told");

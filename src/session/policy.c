@@ -18,12 +18,13 @@
 static const struct {
 	const char *name;
 	uint64_t ttl_ms;
+	uint64_t grace_window_ms; /* of tokens: rotate.c */
 } builtins[] = {
-	[SOJ_COLLECTION_SESSION] = {"session", 30 * 60 * 1000},
-	[SOJ_COLLECTION_REMEMBER] = {"remember-me", 30 * DAY_MS},
-	[SOJ_COLLECTION_REFRESH] = {"refresh", 30 * DAY_MS},
-	[SOJ_COLLECTION_CSRF] = {"csrf", 3600000},
-	[SOJ_COLLECTION_REVOKED] = {"revoked", DAY_MS},
+	[SOJ_COLLECTION_SESSION] = {"session", 30 * 60 * 1000, 5000},
+	[SOJ_COLLECTION_REMEMBER] = {"remember-me", 30 * DAY_MS, 10000},
+	[SOJ_COLLECTION_REFRESH] = {"refresh", 30 * DAY_MS, 10000},
+	[SOJ_COLLECTION_CSRF] = {"csrf", 3600000, 0},
+	[SOJ_COLLECTION_REVOKED] = {"revoked", DAY_MS, 0},
 };
 
 #define BUILTINS (sizeof(builtins) / sizeof(builtins[0]))
@@ -35,7 +36,8 @@ void sojourn_options_init(struct sojourn_options *o)
 		.segment_bytes = UINT64_C(256) << 20,
 		.threads_max = 1024,
 		.ttl_ms = builtins[SOJ_COLLECTION_SESSION].ttl_ms,
-		.grace_window_ms = 5000,
+		.grace_window_ms =
+			builtins[SOJ_COLLECTION_SESSION].grace_window_ms,
 		.lease_ms = 2000,
 		.expel_after_ms = 50,
 		.id_bytes = 24,
@@ -45,19 +47,15 @@ void sojourn_options_init(struct sojourn_options *o)
 	};
 }
 
-static uint64_t builtin_ttl_ms(const char *name)
-{
-	for (size_t i = 0; i < BUILTINS; i++)
-		if (strcmp(builtins[i].name, name) == 0)
-			return builtins[i].ttl_ms;
-	return 3600000;
-}
-
 void sojourn_collection_init(struct sojourn_collection *c, const char *name)
 {
+	uint32_t number = soj_builtin(name);
+	bool known = number != SOJ_COLLECTION_NONE;
+
 	*c = (struct sojourn_collection){
 		.name = name,
-		.ttl_ms = builtin_ttl_ms(name),
+		.ttl_ms = known ? builtins[number].ttl_ms : 3600000,
+		.grace_window_ms = known ? builtins[number].grace_window_ms : 0,
 		.ip4_prefix_bits = 32,
 		.ip6_prefix_bits = 128,
 	};

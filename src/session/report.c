@@ -153,6 +153,10 @@ int soj_report_ended(enum soj_status status)
 	case SOJ_ENDED_CLEARED:
 		return soj_report(-ENOENT, SOJOURN_DELETED,
 				  "the session was ended");
+	case SOJ_ENDED_REUSED:
+		return soj_report(-ENOENT, SOJOURN_REUSED,
+				  "the token's family was ended, because one "
+				  "of its used tokens was used again");
 	default:
 		return soj_report(-ENOENT, SOJOURN_NOT_FOUND,
 				  "no such session");

@@ -76,6 +76,31 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
 			  const struct soj_made *made);
 
+/*
+ * create.c: all of a creation but its name, which `name` makes, for each
+ * attempt another; *digest is that of the one it got.  0, or a reported error.
+ */
+typedef void (*soj_name_fn)(struct sojourn *s, void *arg,
+			    struct soj_digest *digest);
+int soj_session_create_in(struct sojourn *s, uint32_t collection,
+			  const struct sojourn_new *what, soj_name_fn name,
+			  void *arg, struct soj_digest *digest);
+
+/* Copies of what stays as it is when the data changes. */
+struct soj_kept {
+	uint8_t subject[SOJ_SUBJECT_BYTES_MAX + 1];
+	uint8_t meta[SOJ_META_BYTES_MAX];
+};
+
+/*
+ * change.c: replaces the data of the entry that *snap shows.  0; -EAGAIN: it
+ * changed, look again; a reported error.
+ */
+int soj_session_replace(struct sojourn *s, struct soj_self *self,
+			const struct soj_snapshot *snap,
+			const struct soj_kept *kept, const void *data,
+			size_t data_bytes);
+
 /* renew.c: *info->renewal and new_id say what came of it.  forced: although
  * not due. */
 int soj_session_renew_id(struct sojourn *s, struct soj_self *self,

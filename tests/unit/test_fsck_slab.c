@@ -187,7 +187,7 @@ static void entry_status(struct picture *p)
 
 static void entry_status_unknown(struct picture *p)
 {
-	set_ctl(p, p->live, SOJ_ENDED_CLEARED + 1, chunk_of(p, p->live));
+	set_ctl(p, p->live, SOJ_ENDED_REUSED + 1, chunk_of(p, p->live));
 }
 
 static void entry_generation(struct picture *p)
