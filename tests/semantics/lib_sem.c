@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "lib_sem.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sojourn/stat.h>
+
+void sem_options(struct sojourn_options *o)
+{
+	sojourn_options_init(o);
+	o->entries_max = 1000;
+	o->segment_bytes = 8 << 20;
+	o->threads_max = 64;
+	o->manual_clock = true;
+	o->helper = SOJOURN_HELPER_NONE;
+}
+
+struct sojourn *sem_make(const struct sojourn_options *o)
+{
+	struct sojourn_options plain;
+	struct sojourn *s;
+
+	sem_options(&plain);
+	if (sojourn_create(NULL, o ? o : &plain, &s) < 0)
+		fail_msg("%s", sojourn_error_text());
+	sem_advance(s, 1000);
+	return s;
+}
+
+void sem_advance(struct sojourn *s, uint64_t ms)
+{
+	assert_int_equal(sojourn_clock_advance(s, ms), 0);
+}
+
+void sem_login(struct sojourn *s, const char *subject, const char *data,
+	       char id[SOJOURN_ID_CHARS_MAX + 1])
+{
+	const struct sojourn_new n = {.subject = subject,
+				      .data = data,
+				      .data_bytes = data ? strlen(data) : 0};
+
+	if (sojourn_session_create(s, &n, id, NULL) < 0)
+		fail_msg("%s", sojourn_error_text());
+}
+
+int sem_read(struct sojourn *s, const char *id, struct sojourn_info *info)
+{
+	return sojourn_session_read(s, id, NULL, NULL, NULL, info);
+}
+
+static int count_one(void *arg, const struct sojourn_info *info)
+{
+	(void)arg;
+	(void)info;
+	return 0;
+}
+
+int sem_count(struct sojourn *s, const char *subject)
+{
+	return sojourn_session_list_subject(s, subject, NULL, count_one, NULL);
+}
+
+uint64_t sem_counter(struct sojourn *s, const char *name)
+{
+	struct sojourn_stat stat;
+
+	assert_int_equal(sojourn_stat(s, &stat), 0);
+	for (uint32_t i = 0; i < stat.counters; i++)
+		if (strcmp(stat.counter[i].name, name) == 0)
+			return stat.counter[i].value;
+	fail_msg("there is no counter %s", name);
+	return 0;
+}
+
+void *sem_shared(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+void sem_unshare(void *shared, size_t bytes)
+{
+	munmap(shared, bytes);
+}
+
+void sem_workers(unsigned count, int (*fn)(unsigned i, void *arg), void *arg)
+{
+	_Atomic(unsigned) *ready = sem_shared(sizeof(*ready));
+	unsigned bad = 0;
+
+	fflush(NULL);
+	for (unsigned i = 0; i < count; i++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid > 0)
+			continue;
+		atomic_fetch_add(ready, 1);
+		while (atomic_load(ready) < count)
+			sched_yield();
+		_exit(fn(i, arg) == 0 ? 0 : 1);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		int status;
+
+		assert_true(wait(&status) > 0);
+		bad += !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	sem_unshare(ready, sizeof(*ready));
+	assert_int_equal(bad, 0);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LIB_SEM_H
+#define LIB_SEM_H
+
+/* What the tests of features share: a segment under a clock of its own, and
+ * workers that begin together. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sojourn/sojourn.h>
+
+/* Small, under a manual clock, without a helper; ttl 30 min. */
+void sem_options(struct sojourn_options *o);
+struct sojourn *sem_make(const struct sojourn_options *o);
+void sem_advance(struct sojourn *s, uint64_t ms);
+
+/* A login; the test ends if it fails. */
+void sem_login(struct sojourn *s, const char *subject, const char *data,
+	       char id[SOJOURN_ID_CHARS_MAX + 1]);
+/* Reads as a request does; 0 or the error. */
+int sem_read(struct sojourn *s, const char *id, struct sojourn_info *info);
+/* How many sessions of the subject are listed. */
+int sem_count(struct sojourn *s, const char *subject);
+uint64_t sem_counter(struct sojourn *s, const char *name);
+
+#define expect_reason(call, error, why)                                    \
+	do {                                                               \
+		assert_int_equal(call, error);                             \
+		assert_string_equal(sojourn_reason_name(sojourn_reason()), \
+				    sojourn_reason_name(why));             \
+	} while (0)
+
+/* Zeroed memory that children share. */
+void *sem_shared(size_t bytes);
+void sem_unshare(void *shared, size_t bytes);
+
+/* Runs fn(i, arg) in `count` processes that begin at the same time, and waits;
+ * the test fails if one of them returns nonzero. */
+void sem_workers(unsigned count, int (*fn)(unsigned i, void *arg), void *arg);
+
+#endif /* LIB_SEM_H */
