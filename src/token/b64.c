@@ -96,16 +96,21 @@ bool soj_b64_decode(const char *text, size_t chars, uint8_t *out, size_t *bytes)
 	return true;
 }
 
-/* libsodium stops at a foreign character, which is no error to it if the caller
- * asks where it stopped. */
+/* Two things libsodium (1.0.18) leaves to its caller: it stops at a foreign
+ * character without an error if asked where, and it takes some bytes above 127
+ * for characters, because its arithmetic is for those below. */
 bool soj_b64_decode_secret(const char *text, size_t chars, uint8_t *out,
 			   size_t out_max, size_t *bytes)
 {
 	const char *end = NULL;
+	unsigned high = 0;
+	int rc;
 
-	if (sodium_base642bin(out, out_max, text, chars, NULL, bytes, &end,
-			      sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0 &&
-	    end == text + chars)
+	for (size_t i = 0; i < chars; i++)
+		high |= (uint8_t)text[i];
+	rc = sodium_base642bin(out, out_max, text, chars, NULL, bytes, &end,
+			       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	if (rc == 0 && end == text + chars && high < 0x80)
 		return true;
 	sodium_memzero(out, out_max);
 	*bytes = 0;
