@@ -131,7 +131,8 @@ enum sojourn_binding {
  * The rules of a collection.  A segment has these, which `collections` of the
  * options may name to change them: "session" (logins; its rules are those of
  * the options themselves), "remember-me" and "refresh" (ttl 30 days, grace window
- * 10 s), "csrf" (1 hour), "revoked" (1 day); and up to 59 more of the creator's.
+ * 10 s), "csrf" (1 hour), "revoked" (1 day, kept), "verified" (5 minutes,
+ * quiet); and up to 58 more of the creator's.
  * Call sojourn_collection_init() first.
  */
 struct sojourn_collection {
@@ -152,6 +153,7 @@ struct sojourn_collection {
 	bool sliding;       /* ... to here */
 	bool quiet;         /* no events of its entries */
 	bool update_events; /* events of changed data as well */
+	bool keep;          /* never evicted when memory is short */
 };
 
 SOJOURN_API void sojourn_collection_init(struct sojourn_collection *c,

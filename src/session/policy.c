@@ -19,12 +19,14 @@ static const struct {
 	const char *name;
 	uint64_t ttl_ms;
 	uint64_t grace_window_ms; /* of tokens: rotate.c */
+	bool quiet, keep;
 } builtins[] = {
 	[SOJ_COLLECTION_SESSION] = {"session", 30 * 60 * 1000, 5000},
 	[SOJ_COLLECTION_REMEMBER] = {"remember-me", 30 * DAY_MS, 10000},
 	[SOJ_COLLECTION_REFRESH] = {"refresh", 30 * DAY_MS, 10000},
 	[SOJ_COLLECTION_CSRF] = {"csrf", 3600000, 0},
-	[SOJ_COLLECTION_REVOKED] = {"revoked", DAY_MS, 0},
+	[SOJ_COLLECTION_REVOKED] = {"revoked", DAY_MS, .keep = true},
+	[SOJ_COLLECTION_VERIFIED] = {"verified", 300000, .quiet = true},
 };
 
 #define BUILTINS (sizeof(builtins) / sizeof(builtins[0]))
@@ -47,6 +49,14 @@ void sojourn_options_init(struct sojourn_options *o)
 	};
 }
 
+uint32_t soj_builtin(const char *name)
+{
+	for (uint32_t i = 0; i < BUILTINS; i++)
+		if (strcmp(builtins[i].name, name) == 0)
+			return i;
+	return SOJ_COLLECTION_NONE;
+}
+
 void sojourn_collection_init(struct sojourn_collection *c, const char *name)
 {
 	uint32_t number = soj_builtin(name);
@@ -56,6 +66,8 @@ void sojourn_collection_init(struct sojourn_collection *c, const char *name)
 		.name = name,
 		.ttl_ms = known ? builtins[number].ttl_ms : 3600000,
 		.grace_window_ms = known ? builtins[number].grace_window_ms : 0,
+		.quiet = known && builtins[number].quiet,
+		.keep = known && builtins[number].keep,
 		.ip4_prefix_bits = 32,
 		.ip6_prefix_bits = 128,
 	};
@@ -213,17 +225,9 @@ static int check_collections(const struct sojourn_options *o)
 	}
 	if (own > SOJ_COLLECTIONS - BUILTINS)
 		return out_of_range("collections_count", own,
-				    "at most 59 besides those that are always "
+				    "at most 58 besides those that are always "
 				    "there");
 	return 0;
-}
-
-uint32_t soj_builtin(const char *name)
-{
-	for (uint32_t i = 0; i < BUILTINS; i++)
-		if (strcmp(builtins[i].name, name) == 0)
-			return i;
-	return SOJ_COLLECTION_NONE;
 }
 
 /* The options' own rules as those of a collection. */
@@ -275,7 +279,8 @@ static void define(const struct sojourn_collection *c,
 		.flags = SOJ_COLLECTION_DEFINED |
 			 (c->sliding ? SOJ_COLLECTION_SLIDING : 0) |
 			 (c->quiet ? SOJ_COLLECTION_QUIET : 0) |
-			 (c->update_events ? SOJ_COLLECTION_UPDATES : 0),
+			 (c->update_events ? SOJ_COLLECTION_UPDATES : 0) |
+			 (c->keep ? SOJ_COLLECTION_KEEP : 0),
 		.cap_policy = (uint8_t)c->when_over,
 		.device_policy = (uint8_t)c->device,
 		.ip_policy = (uint8_t)c->ip,

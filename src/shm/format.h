@@ -74,10 +74,11 @@ struct soj_shm_policy {
 
 /* collection.flags */
 #define SOJ_COLLECTION_DEFINED 1u
-#define SOJ_COLLECTION_SLIDING 2u /* ttl counts from the last access */
-#define SOJ_COLLECTION_QUIET   4u /* no events */
-#define SOJ_COLLECTION_UPDATES 8u /* events of updates as well */
-#define SOJ_COLLECTION_FLAGS   15u
+#define SOJ_COLLECTION_SLIDING 2u  /* ttl counts from the last access */
+#define SOJ_COLLECTION_QUIET   4u  /* no events */
+#define SOJ_COLLECTION_UPDATES 8u  /* events of updates as well */
+#define SOJ_COLLECTION_KEEP    16u /* never evicted for lack of memory */
+#define SOJ_COLLECTION_FLAGS   31u
 
 /* collection.cap_policy */
 enum { SOJ_CAP_REJECT, SOJ_CAP_EVICT_OLDEST, SOJ_CAP_EXCLUSIVE };

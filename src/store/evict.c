@@ -68,6 +68,14 @@ static bool in_class(const struct soj_store *st, uint64_t ctl, uint32_t class)
 		soj_page_class(st, unit, &word) == class);
 }
 
+static bool is_kept(const struct soj_store *st, uint32_t idx)
+{
+	uint64_t misc = soj_load_relaxed(&soj_entry(st, idx)->misc);
+
+	return soj_collection(&st->seg, soj_misc_collection(misc))->flags &
+	       SOJ_COLLECTION_KEEP;
+}
+
 /* Better: over, or older than the best so far. */
 static void consider(const struct soj_store *st, const struct soj_worker *w,
 		     uint32_t idx, uint64_t now_ms, uint32_t class,
@@ -84,6 +92,8 @@ static void consider(const struct soj_store *st, const struct soj_worker *w,
 	    snap.ref == w->spare)
 		return;
 	verdict = soj_times_judge(&snap.times, now_ms);
+	if (verdict == SOJ_ACTIVE && is_kept(st, idx))
+		return;
 	if (best->valid && best->verdict != SOJ_ACTIVE)
 		return;
 	idle_ms = weighed_idle_ms(st, &snap, now_ms);

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "${SOJOURN_SRC:-$(dirname "$0")/../..}"
 
-# tests_of ROW PATTERN: how many test functions are named so, and where.
+# Every test function that is named after a row.
 names() {
 	grep -rhoE "^static void (s|c)[0-9]+_[a-z0-9_]+" tests/semantics \
 		--include='*.c' | sed 's/^static void //' | sort -u
@@ -25,7 +25,7 @@ table() {
 		tests=$(grep -cE "^${lower}_" <<<"$list" || true)
 		traps=$(grep -E "^${lower}_trap_" <<<"$list" |
 			sed "s/^${lower}_trap_//; s/_/ /g" |
-			awk '{ printf "%s%s", NR > 1 ? "; " : "", $0 }' || true)
+			awk '{ printf "%s%s", (NR > 1) ? "; " : "", $0 }' || true)
 		if [ "$tests" -eq 0 ]; then
 			echo "row $row has no test named ${lower}_..." >&2
 			exit 1
