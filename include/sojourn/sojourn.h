@@ -49,11 +49,12 @@ extern "C" {
 
 struct sojourn; /* an attached segment */
 
-#define SOJOURN_ID_CHARS_MAX      64u /* base64url of at most 48 bytes */
-#define SOJOURN_HANDLE_CHARS      24u /* hexadecimal */
-#define SOJOURN_LOG_HASH_CHARS    16u /* hexadecimal */
-#define SOJOURN_SUBJECT_BYTES_MAX 255u
-#define SOJOURN_DATA_BYTES_MAX    1048576u
+#define SOJOURN_ID_CHARS_MAX         64u /* base64url of at most 48 bytes */
+#define SOJOURN_HANDLE_CHARS         24u /* hexadecimal */
+#define SOJOURN_LOG_HASH_CHARS       16u /* hexadecimal */
+#define SOJOURN_SUBJECT_BYTES_MAX    255u
+#define SOJOURN_COLLECTION_CHARS_MAX 31u
+#define SOJOURN_DATA_BYTES_MAX       1048576u
 /* All strings together, 3 bytes for each of them included. */
 #define SOJOURN_METADATA_BYTES_MAX 2048u
 #define SOJOURN_OFF                UINT64_MAX /* "none" where 0 means "default" */
@@ -302,6 +303,7 @@ struct sojourn_info {
 	char handle[SOJOURN_HANDLE_CHARS + 1];     /* for lists and deletion */
 	char log_hash[SOJOURN_LOG_HASH_CHARS + 1]; /* for logs; "" in lists */
 	char subject[SOJOURN_SUBJECT_BYTES_MAX + 1];
+	char collection[SOJOURN_COLLECTION_CHARS_MAX + 1]; /* "session", ... */
 	uint64_t created_ms;
 	uint64_t accessed_ms;
 	uint64_t expires_ms;      /* absolute deadline, without idle timeout */

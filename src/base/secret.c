@@ -48,6 +48,8 @@ void soj_keys_derive(struct soj_keys *keys, const uint8_t master[SOJ_KEY_BYTES])
 	derive(keys->log, sizeof(keys->log), 3, master);
 	derive(keys->renewal, sizeof(keys->renewal), 4, master);
 	derive(keys->fingerprint, sizeof(keys->fingerprint), 5, master);
+	derive(keys->token, sizeof(keys->token), 6, master);
+	derive(keys->csrf, sizeof(keys->csrf), 7, master);
 }
 
 struct soj_digest soj_digest(const uint8_t key[16], const void *data,

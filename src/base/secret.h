@@ -22,6 +22,8 @@ struct soj_keys {
 	uint8_t subject[16];     /* of subjects */
 	uint8_t log[16];         /* of what logs and tools show */
 	uint8_t renewal[32];     /* seals a new id under the old one */
+	uint8_t token[16];       /* SipHash key of rotating tokens */
+	uint8_t csrf[32];        /* makes CSRF tokens of session ids */
 	uint8_t fingerprint[16]; /* public: names the master key */
 };
 

@@ -209,22 +209,28 @@ static int delete_login(struct sojourn *s, struct soj_self *self,
 
 int sojourn_session_delete(struct sojourn *s, const char *id)
 {
-	struct soj_cold cold = {0};
 	struct soj_digest digest;
-	struct soj_self *self;
-	bool seen, any = false, found, valid;
-	uint64_t ref;
-	int rc;
 
 	if (!soj_id_digest(s, id, &digest)) {
 		soj_report_ended(SOJ_NONE);
 		return 0;
 	}
+	return soj_session_delete_named(s, &digest);
+}
+
+int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
+{
+	struct soj_cold cold = {0};
+	struct soj_self *self;
+	bool seen, any = false, found, valid;
+	uint64_t ref;
+	int rc;
+
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
 	soj_section_enter(&s->st.seg, &self->w.thr);
-	rc = find_doomed(s, self, &digest, &cold, &ref, &seen);
+	rc = find_doomed(s, self, digest, &cold, &ref, &seen);
 	SOJ_STEP("delete.found");
 	found = rc == 0;
 	if (found)

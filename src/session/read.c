@@ -163,6 +163,11 @@ void soj_info_fill(struct sojourn *s, const struct soj_session *session,
 	soj_handle_text(&s->st, snap->ref, info->handle);
 	memcpy(info->subject, session->subject, snap->subject_bytes);
 	info->subject[snap->subject_bytes] = 0;
+	memcpy(info->collection,
+	       soj_collection(&s->st.seg,
+			      soj_misc_collection(session->cold.misc))
+		       ->name,
+	       sizeof(info->collection));
 	info->created_ms = snap->times.created_ms;
 	info->accessed_ms = snap->times.accessed_ms;
 	info->expires_ms = snap->times.expires_ms;

@@ -80,7 +80,7 @@ void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
  * create.c: all of a creation but its name, which `name` makes, for each
  * attempt another; *digest is that of the one it got.  0, or a reported error.
  */
-typedef void (*soj_name_fn)(struct sojourn *s, void *arg,
+typedef void (*soj_name_fn)(struct sojourn *s, uint32_t collection, void *arg,
 			    struct soj_digest *digest);
 int soj_session_create_in(struct sojourn *s, uint32_t collection,
 			  const struct sojourn_new *what, soj_name_fn name,
@@ -100,6 +100,10 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 			const struct soj_snapshot *snap,
 			const struct soj_kept *kept, const void *data,
 			size_t data_bytes);
+
+/* end.c: sojourn_session_delete() of whatever has that digest. */
+int soj_session_delete_named(struct sojourn *s,
+			     const struct soj_digest *digest);
 
 /* renew.c: *info->renewal and new_id say what came of it.  forced: although
  * not due. */

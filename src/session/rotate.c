@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Rotating tokens: each use of a token replaces it, exactly once, whoever
+ * races for it; a token that comes back after that ends all of its family.
+ *
+ * A token is {family 24 bytes, proof 16 bytes}, both random.  A family is one
+ * entry, found by the digest of the family's name; neither the name nor a
+ * proof is stored.  The entry's data begins with
+ *   head    digest of the valid token, count of rotations
+ *   used    up to four tokens used of late: digest, end of the window, and the
+ *           proof that followed it, sealed under the used token itself
+ * and then comes the caller's data.  One entry for a family, not one for each
+ * token that was used up: a family costs the same after a thousand rotations,
+ * a token of any age is known for used up (it names the family, but does not
+ * prove to be the valid one), and ending the family is ending one entry: by a
+ * logout everywhere, by a cap or by time, as for any session.
+ *
+ *   1. Snapshot of the entry; time judges it as it judges sessions.
+ *   2. The token is the valid one: write a chunk with the digest of a new
+ *      proof, this token as the newest of the used ones, and CAS ctl from
+ *      exactly the word of the snapshot (change.c).  That CAS decides.  Lost:
+ *      from 1.
+ *      It is a used one, its window open when the call began, or when this
+ *      call saw it valid before: unseal what followed it, from window to
+ *      window, up to the valid one.  That is the answer: parallel requests of
+ *      one browser all get the same token.  The last one used has, as long as
+ *      its successor was not used, redelivery_ms more than its window.
+ *      Else: end the family, CAS of ctl to ended(reused).  Lost: from 1.
+ *
+ * Guarantees
+ *   G1  of all uses of one token at most one rotates: each is a CAS from a word
+ *       of ctl under which that token was valid.
+ *   G2  once a window is over, its token is not accepted by anyone, and who
+ *       presents it ends the family.
+ *   G3  a use after the family ended (logout, reuse, time) gives no token: its
+ *       CAS fails, as that of any writer (change.c).
+ *   G4  how long comparing takes does not tell where a token differs.
+ * Progress: lock-free; a lost CAS is another's rotation, or a relocation.
+ *
+ * Crash table (killed after the step)
+ *   chunk written          the family is as it was: the token still is valid
+ *   ctl decided            rotated, the answer lost: whoever comes with the
+ *                          used token in its window is given the same successor
+ *   ended(reused)          over for everyone; upkeep does the rest
+ *   create                 the family is withdrawn: its token was told to
+ *                          nobody (create.c)
+ * Stop table: stopped before the CAS: it fails, and the token is judged by the
+ * time at which the call began, so it is no thief's for having been stopped.
+ * Stopped before the CAS that then succeeds: the window counts from before, and
+ * may be over as it begins; a late second use then ends the family, which errs
+ * on the safe side.
+ *
+ * No ordered access is made here: the edges are change.c's and entry.c's.
+ */
+
+#include "session/rotate.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault.h"
+
+#define FAMILY_BYTES 24u
+#define PROOF_SEALED (SOJ_ROTATE_PROOF_BYTES + SOJ_SEAL_BYTES)
+
+/* ---- what lies before the caller's data; part of the format ---- */
+
+struct head {
+	uint8_t valid[SOJ_DIGEST_BYTES]; /* digest of the whole token */
+	uint32_t rotations;
+	uint32_t used_count;
+};
+
+struct used {
+	uint8_t digest[SOJ_DIGEST_BYTES];
+	uint64_t until_ms; /* end of the window */
+	uint64_t nonce;
+	uint8_t sealed[PROOF_SEALED]; /* what followed */
+};
+
+struct family {
+	struct head head;
+	struct used used[SOJ_ROTATE_USED_MAX]; /* the newest first */
+};
+
+_Static_assert(sizeof(struct head) == 24, "head moved: bump the version");
+_Static_assert(sizeof(struct used) == 64, "used moved: bump the version");
+_Static_assert(sizeof(struct family) <=
+		       SOJ_DATA_BYTES_MAX - SOJ_ROTATE_DATA_MAX,
+	       "a full family leaves less room than promised");
+
+static size_t family_bytes(const struct head *head)
+{
+	return sizeof(*head) + head->used_count * sizeof(struct used);
+}
+
+/* One use. */
+struct rotation {
+	struct sojourn *s;
+	struct soj_self *self;
+	uint32_t collection;
+	const char *token;
+	struct soj_digest family_digest;
+	uint64_t began_ms;
+	bool seen_valid; /* in this call */
+	char successor[SOJ_ROTATE_CHARS + 1];
+	struct soj_session old;
+	struct family family;
+	uint8_t *data; /* all of it, the family's part included */
+	size_t capacity;
+	size_t own_bytes; /* the family's part */
+};
+
+/* ---- tokens ---- */
+
+static void to_text(char *text, size_t chars, const uint8_t *raw, size_t bytes)
+{
+	sodium_bin2base64(text, chars + 1, raw, bytes,
+			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+}
+
+static void make_proof(char token[SOJ_ROTATE_CHARS + 1],
+		       uint8_t proof[SOJ_ROTATE_PROOF_BYTES])
+{
+	soj_random(proof, SOJ_ROTATE_PROOF_BYTES);
+	to_text(token + SOJ_ROTATE_FAMILY_CHARS, SOJ_ROTATE_PROOF_CHARS, proof,
+		SOJ_ROTATE_PROOF_BYTES);
+}
+
+static struct soj_digest family_digest(const struct sojourn *s,
+				       uint32_t collection, const char *token)
+{
+	return soj_key_digest(s, collection, SOJ_KEY_RANDOM, token,
+			      SOJ_ROTATE_FAMILY_CHARS);
+}
+
+static void token_digest(const struct sojourn *s, const char *token,
+			 uint8_t out[SOJ_DIGEST_BYTES])
+{
+	struct soj_digest d =
+		soj_digest(s->keys.token, token, SOJ_ROTATE_CHARS);
+
+	memcpy(out, d.word, SOJ_DIGEST_BYTES);
+}
+
+/* False: not the text of any token; its family is not named by it. */
+static bool is_token(const char *token)
+{
+	uint8_t raw[FAMILY_BYTES];
+	size_t bytes;
+
+	/* Strict: no padding, no other alphabet, no stray low bits. */
+	return token &&
+	       strnlen(token, SOJ_ROTATE_CHARS + 1) == SOJ_ROTATE_CHARS &&
+	       sodium_base642bin(raw, sizeof(raw), token,
+				 SOJ_ROTATE_FAMILY_CHARS, NULL, &bytes, NULL,
+				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+		       0 &&
+	       sodium_base642bin(raw, sizeof(raw),
+				 token + SOJ_ROTATE_FAMILY_CHARS,
+				 SOJ_ROTATE_PROOF_CHARS, NULL, &bytes, NULL,
+				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+}
+
+/* ---- finding a family ---- */
+
+/* The head of the data, checked.  False: that is no family's. */
+static bool parse(struct rotation *r)
+{
+	const size_t bytes = r->old.snap.data_bytes;
+	struct family *f = &r->family;
+
+	memset(f, 0, sizeof(*f));
+	if (bytes < sizeof(f->head))
+		return false;
+	memcpy(&f->head, r->data, sizeof(f->head));
+	if (f->head.used_count > SOJ_ROTATE_USED_MAX ||
+	    family_bytes(&f->head) > bytes)
+		return false;
+	r->own_bytes = family_bytes(&f->head);
+	memcpy(f->used, r->data + sizeof(f->head),
+	       r->own_bytes - sizeof(f->head));
+	return true;
+}
+
+/* A copy of the whole entry; grows the buffer as needed. */
+static int look(struct rotation *r)
+{
+	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
+		const struct soj_copy copy = {.cold = &r->old.cold,
+					      .subject = r->old.subject,
+					      .meta = r->old.meta,
+					      .data = r->data,
+					      .data_capacity = r->capacity};
+		int rc = soj_session_find(r->s, r->self, &r->family_digest,
+					  soj_seg_now_ms(&r->s->st.seg), &copy,
+					  &r->old.snap);
+
+		if (rc == 0)
+			return parse(r) ? 0 : soj_report_errno(-EBADMSG);
+		if (rc != -ENOBUFS)
+			return rc;
+		soj_wipe(r->data, r->capacity);
+		free(r->data);
+		r->capacity = r->old.snap.data_bytes;
+		r->data = malloc(r->capacity + 1);
+		if (r->data == NULL)
+			return soj_report_errno(-ENOMEM);
+	}
+	return soj_report_errno(-EBUSY);
+}
+
+/* ---- judging a token ---- */
+
+/* The used one with that digest, SOJ_ROTATE_USED_MAX if there is none.  Looks
+ * at all of them, whichever it is. */
+static unsigned find_used(const struct family *f,
+			  const uint8_t digest[SOJ_DIGEST_BYTES])
+{
+	unsigned found = SOJ_ROTATE_USED_MAX;
+
+	for (unsigned i = SOJ_ROTATE_USED_MAX; i-- > 0;)
+		if (soj_equal(f->used[i].digest, digest, SOJ_DIGEST_BYTES) &
+		    (i < f->head.used_count))
+			found = i;
+	return found;
+}
+
+static bool window_open(const struct rotation *r, unsigned idx)
+{
+	uint64_t until_ms = r->family.used[idx].until_ms;
+
+	/* What followed it was not used yet: the answer may have been lost. */
+	if (idx == 0)
+		until_ms += soj_collection(&r->s->st.seg, r->collection)
+				    ->redelivery_ms;
+	return r->seen_valid || r->began_ms < until_ms;
+}
+
+/* What followed the token used[idx], until the valid one: to r->successor. */
+static bool follow(struct rotation *r, unsigned idx)
+{
+	uint8_t digest[SOJ_DIGEST_BYTES], proof[SOJ_ROTATE_PROOF_BYTES];
+
+	memcpy(r->successor, r->token, SOJ_ROTATE_CHARS + 1);
+	for (unsigned step = 0; step < SOJ_ROTATE_USED_MAX; step++) {
+		const struct used *u = &r->family.used[idx];
+
+		if (!soj_unseal(&r->s->keys, r->successor, SOJ_ROTATE_CHARS,
+				u->nonce, u->sealed, sizeof(u->sealed), proof))
+			return false;
+		to_text(r->successor + SOJ_ROTATE_FAMILY_CHARS,
+			SOJ_ROTATE_PROOF_CHARS, proof, sizeof(proof));
+		token_digest(r->s, r->successor, digest);
+		if (soj_equal(digest, r->family.head.valid, sizeof(digest)))
+			return true;
+		idx = find_used(&r->family, digest);
+		if (idx == SOJ_ROTATE_USED_MAX)
+			return false;
+	}
+	return false;
+}
+
+/* ---- rotating ---- */
+
+/* The family after this use: r->successor is its valid token. */
+static void advance(struct rotation *r, struct family *next)
+{
+	const struct family *f = &r->family;
+	uint64_t now_ms = soj_seg_now_ms(&r->s->st.seg);
+	uint8_t proof[SOJ_ROTATE_PROOF_BYTES];
+	struct used *u = &next->used[0];
+
+	memset(next, 0, sizeof(*next));
+	memcpy(r->successor, r->token, SOJ_ROTATE_FAMILY_CHARS);
+	make_proof(r->successor, proof);
+	token_digest(r->s, r->successor, next->head.valid);
+	next->head.rotations = f->head.rotations + 1;
+	next->head.used_count = 1;
+	memcpy(u->digest, f->head.valid, sizeof(u->digest));
+	u->until_ms =
+		now_ms +
+		soj_collection(&r->s->st.seg, r->collection)->grace_window_ms;
+	soj_random(&u->nonce, sizeof(u->nonce));
+	soj_seal(&r->s->keys, r->token, SOJ_ROTATE_CHARS, u->nonce, proof,
+		 sizeof(proof), u->sealed);
+	soj_wipe(proof, sizeof(proof));
+	/* A call that began in an older window may still come. */
+	for (unsigned i = 0; i < f->head.used_count; i++)
+		if (f->used[i].until_ms > r->began_ms &&
+		    next->head.used_count < SOJ_ROTATE_USED_MAX)
+			next->used[next->head.used_count++] = f->used[i];
+}
+
+/* 0: rotated; -EAGAIN: the entry changed; a reported error. */
+static int rotate(struct rotation *r)
+{
+	size_t rest = r->old.snap.data_bytes - r->own_bytes, own;
+	struct soj_kept kept;
+	struct family next;
+	uint8_t *data;
+	int rc;
+
+	advance(r, &next);
+	own = family_bytes(&next.head);
+	data = malloc(own + rest);
+	if (data == NULL)
+		return soj_report_errno(-ENOMEM);
+	memcpy(data, &next, own);
+	memcpy(data + own, r->data + r->own_bytes, rest);
+	memcpy(kept.subject, r->old.subject, sizeof(kept.subject));
+	memcpy(kept.meta, r->old.meta, r->old.snap.meta_bytes);
+	SOJ_STEP("rotate.ready");
+	rc = soj_session_replace(r->s, r->self, &r->old.snap, &kept, data,
+				 own + rest);
+	soj_wipe(data, own + rest);
+	free(data);
+	if (rc < 0)
+		return rc;
+	SOJ_STEP("rotate.done");
+	soj_session_touch_due(r->s, r->self, &r->old.snap,
+			      soj_seg_now_ms(&r->s->st.seg));
+	return 0;
+}
+
+/* -EAGAIN: the entry changed; else -EPERM, reported. */
+static int reused(struct rotation *r)
+{
+	SOJ_STEP("rotate.reused");
+	if (!soj_entry_end(&r->s->st, &r->self->w, r->old.snap.ref,
+			   r->old.snap.ctl, SOJ_ENDED_REUSED))
+		return soj_gone(&r->self->w) ? soj_report_errno(-ECANCELED)
+					     : -EAGAIN;
+	soj_count(&r->self->w.thr, SOJ_COUNT_reuses);
+	return soj_report(-EPERM, SOJOURN_REUSED,
+			  "the token was used before: all tokens that began "
+			  "with its login are void now");
+}
+
+/* One attempt.  *outcome: WON or DONE. */
+static int use_once(struct rotation *r, size_t room,
+		    enum sojourn_renewal *outcome)
+{
+	uint8_t digest[SOJ_DIGEST_BYTES];
+	bool valid;
+	unsigned idx;
+	int rc = look(r);
+
+	if (rc < 0)
+		return rc;
+	SOJ_STEP("rotate.seen");
+	token_digest(r->s, r->token, digest);
+	valid = soj_equal(digest, r->family.head.valid, sizeof(digest));
+	idx = find_used(&r->family, digest);
+	r->seen_valid |= valid;
+	if (!valid && (idx == SOJ_ROTATE_USED_MAX || !window_open(r, idx)))
+		return reused(r);
+	if (r->old.snap.data_bytes - r->own_bytes > room)
+		return soj_report_errno(-ENOBUFS);
+	if (valid) {
+		*outcome = SOJOURN_RENEWAL_WON;
+		return rotate(r);
+	}
+	if (!follow(r, idx))
+		return soj_report_errno(-EBADMSG);
+	*outcome = SOJOURN_RENEWAL_DONE;
+	soj_count(&r->self->w.thr, SOJ_COUNT_redelivered);
+	return 0;
+}
+
+/* ---- what others call ---- */
+
+static void fill_info(const struct rotation *r, enum sojourn_renewal outcome,
+		      struct sojourn_info *info)
+{
+	bool won = outcome == SOJOURN_RENEWAL_WON;
+	char name[SOJ_ROTATE_FAMILY_CHARS + 1] = "";
+
+	memset(info, 0, sizeof(*info));
+	soj_info_fill(r->s, &r->old, info);
+	memcpy(name, r->token, SOJ_ROTATE_FAMILY_CHARS);
+	sojourn_log_hash(r->s, name, info->log_hash);
+	soj_wipe(name, sizeof(name));
+	info->version += won;
+	info->renewals = r->family.head.rotations + won;
+	info->data_bytes -= (uint32_t)r->own_bytes;
+	info->current = true;
+	info->renewal = outcome;
+}
+
+static struct rotation *begin(struct sojourn *s, struct soj_self *self,
+			      uint32_t collection, const char *token)
+{
+	struct rotation *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->s = s;
+	r->self = self;
+	r->collection = collection;
+	r->token = token;
+	r->family_digest = family_digest(s, collection, token);
+	r->began_ms = soj_seg_now_ms(&s->st.seg);
+	r->data = malloc(1); /* never NULL: the data is wanted */
+	if (r->data)
+		return r;
+	free(r);
+	return NULL;
+}
+
+static void end(struct rotation *r)
+{
+	if (r->data)
+		soj_wipe(r->data, r->capacity);
+	free(r->data);
+	soj_wipe(r, sizeof(*r));
+	free(r);
+}
+
+int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
+		   char successor[SOJ_ROTATE_CHARS + 1], void *data,
+		   size_t *data_bytes, struct sojourn_info *info)
+{
+	size_t room, bytes;
+	enum sojourn_renewal outcome = SOJOURN_RENEWAL_NONE;
+	struct soj_self *self;
+	struct rotation *r;
+	int rc = -EAGAIN;
+
+	successor[0] = 0;
+	if (data_bytes == NULL)
+		data = NULL;
+	room = data ? *data_bytes : SIZE_MAX;
+	if (!is_token(token))
+		return soj_report_ended(SOJ_NONE);
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	r = begin(s, self, collection, token);
+	if (r == NULL)
+		return soj_report_errno(-ENOMEM);
+	rc = -EAGAIN;
+	for (unsigned tries = 0; rc == -EAGAIN && tries < SOJ_TRIES_MAX;
+	     tries++)
+		rc = use_once(r, room, &outcome);
+	if (rc == -EAGAIN)
+		rc = soj_report_errno(-EBUSY);
+	bytes = r->old.snap.data_bytes - r->own_bytes;
+	if (data_bytes && (rc == 0 || rc == -ENOBUFS))
+		*data_bytes = bytes;
+	if (rc == 0) {
+		memcpy(successor, r->successor, SOJ_ROTATE_CHARS + 1);
+		if (data)
+			memcpy(data, r->data + r->own_bytes, bytes);
+		if (info)
+			fill_info(r, outcome, info);
+		soj_ok();
+	}
+	end(r);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	return rc;
+}
+
+/* What a family is created with: its name comes with each attempt. */
+struct naming {
+	char *token;
+	uint8_t *data; /* begins with the head */
+};
+
+static void name_family(struct sojourn *s, uint32_t collection, void *arg,
+			struct soj_digest *digest)
+{
+	const struct naming *n = arg;
+	uint8_t raw[FAMILY_BYTES], proof[SOJ_ROTATE_PROOF_BYTES];
+	struct head head = {.rotations = 0};
+
+	soj_random(raw, sizeof(raw));
+	to_text(n->token, SOJ_ROTATE_FAMILY_CHARS, raw, sizeof(raw));
+	make_proof(n->token, proof);
+	token_digest(s, n->token, head.valid);
+	memcpy(n->data, &head, sizeof(head));
+	*digest = family_digest(s, collection, n->token);
+	soj_wipe(raw, sizeof(raw));
+	soj_wipe(proof, sizeof(proof));
+}
+
+/* Tells about a family just begun: no use of it. */
+static int tell_new(struct sojourn *s, uint32_t collection, const char *token,
+		    struct sojourn_info *info)
+{
+	struct rotation *r = begin(s, soj_self(s), collection, token);
+	int rc;
+
+	if (r == NULL)
+		return soj_report_errno(-ENOMEM);
+	rc = look(r);
+	if (rc == 0)
+		fill_info(r, SOJOURN_RENEWAL_NONE, info);
+	end(r);
+	return rc;
+}
+
+static int check_data(const struct sojourn_new *what)
+{
+	if (what->data == NULL && what->data_bytes > 0)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "data is NULL, but data_bytes is %zu",
+				  what->data_bytes);
+	if (what->data_bytes > SOJ_ROTATE_DATA_MAX)
+		return soj_report(-EMSGSIZE, SOJOURN_TOO_LARGE,
+				  "the data has %zu bytes, but at most %u are "
+				  "allowed with a token",
+				  what->data_bytes, SOJ_ROTATE_DATA_MAX);
+	return 0;
+}
+
+int soj_rotate_create(struct sojourn *s, uint32_t collection,
+		      const struct sojourn_new *what,
+		      char token[SOJ_ROTATE_CHARS + 1],
+		      struct sojourn_info *info)
+{
+	struct naming naming = {.token = token};
+	struct sojourn_new whole = *what;
+	struct soj_digest digest;
+	int rc = check_data(what);
+
+	token[0] = 0;
+	if (rc < 0)
+		return rc;
+	whole.data_bytes += sizeof(struct head);
+	whole.data = naming.data = malloc(whole.data_bytes);
+	if (naming.data == NULL)
+		return soj_report_errno(-ENOMEM);
+	if (what->data_bytes)
+		memcpy(naming.data + sizeof(struct head), what->data,
+		       what->data_bytes);
+	rc = soj_session_create_in(s, collection, &whole, name_family, &naming,
+				   &digest);
+	soj_wipe(naming.data, whole.data_bytes);
+	free(naming.data);
+	if (rc == 0 && info && tell_new(s, collection, token, info) < 0)
+		rc = soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+				"the token was void before it was told");
+	if (rc < 0)
+		soj_wipe(token, SOJ_ROTATE_CHARS + 1);
+	return rc < 0 ? rc : soj_ok();
+}
+
+int soj_rotate_revoke(struct sojourn *s, uint32_t collection, const char *token)
+{
+	struct soj_digest digest;
+
+	if (!is_token(token)) {
+		soj_report_ended(SOJ_NONE);
+		return 0;
+	}
+	digest = family_digest(s, collection, token);
+	return soj_session_delete_named(s, &digest);
+}
