@@ -39,9 +39,36 @@ static bool split(const char *token, size_t chars, struct parts *parts)
 	return true;
 }
 
+/* The last header that took the long way and was good.  The key is valid as long
+ * as a set with that serial is at hand. */
+static _Thread_local struct {
+	uint64_t serial; /* 0: none */
+	enum soj_typ typ;
+	const struct soj_jwk *key;
+	size_t chars;
+	char text[SOJ_HEADER_CHARS_MAX];
+} last;
+
+static void remember(const struct soj_keyset *set, enum soj_typ typ,
+		     const struct parts *parts, const struct soj_jwk *key)
+{
+	if (parts->header_chars > sizeof(last.text))
+		return;
+	last.serial = set->serial;
+	last.typ = typ;
+	last.key = key;
+	last.chars = parts->header_chars;
+	memcpy(last.text, parts->header, parts->header_chars);
+}
+
 static const struct soj_jwk *known_header(const struct soj_keyset *set,
+					  enum soj_typ typ,
 					  const struct parts *parts)
 {
+	if (last.serial == set->serial && last.typ == typ &&
+	    last.chars == parts->header_chars &&
+	    memcmp(last.text, parts->header, last.chars) == 0)
+		return last.key;
 	for (size_t i = 0; i < set->count; i++)
 		if (set->headers[i].chars == parts->header_chars &&
 		    memcmp(set->headers[i].text, parts->header,
@@ -90,12 +117,13 @@ soj_jws_verify(const struct soj_keyset *set, enum soj_typ typ, size_t chars_max,
 		return SOJOURN_TOKEN_TOO_LONG;
 	if (!split(token, chars, &parts))
 		return SOJOURN_TOKEN_PARTS;
-	found = known_header(set, &parts);
+	found = known_header(set, typ, &parts);
 	if (found == NULL) {
 		reason = soj_jws_header(set, typ, parts.header,
 					parts.header_chars, room, &found);
 		if (reason != SOJOURN_TOKEN_OK)
 			return reason;
+		remember(set, typ, &parts, found);
 	}
 	reason = check_signature(found, &parts);
 	if (reason != SOJOURN_TOKEN_OK)

@@ -6,9 +6,11 @@
  * Layer 6.  Compact JWS (RFC 7515 section 3.1): header, payload and signature
  * as base64url with two dots between.
  *
- * A header is judged by JSON, never by looking for texts in it.  The one short
- * cut: a header that is byte for byte what the set itself writes for one of its
- * keys has been judged already.  tests/fuzz holds the two ways together.
+ * A header is judged by JSON, never by looking for texts in it.  Two short cuts
+ * leave out what has been judged already, and only that: a header that is byte
+ * for byte what the set itself writes for one of its keys, and one that is byte
+ * for byte the last good one that this thread met with this set.  tests/fuzz
+ * holds the ways together.
  *
  * Nothing here allocates but jansson for a header that is not such, so memory
  * is bounded by the token's limit.

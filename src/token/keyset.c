@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "token/b64.h"
+
+static soj_word_t sets_built;
 
 const struct soj_jwk *soj_keyset_find(const struct soj_keyset *set,
 				      const char *kid, size_t chars)
@@ -92,6 +95,7 @@ static const char *fill(struct soj_keyset *set, const struct soj_jwk_list *list,
 		write_header(&set->headers[i], list->keys[i]);
 	}
 	set->count = list->count;
+	set->serial = soj_add_relaxed(&sets_built, 1) + 1;
 	if (!verify_only)
 		return choose_signing(set, signing_kid);
 	return signing_kid == NULL ? NULL

@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "token/jwk.h"
 
@@ -29,6 +30,7 @@
 #define SOJ_HEADER_CHARS_MAX 256u
 
 struct soj_keyset {
+	uint64_t serial; /* no other set of this process has it, ever */
 	size_t count;
 	const struct soj_jwk *signing; /* one of keys, or NULL */
 	struct soj_jwk *keys[SOJOURN_KEYS_MAX];

@@ -166,93 +166,89 @@ static void refused_json(enum sojourn_token_alg alg, const char *kid,
 #define Y   "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
 #define D   "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"
 
+static const struct {
+	const char *json, *words;
+} bad_jwks[] = {
+	{"x", "not one JSON object"},
+	{"[]", "not one JSON object"},
+	{"{\"kty\":\"oct\",\"kty\":\"oct\"}", "a name twice"},
+	{"{}", "must have \"kty\""},
+	{"{\"kty\":7}", "must have \"kty\""},
+	{"{\"kty\":\"oct\",\"k\":\"" K32 "\"}", "no \"alg\""},
+	{"{\"kty\":\"oct\",\"alg\":\"none\",\"k\":\"" K32 "\"}",
+	 "serves no signatures"},
+	{"{\"kty\":\"oct\",\"alg\":\"RS256\",\"k\":\"" K32 "\"}",
+	 "does not fit its algorithm"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\"}", "\"k\" of the JWK"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":7}", "\"k\" of the JWK"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"" K32 "=\"}",
+	 "\"k\" of the JWK"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"\\u006b\":\"" K32 "\"}",
+	 "\"k\" of the JWK"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"\\u006b\":"
+	 "\"#000000####################################\"}",
+	 "\"k\" of the JWK"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"a2tra2tra2tr\"}",
+	 "32 to 512 bytes"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS384\",\"k\":\"" K32 "\"}",
+	 "48 to 512 bytes"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS512\",\"k\":\"" K32 "\"}",
+	 "64 to 512 bytes"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"use\":\"enc\",\"k\":"
+	 "\"" K32 "\"}",
+	 "not for signatures"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"key_ops\":"
+	 "[\"wrapKey\"],\"k\":\"" K32 "\"}",
+	 "not for signatures"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":\"a b\",\"k\":"
+	 "\"" K32 "\"}",
+	 "a kid must be"},
+	{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":7,\"k\":\"" K32 "\"}",
+	 "\"kid\" of a JWK"},
+	{"{\"kty\":\"EC\",\"x\":\"" X "\",\"y\":\"" Y "\"}",
+	 "must have \"crv\""},
+	{"{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"" X "\",\"y\":\"" Y
+	 "\"}",
+	 "serves no signatures"},
+	{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ES384\",\"x\":"
+	 "\"" X "\",\"y\":\"" Y "\"}",
+	 "does not fit its algorithm"},
+	{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" X "\"}",
+	 "no point"},
+	{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "AA\",\"y\":\"" Y "\"}",
+	 "of the curve"},
+	{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" Y
+	 "\",\"d\":\"" X "\"}",
+	 "does not fit its public part"},
+	{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" X "\",\"d\":\"" D
+	 "\"}",
+	 "does not fit its public part"},
+	{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
+	 "not 32 bytes"},
+	{"{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" X "\"}",
+	 "serves no signatures"},
+	{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQAB\"}",
+	 "a number of the RSA JWK"},
+	{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQAB\",\"n\":"
+	 "\"AAAAAAAB\"}",
+	 "a number of the RSA JWK"},
+	{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQ\",\"n\":"
+	 "\"" X "\"}",
+	 "exponent"},
+	{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQAB\",\"n\":"
+	 "\"" X "\"}",
+	 "2048 to 8192 bits"},
+	{"{\"keys\":7}", "an array of objects"},
+	{"{\"keys\":[7]}", "an array of objects"},
+	{"{\"keys\":[{}]}", "must have \"kty\""},
+};
+
 static void test_jwk_rules(void **state)
 {
-	static const struct {
-		const char *json, *words;
-	} cases[] = {
-		{"x", "not one JSON object"},
-		{"[]", "not one JSON object"},
-		{"{\"kty\":\"oct\",\"kty\":\"oct\"}", "a name twice"},
-		{"{}", "must have \"kty\""},
-		{"{\"kty\":7}", "must have \"kty\""},
-		{"{\"kty\":\"oct\",\"k\":\"" K32 "\"}", "no \"alg\""},
-		{"{\"kty\":\"oct\",\"alg\":\"none\",\"k\":\"" K32 "\"}",
-		 "serves no signatures"},
-		{"{\"kty\":\"oct\",\"alg\":\"RS256\",\"k\":\"" K32 "\"}",
-		 "does not fit its algorithm"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\"}", "\"k\" of the JWK"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":7}",
-		 "\"k\" of the JWK"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"" K32 "=\"}",
-		 "\"k\" of the JWK"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"\\u006b\":\"" K32 "\"}",
-		 "\"k\" of the JWK"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"\\u006b\":"
-		 "\"#000000####################################\"}",
-		 "\"k\" of the JWK"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"a2tra2tra2tr\"}",
-		 "32 to 512 bytes"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS384\",\"k\":\"" K32 "\"}",
-		 "48 to 512 bytes"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS512\",\"k\":\"" K32 "\"}",
-		 "64 to 512 bytes"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"use\":\"enc\",\"k\":"
-		 "\"" K32 "\"}",
-		 "not for signatures"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"key_ops\":"
-		 "[\"wrapKey\"],\"k\":\"" K32 "\"}",
-		 "not for signatures"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":\"a b\",\"k\":"
-		 "\"" K32 "\"}",
-		 "a kid must be"},
-		{"{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":7,\"k\":\"" K32
-		 "\"}",
-		 "\"kid\" of a JWK"},
-		{"{\"kty\":\"EC\",\"x\":\"" X "\",\"y\":\"" Y "\"}",
-		 "must have \"crv\""},
-		{"{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"" X
-		 "\",\"y\":\"" Y "\"}",
-		 "serves no signatures"},
-		{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ES384\",\"x\":"
-		 "\"" X "\",\"y\":\"" Y "\"}",
-		 "does not fit its algorithm"},
-		{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" X
-		 "\"}",
-		 "no point"},
-		{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X
-		 "AA\",\"y\":\"" Y "\"}",
-		 "of the curve"},
-		{"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" Y
-		 "\",\"d\":\"" X "\"}",
-		 "does not fit its public part"},
-		{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" X
-		 "\",\"d\":\"" D "\"}",
-		 "does not fit its public part"},
-		{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
-		 "not 32 bytes"},
-		{"{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" X "\"}",
-		 "serves no signatures"},
-		{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQAB\"}",
-		 "a number of the RSA JWK"},
-		{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQAB\",\"n\":"
-		 "\"AAAAAAAB\"}",
-		 "a number of the RSA JWK"},
-		{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQ\",\"n\":"
-		 "\"" X "\"}",
-		 "exponent"},
-		{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQAB\",\"n\":"
-		 "\"" X "\"}",
-		 "2048 to 8192 bits"},
-		{"{\"keys\":7}", "an array of objects"},
-		{"{\"keys\":[7]}", "an array of objects"},
-		{"{\"keys\":[{}]}", "must have \"kty\""},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		refused_json(SOJOURN_TOKEN_ALG_UNSET, NULL, cases[i].json,
-			     cases[i].words);
+	for (size_t i = 0; i < sizeof(bad_jwks) / sizeof(bad_jwks[0]); i++)
+		refused_json(SOJOURN_TOKEN_ALG_UNSET, NULL, bad_jwks[i].json,
+			     bad_jwks[i].words);
 	refused_json(SOJOURN_TOKEN_HS384, NULL,
 		     "{\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"" K32 "\"}",
 		     "another algorithm");

@@ -271,6 +271,40 @@ static void test_kid(void **state)
 	soj_keyset_destroy(both);
 }
 
+/* What a header was found to mean holds for that set and those rules only. */
+static void test_remembered(void **state)
+{
+	static const char header[] =
+		"{\"kid\":\"k1\",\"typ\":\"JWT\",\"alg\":\"HS256\"}";
+	struct soj_keyset *others =
+		jose_set(jose_key(SOJOURN_TOKEN_HS256, "k1"));
+	struct soj_keyset *longer =
+		jose_set(jose_key(SOJOURN_TOKEN_HS512, "k1"));
+	const char *token = jose_token(set->keys[0], header, CLAIMS);
+	struct soj_rules lax = jose_rules;
+	struct soj_claims claims;
+
+	(void)state;
+	lax.typ = SOJ_TYP_JWT;
+	for (int i = 0; i < 3; i++) {
+		const size_t chars = strlen(token);
+
+		assert_int_equal(soj_token_check(set, &lax, JOSE_NOW_MS, token,
+						 chars, &claims),
+				 SOJOURN_TOKEN_OK);
+		soj_claims_deinit(&claims);
+		assert_int_equal(jose_check(set, token), SOJOURN_TOKEN_TYP);
+		assert_int_equal(soj_token_check(others, &lax, JOSE_NOW_MS,
+						 token, chars, &claims),
+				 SOJOURN_TOKEN_SIGNATURE);
+		assert_int_equal(soj_token_check(longer, &lax, JOSE_NOW_MS,
+						 token, chars, &claims),
+				 SOJOURN_TOKEN_ALG_MISMATCH);
+	}
+	soj_keyset_destroy(others);
+	soj_keyset_destroy(longer);
+}
+
 static void test_signature(void **state)
 {
 	const char *good = jose_token(set->keys[0], HEADER, CLAIMS);
@@ -494,6 +528,7 @@ int main(void)
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_typ),
 		cmocka_unit_test(test_kid),
+		cmocka_unit_test(test_remembered),
 		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_claims_form),
 		cmocka_unit_test(test_iss_aud),

@@ -47,6 +47,12 @@ foreach(source ${bench_sources})
 	soj_add_tool(bench_${name} bench_${name} ${source})
 	target_link_libraries(bench_${name} PRIVATE m)
 endforeach()
+# What tokens are measured against, if it is there.
+pkg_check_modules(JWT QUIET IMPORTED_TARGET libjwt)
+if(JWT_FOUND)
+	target_link_libraries(bench_token PRIVATE PkgConfig::JWT)
+	target_compile_definitions(bench_token PRIVATE SOJ_HAVE_LIBJWT=1)
+endif()
 
 foreach(section 1 8)
 	file(GLOB pages CONFIGURE_DEPENDS ${tools}/*.${section})
