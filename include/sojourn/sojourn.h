@@ -180,8 +180,8 @@ struct sojourn_options {
 	uint64_t
 		max_lifetime_ms; /* from the first ancestor; 0 = none (default);
 				     >= ttl */
-	uint32_t per_subject_max; /* logins of one subject; 0 = any number
-				     (default) */
+	uint32_t per_subject_max; /* logins of one subject at a time; 0 = any
+				     number (default) */
 	enum sojourn_when_over when_over; /* default reject */
 	enum sojourn_binding device;      /* default ignore, as the next two */
 	enum sojourn_binding ip;
@@ -327,14 +327,23 @@ struct sojourn_new {
 	struct sojourn_metadata metadata;
 	uint64_t ttl_ms;          /* 0: the segment's */
 	uint64_t idle_timeout_ms; /* 0: the segment's; SOJOURN_OFF: none */
+	bool exclusive;           /* all other logins of the subject end */
 };
 
 /*
  * Makes a session with a fresh random id.  The id is written to `id` and kept
  * nowhere else.  info may be NULL.
  * 0; -ENOSPC (full, and the policy is reject or nothing could be evicted);
- * -EMSGSIZE; -ECANCELED with SOJOURN_SUPERSEDED (all sessions of the subject
- * were deleted meanwhile).  Lock-free.
+ * -EMSGSIZE; -EUSERS with SOJOURN_OVER_CAP (the subject has per_subject_max
+ * sessions, and when_over is reject); -ECANCELED with SOJOURN_SUPERSEDED (all
+ * sessions of the subject were deleted meanwhile, or newer logins left no room
+ * for it).
+ * per_subject_max and `exclusive` are kept whatever happens at the same time in
+ * other processes: no more than so many that were answered live at a time; the
+ * one that came last is never ended for their sake.  A login counts once, in
+ * whatever ids it was renewed to.  Where older sessions end, they have ended
+ * when the call returns; if it fails with -EBUSY or -ENOMEM some may have.
+ * Lock-free.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,

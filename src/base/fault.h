@@ -25,6 +25,7 @@
 	X(UPDATE_STORES, "an update publishes whatever ctl has become")     \
 	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again") \
 	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")         \
+	X(INTENT_FORGOTTEN, "repair does not end whom a dead login would")  \
 	X(WIPE_SKIPPED, "freed chunks keep their bytes")
 
 enum soj_plant {

@@ -9,9 +9,12 @@
  *   chunk owned            not named by any ctl: freed
  *   filled, ctl live       OWNED, not indexed: withdrawn
  *   pushed on the chain    the same; walkers skip what is OWNED
+ *   admitted by the cap    the same
  *   committed in the index readable, but its id was told to nobody: withdrawn
  *   chunk LIVE             the same
- *   entry LIVE             the session exists; nobody has its id, it expires
+ *   entry LIVE             the session exists; nobody has its id, it expires.
+ *                          With an intent: repair ends for it whom it leaves
+ *                          no room for (store/cap.c)
  * Ended before it was LIVE (delete-all does not wait for logins in flight):
  * the maker sees the ended ctl after the CAS to LIVE and removes the index
  * word; the ender, who sees OWNED, leaves that to it.
@@ -65,6 +68,39 @@ static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
 	return true;
 }
 
+/* On the chain, and not in the index: may it be, and what is to be done for it
+ * (store/cap.c)? */
+static int admit(struct sojourn *s, struct soj_self *self,
+		 const struct soj_birth *birth, struct soj_made *made)
+{
+	const struct soj_shm_collection *c =
+		soj_collection(&s->st.seg, birth->collection);
+	bool login = birth->predecessor == 0 &&
+		     (birth->subject.word[0] | birth->subject.word[1]) != 0;
+
+	made->capped = login && (c->cap > 0 || birth->exclusive);
+	if (!made->capped)
+		return 0;
+	if (birth->exclusive || c->cap_policy != SOJ_CAP_REJECT) {
+		made->intent = soj_intent(made->ref, birth->exclusive);
+		return 0;
+	}
+	return soj_cap_admit(&s->st, &self->w, made->ref,
+			     soj_seg_now_ms(&s->st.seg));
+}
+
+static int report_over_cap(struct sojourn *s, struct soj_self *self,
+			   const struct soj_birth *birth)
+{
+	const struct soj_shm_collection *c =
+		soj_collection(&s->st.seg, birth->collection);
+
+	soj_count(&self->w.thr, SOJ_COUNT_cap_rejected);
+	return soj_report(-EUSERS, SOJOURN_OVER_CAP,
+			  "the subject has %u sessions, as many as it may",
+			  c->cap);
+}
+
 int soj_session_make(struct sojourn *s, struct soj_self *self,
 		     const struct soj_birth *birth, struct soj_made *made)
 {
@@ -74,6 +110,9 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	uint32_t idx;
 	int rc;
 
+	made->intent = 0;
+	made->capped = false;
+	made->error = 0;
 	rc = soj_room_entry(s, self, &idx);
 	if (rc < 0)
 		return rc;
@@ -100,24 +139,55 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 		return soj_report_errno(-ECANCELED);
 	rc = soj_chain_push(st, &self->w, idx, birth->predecessor != 0);
 	if (rc == 0)
+		rc = admit(s, self, birth, made);
+	if (rc == 0)
 		rc = soj_index_insert(st, &self->w, birth->digest,
 				      soj_entry_place(st, made->ref),
 				      &existing);
 	if (rc < 0) {
+		made->intent = 0;
 		soj_session_withdraw(s, self, made);
-		return soj_report_errno(rc);
 	}
-	return 0;
+	return rc == -EUSERS ? report_over_cap(s, self, birth)
+	       : rc < 0      ? soj_report_errno(rc)
+			     : 0;
+}
+
+/* LIVE: what the cap asks for before it may be acknowledged. */
+static bool keep_cap(struct sojourn *s, struct soj_self *self,
+		     struct soj_made *made)
+{
+	struct soj_store *st = &s->st;
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(made->ref));
+
+	if (made->intent == 0)
+		return soj_cap_confirm(st, &self->w, made->ref);
+	made->error = soj_cap_enforce(st, &self->w, made->intent,
+				      soj_seg_now_ms(&st->seg));
+	SOJ_STEP("create.enforced");
+	if (made->error < 0) {
+		uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
+
+		while (soj_ctl_readable(ctl) && !soj_gone(&self->w) &&
+		       !soj_entry_end(st, &self->w, made->ref, ctl,
+				      SOJ_ENDED_WITHDRAWN))
+			ctl = soj_load_acquire(&e->ctl); /* E1 */
+	}
+	soj_cap_intend(st, &self->w, 0);
+	return made->error == 0 &&
+	       soj_ctl_readable(soj_load_acquire(&e->ctl)); /* E1 */
 }
 
 bool soj_session_settle(struct sojourn *s, struct soj_self *self,
-			const struct soj_made *made)
+			struct soj_made *made)
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
 	uint64_t ctl;
 
 	if (soj_gone(&self->w))
 		return false;
+	if (made->intent)
+		soj_cap_intend(&s->st, &self->w, made->intent);
 	soj_state_publish(soj_chunk_state(&s->st, made->chunk),
 			  made->chunk_owned);
 	SOJ_STEP("create.chunk.live");
@@ -127,14 +197,15 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 	/* Somebody else may have made it LIVE long ago, and it be over. */
 	if (soj_ctl_readable(ctl) &&
 	    soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
-		    soj_ref_gen(made->ref))
+		    soj_ref_gen(made->ref) &&
+	    (!made->capped || keep_cap(s, self, made)))
 		return true;
 	soj_entry_end_finish(&s->st, &self->w, made->ref);
 	return false;
 }
 
 void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
-			  const struct soj_made *made)
+			  struct soj_made *made)
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
 	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
@@ -222,6 +293,8 @@ static int make_named(struct sojourn *s, struct soj_self *self,
 		return 0;
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);
+	if (made.error < 0)
+		return soj_report_errno(made.error);
 	return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
 			  "the session was ended while it was being created");
 }
@@ -232,7 +305,8 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 {
 	uint8_t meta[SOJ_META_BYTES_MAX];
 	struct soj_birth birth = {.now_ms = soj_seg_now_ms(&s->st.seg),
-				  .collection = collection};
+				  .collection = collection,
+				  .exclusive = what->exclusive};
 	struct soj_self *self;
 	ssize_t meta_bytes;
 	int rc = check_new(what);

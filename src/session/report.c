@@ -107,6 +107,10 @@ static const struct {
 	 "the key file is not the one the segment was made with"},
 	{ESHUTDOWN, SOJOURN_INVALID, "the segment was destroyed"},
 	{EACCES, SOJOURN_SYSTEM, "permission denied"},
+	{EUSERS, SOJOURN_OVER_CAP,
+	 "the subject has as many sessions as it may"},
+	{EPERM, SOJOURN_BINDING,
+	 "the session is refused to who uses it this way"},
 };
 
 const char *sojourn_strerror(int error)

@@ -52,6 +52,7 @@ struct soj_birth {
 	uint64_t now_ms;
 	uint32_t collection;
 	bool keyed;           /* its digest is of a caller's key */
+	bool exclusive;       /* ends all other logins of the subject */
 	uint64_t predecessor; /* reference; 0: a login */
 	uint64_t login;       /* inherited, with a predecessor */
 	uint32_t renewals;
@@ -63,18 +64,22 @@ struct soj_made {
 	uint64_t owned; /* state word of the entry */
 	uint32_t chunk;
 	uint64_t chunk_owned; /* and of its chunk */
+	uint64_t intent;      /* others are to be ended for it; 0: none */
+	bool capped;          /* its collection has a cap */
+	int error;            /* why it could not be settled; 0: it ended */
 };
 
-/* 0; -EEXIST; -EXFULL (full bucket); -ENOSPC (no room); -ECANCELED...
- * Nothing is left on failure. */
+/* 0; -EEXIST; -EXFULL (full bucket); -ENOSPC (no room); -EUSERS (over the
+ * cap); -ECANCELED...  Nothing is left on failure. */
 int soj_session_make(struct sojourn *s, struct soj_self *self,
 		     const struct soj_birth *birth, struct soj_made *made);
-/* To LIVE.  True: it lives; false: it was ended meanwhile. */
+/* To LIVE, and what the cap says.  True: it lives; false: it was ended
+ * meanwhile, or made->error. */
 bool soj_session_settle(struct sojourn *s, struct soj_self *self,
-			const struct soj_made *made);
+			struct soj_made *made);
 /* Not wanted after all. */
 void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
-			  const struct soj_made *made);
+			  struct soj_made *made);
 
 /*
  * create.c: all of a creation but its name, which `name` makes, for each

@@ -22,6 +22,7 @@
  *   told      stage 2 | generation 22 | seq 40             events of an entry
  *   event     entry 26 | seq 38                            place in the ring
  *   payload   tag 16 | value 48                            event payload
+ *   intent    entry 26 | generation 22 | exclusive 1       slot, store/cap.c
  *
  * Versions and generations are never reset, and survive reuse of what they
  * count.  A thread stopped before its CAS is caught unless exactly a multiple
@@ -296,6 +297,22 @@ static inline uint64_t soj_role(uint32_t slot, uint32_t claim_gen,
 {
 	return slot | (uint64_t)(claim_gen & SOJ_MASK(20)) << 12 |
 	       (uint64_t)term << 32;
+}
+
+/* ---- intent: the login for which others are to be ended; 0: none ---- */
+static inline uint64_t soj_intent(uint64_t ref, bool exclusive)
+{
+	return ref | (uint64_t)exclusive << 48;
+}
+
+static inline uint64_t soj_intent_ref(uint64_t w)
+{
+	return soj_field(w, 0, 48);
+}
+
+static inline bool soj_intent_exclusive(uint64_t w)
+{
+	return soj_field(w, 48, 1);
 }
 
 /* ---- lock ---- */

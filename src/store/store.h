@@ -15,6 +15,7 @@
  *   chain.c    by subject: push, walk, unlink
  *   entry.c    snapshots of entries, ending and expiring them
  *   line.c     ending an entry together with its successors
+ *   cap.c      how many logins a subject may have
  *   evict.c    whom to end when memory is short
  *
  * Every function that takes a worker must run in that worker's thread and may
@@ -453,6 +454,34 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
  * (it changed each time one looked). */
 int soj_line_names(const struct soj_store *st, uint64_t predecessor,
 		   uint64_t ref);
+
+/* ---- cap.c: `now_ms` is the time at which the others are judged ---- */
+
+/*
+ * May the login `ref`, which the caller OWNS and has pushed on its chain, be
+ * made, where logins over the cap are rejected?  0; -EUSERS; -EBUSY, -ENOMEM,
+ * -ECANCELED.
+ */
+int soj_cap_admit(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		  uint64_t now_ms);
+
+/* Has to follow soj_entry_go_live() before a login in a collection with a cap
+ * is acknowledged.  False: it has ended. */
+bool soj_cap_confirm(struct soj_store *st, struct soj_worker *w, uint64_t ref);
+
+/* What the calling thread is about to do; 0: done.  Before its entry is made
+ * LIVE, so that repair carries on with it if the thread dies. */
+void soj_cap_intend(struct soj_store *st, const struct soj_worker *w,
+		    uint64_t intent);
+uint64_t soj_cap_intent(const struct soj_store *st, uint32_t slot);
+
+/*
+ * Confirms the login of the intent, if it is LIVE, and ends those that it
+ * leaves no room for; itself, if newer ones leave none to it.  Idempotent.  0,
+ * -EBUSY, -ENOMEM, -ECANCELED.
+ */
+int soj_cap_enforce(struct soj_store *st, struct soj_worker *w, uint64_t intent,
+		    uint64_t now_ms);
 
 /* ---- evict.c ---- */
 

@@ -45,10 +45,14 @@ static void spare_owner(const struct soj_seg *seg, uint64_t *dead,
 		dead[soj_state_aux(word)] = 0;
 }
 
-static void spare_owners(const struct soj_seg *seg, uint64_t *dead)
+static void spare_owners(const struct soj_store *st, uint64_t *dead)
 {
+	const struct soj_seg *seg = &st->seg;
 	const struct soj_layout *lay = &seg->lay;
 
+	for (uint32_t i = 0; i < lay->slots_max; i++)
+		if (dead[i] && soj_cap_intent(st, i) != 0)
+			dead[i] = 0; /* repair has something to carry on with */
 	for (uint32_t e = 1; e <= lay->entries_max; e++)
 		spare_owner(seg, dead, &seg->entry_states[e]);
 	for (uint64_t c = 0; c < (uint64_t)lay->units * lay->unit_slots; c++)
@@ -75,7 +79,7 @@ int soj_upkeep_claim(struct soj_store *st, struct soj_worker *w)
 	if (!dead)
 		return -ENOMEM;
 	if (find_dead(seg, dead) > 0) {
-		spare_owners(seg, dead);
+		spare_owners(st, dead);
 		for (uint32_t i = 0; i < seg->lay.slots_max; i++)
 			if (dead[i])
 				soj_slot_free_dead(seg, i, dead[i]);

@@ -21,6 +21,8 @@
  *   not named                     taken over, wiped and freed
  *
  * Entries come before chunks: an entry that is freed no longer names a chunk.
+ * After both comes the intent of the dead (store/cap.c): a login that is LIVE,
+ * and for which others are to be ended.
  *
  * Edges
  *   S1  load of a state (store/slab.c)   S0
@@ -175,6 +177,26 @@ static void repair_all(struct soj_upkeep *up, struct soj_dead *dead)
 			soj_units_repair(up->st, i, dead->claim[i]);
 }
 
+/* What the dead were about to end others for. */
+static void carry_on(struct soj_upkeep *up, struct soj_dead *dead)
+{
+	const struct soj_seg *seg = &up->st->seg;
+
+	for (uint32_t i = 0; i < seg->lay.slots_max; i++) {
+		uint64_t intent =
+			dead->claim[i] ? soj_cap_intent(up->st, i) : 0;
+
+		if (intent == 0 || !soj_slot_still(seg, i, dead->claim[i]) ||
+		    SOJ_PLANT(INTENT_FORGOTTEN))
+			continue;
+		/* Another time, and the slot stays the dead one's. */
+		if (soj_cap_enforce(up->st, up->w, intent,
+				    soj_seg_now_ms(seg)) < 0)
+			dead->claim[i] = 0;
+		SOJ_STEP("repair.intent");
+	}
+}
+
 uint32_t soj_upkeep_reap(struct soj_upkeep *up, bool deep)
 {
 	struct soj_dead *dead = up->dead;
@@ -185,6 +207,7 @@ uint32_t soj_upkeep_reap(struct soj_upkeep *up, bool deep)
 	if (find_dead(up, dead, deep) == 0)
 		return 0;
 	repair_all(up, dead);
+	carry_on(up, dead);
 	SOJ_STEP("repair.done");
 	for (uint32_t i = 0; i < up->st->seg.lay.slots_max; i++)
 		if (dead->claim[i] && !soj_gone(up->w) &&

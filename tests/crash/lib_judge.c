@@ -53,6 +53,43 @@ void judge_create(struct world *w, const struct report *r)
 		strcpy(k->id, r->id);
 }
 
+void judge_rejected(struct world *w, const struct report *r)
+{
+	returned(r, -EUSERS);
+	w->in_flight += passed(r, "chain.pushed") != 0;
+}
+
+/* All of anna's but the newest are over, or will be when repair is. */
+static void leave(struct world *w, const struct report *r, unsigned newest)
+{
+	for (unsigned i = w->count; i-- > 0;) {
+		struct known *k = &w->known[i];
+
+		if (strcmp(k->subject, "anna") != 0)
+			continue;
+		if (newest > 0) {
+			newest--;
+			continue;
+		}
+		k->fate = r->finished ? GONE : EITHER;
+		k->later = GONE;
+	}
+}
+
+void judge_create_cap(struct world *w, const struct report *r)
+{
+	judge_create(w, r);
+	if (passed(r, "entry.live"))
+		leave(w, r, w->s->st.seg.collection[0].cap);
+}
+
+void judge_create_exclusive(struct world *w, const struct report *r)
+{
+	judge_create(w, r);
+	if (passed(r, "entry.live"))
+		leave(w, r, 1);
+}
+
 /* Somebody went for it; each ending is one of those that lived. */
 void judge_evict(struct world *w, const struct report *r)
 {

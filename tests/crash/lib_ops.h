@@ -56,10 +56,12 @@ void prepare_chunks_full(struct world *w);
 void prepare_drain(struct world *w); /* the target is to be relocated */
 void prepare_mess(struct world *w);
 void prepare_sleeper(struct world *w);
+void prepare_crowd(struct world *w); /* of one subject: four */
 
 /* lib_run.c: what victims do */
 void run_create(void *arg, struct report *r);
 void run_create_large(void *arg, struct report *r);
+void run_create_exclusive(void *arg, struct report *r);
 void run_read(void *arg, struct report *r);
 void run_touch(void *arg, struct report *r);
 void run_update(void *arg, struct report *r);
@@ -82,6 +84,9 @@ void run_helper(void *arg, struct report *r);
 
 /* lib_judge.c */
 void judge_create(struct world *w, const struct report *r);
+void judge_rejected(struct world *w, const struct report *r);
+void judge_create_cap(struct world *w, const struct report *r);
+void judge_create_exclusive(struct world *w, const struct report *r);
 void judge_gone(struct world *w, const struct report *r);
 void judge_evict(struct world *w, const struct report *r);
 void judge_touch(struct world *w, const struct report *r);

@@ -21,6 +21,15 @@ void prepare_people(struct world *w)
 	world_create(w, "bert", PERSON_BYTES);
 }
 
+/* One more, older than all, and the target has had another id. */
+void prepare_crowd(struct world *w)
+{
+	world_create(w, "anna", PERSON_BYTES);
+	prepare_people(w);
+	world_advance(w, 10);
+	world_renew(w, w->target, false);
+}
+
 void prepare_renewed(struct world *w)
 {
 	prepare_people(w);

@@ -19,11 +19,13 @@ static struct known *target(struct world *w)
 	return &w->known[w->target];
 }
 
-static void create(struct world *w, size_t bytes, struct report *r)
+static void create(struct world *w, size_t bytes, bool exclusive,
+		   struct report *r)
 {
 	struct sojourn_new n = {.subject = "anna",
 				.data = value_buffer,
 				.data_bytes = bytes,
+				.exclusive = exclusive,
 				.metadata = {.ip = "192.0.2.1"}};
 
 	value_fill(value_buffer, bytes, OP_NUMBER);
@@ -33,13 +35,19 @@ static void create(struct world *w, size_t bytes, struct report *r)
 void run_create(void *arg, struct report *r)
 {
 	r->number = 120;
-	create(arg, 120, r);
+	create(arg, 120, false, r);
+}
+
+void run_create_exclusive(void *arg, struct report *r)
+{
+	r->number = 120;
+	create(arg, 120, true, r);
 }
 
 void run_create_large(void *arg, struct report *r)
 {
 	r->number = LARGE_BYTES;
-	create(arg, LARGE_BYTES, r);
+	create(arg, LARGE_BYTES, false, r);
 }
 
 void run_read(void *arg, struct report *r)

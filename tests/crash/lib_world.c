@@ -81,6 +81,8 @@ bool world_make(struct world *w, const struct world_options *given)
 	o.renewal_ms = wo.renewal_ms;
 	o.grace_window_ms = WORLD_GRACE_MS;
 	o.events_max = wo.events;
+	o.per_subject_max = wo.cap;
+	o.when_over = wo.when_over;
 	o.when_full =
 		wo.evict ? SOJOURN_WHEN_FULL_EVICT : SOJOURN_WHEN_FULL_REJECT;
 	o.manual_clock = true;
@@ -146,6 +148,35 @@ struct known *world_known(struct world *w, const char *subject, size_t bytes)
 	return k;
 }
 
+void world_leave(struct world *w, const char *subject, unsigned newest)
+{
+	for (unsigned i = w->count; i-- > 0;) {
+		struct known *k = &w->known[i];
+
+		if (k->fate == GONE || strcmp(k->subject, subject) != 0)
+			continue;
+		if (newest > 0)
+			newest--;
+		else
+			k->fate = k->later = GONE;
+	}
+}
+
+/* The model's part of a login: true if there was room for it. */
+static bool keep_cap(struct world *w, const char *subject, int rc)
+{
+	const struct soj_shm_collection *c = &w->s->st.seg.collection[0];
+
+	if (c->cap == 0)
+		return rc == 0;
+	if (c->cap_policy == SOJ_CAP_REJECT)
+		return (rc == -EUSERS) ==
+		       (world_living(w, subject) - (rc == 0) >= c->cap);
+	if (rc == 0)
+		world_leave(w, subject, c->cap);
+	return rc == 0;
+}
+
 int world_create(struct world *w, const char *subject, size_t bytes)
 {
 	struct known *k = world_known(w, subject, bytes);
@@ -158,12 +189,10 @@ int world_create(struct world *w, const char *subject, size_t bytes)
 
 	value_fill(value_buffer, bytes, k->number);
 	rc = sojourn_session_create(w->s, &n, k->id, NULL);
-	if (rc == 0)
-		return (int)w->count - 1;
-	w->count--;
-	if (rc != -ENOSPC || !w->full)
+	w->count -= rc != 0;
+	if (!keep_cap(w, subject, rc) && (rc != -ENOSPC || !w->full))
 		failed("create: %d %s", rc, sojourn_error_text());
-	return -1;
+	return rc == 0 ? (int)w->count - 1 : -1;
 }
 
 static const char *id_of(const struct known *k, bool by_old)
@@ -266,6 +295,12 @@ void world_delete(struct world *w, unsigned which, bool by_old)
 	if (rc < 0 || rc > 1 || (rc == 0 && k->fate == LIVES) ||
 	    (rc == 1 && k->fate == GONE))
 		failed("delete: %d %s", rc, sojourn_error_text());
+	/* Room for one of those that repair would end for a newer login. */
+	for (unsigned i = 0; i < w->count; i++)
+		if (w->s->st.seg.collection[0].cap > 0 &&
+		    w->known[i].fate == EITHER &&
+		    strcmp(w->known[i].subject, k->subject) == 0)
+			w->known[i].later = EITHER;
 	k->fate = k->later = GONE;
 	k->unlisted = false;
 }

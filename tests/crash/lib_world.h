@@ -42,6 +42,8 @@ struct world_options {
 	uint64_t idle_ms;
 	uint64_t renewal_ms;
 	bool evict;
+	uint32_t cap; /* logins of a subject; 0: any number */
+	enum sojourn_when_over when_over;
 };
 
 #define WORLD_TTL_MS   3600000u
@@ -115,6 +117,8 @@ void world_renew(struct world *w, unsigned which, bool by_old);
 void world_read(struct world *w, unsigned which);
 void world_delete(struct world *w, unsigned which, bool by_old);
 void world_delete_subject(struct world *w, const char *subject, int except);
+/* The model: of the subject's sessions all but the newest are gone. */
+void world_leave(struct world *w, const char *subject, unsigned newest);
 /* The model's part of a renewal. */
 void known_renewed(struct known *k, const char *new_id);
 struct known *world_known(struct world *w, const char *subject, size_t bytes);
