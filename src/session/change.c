@@ -39,6 +39,11 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(snap->ref));
 	uint32_t old = soj_ctl_chunk(snap->ctl), fresh;
 	uint64_t ctl = snap->ctl, old_was, owned;
+	const struct soj_shm_times times = {
+		.expires_ms = snap->times.expires_ms,
+		.idle_ms = snap->times.idle_ms,
+		.sliding_ms = snap->times.sliding_ms,
+	};
 	const struct soj_value value = {
 		.data = data,
 		.data_bytes = (uint32_t)data_bytes,
@@ -46,6 +51,7 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 		.subject_bytes = snap->subject_bytes,
 		.meta = kept->meta,
 		.meta_bytes = snap->meta_bytes,
+		.times = snap->has_times ? &times : NULL,
 		.version = snap->version + 1,
 		.entry = soj_ref_entry(snap->ref),
 	};
@@ -113,14 +119,15 @@ struct change {
 	void *arg;
 };
 
-static int next_data(struct soj_self *self, struct change *c,
+static int next_data(struct sojourn *s, struct soj_self *self, struct change *c,
 		     const struct soj_snapshot *snap)
 {
 	const uint64_t claim = self->w.thr.claim;
 	int rc;
 
 	if (c->fn == NULL)
-		return 0;
+		return soj_validate(s, self, SOJ_COLLECTION_SESSION, c->data,
+				    c->data_bytes);
 	c->data = c->buffer;
 	c->data_bytes = snap->data_bytes;
 	rc = c->fn(c->arg, c->buffer, &c->data_bytes, c->capacity);
@@ -136,7 +143,10 @@ static int next_data(struct soj_self *self, struct change *c,
 				  "the caller's function left %zu bytes in a "
 				  "buffer of %zu",
 				  c->data_bytes, c->capacity);
-	return check_data(c->data, c->data_bytes);
+	rc = check_data(c->data, c->data_bytes);
+	return rc < 0 ? rc
+		      : soj_validate(s, self, SOJ_COLLECTION_SESSION, c->data,
+				     c->data_bytes);
 }
 
 static int change(struct sojourn *s, const char *id, struct change *c,
@@ -169,7 +179,7 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 			*version = snap.version;
 		if (c->if_version && c->if_version != snap.version)
 			return soj_report_errno(-ESTALE);
-		rc = next_data(self, c, &snap);
+		rc = next_data(s, self, c, &snap);
 		if (rc < 0)
 			return rc;
 		rc = soj_session_replace(s, self, &snap, &kept, c->data,

@@ -10,7 +10,8 @@
  *   filled, ctl live       OWNED, not indexed: withdrawn
  *   pushed on the chain    the same; walkers skip what is OWNED
  *   admitted by the cap    the same
- *   committed in the index readable, but its id was told to nobody: withdrawn
+ *   committed in the index readable, but its id was told to nobody: withdrawn;
+ *                          under a caller's key everybody knows it: made LIVE
  *   chunk LIVE             the same
  *   entry LIVE             the session exists; nobody has its id, it expires.
  *                          With an intent: repair ends for it whom it leaves
@@ -101,6 +102,20 @@ static int report_over_cap(struct sojourn *s, struct soj_self *self,
 			  c->cap);
 }
 
+/*
+ * Keys come again.  Who expects a version must not take a later value of the
+ * key for the one that was removed, so versions begin where the (entry,
+ * generation) that never comes again says: 36 bits of a mix of it, D. Stafford.
+ */
+static uint64_t first_version(uint64_t ref, uint64_t now_ms)
+{
+	uint64_t x = ref ^ now_ms << 48;
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return 1 + ((x ^ x >> 31) >> 28);
+}
+
 int soj_session_make(struct sojourn *s, struct soj_self *self,
 		     const struct soj_birth *birth, struct soj_made *made)
 {
@@ -127,6 +142,9 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	made->chunk_owned =
 		soj_load_acquire(soj_chunk_state(st, made->chunk)); /* S1 */
 	value.entry = idx;
+	if (birth->keyed)
+		value.version = first_version(made->ref, birth->now_ms);
+	made->version = value.version;
 	if (!soj_chunk_write(st, made->chunk, &value)) {
 		soj_chunk_abandon(st, &self->w, made->chunk);
 		soj_entry_abandon(st, &self->w, idx);
@@ -137,7 +155,10 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	    !fill_entry(s, self, idx, soj_state_gen(made->owned), made->chunk,
 			birth))
 		return soj_report_errno(-ECANCELED);
-	rc = soj_chain_push(st, &self->w, idx, birth->predecessor != 0);
+	/* What belongs to nobody is on no chain. */
+	rc = value.subject_bytes == 0 ? 0
+				      : soj_chain_push(st, &self->w, idx,
+						       birth->predecessor != 0);
 	if (rc == 0)
 		rc = admit(s, self, birth, made);
 	if (rc == 0)
@@ -324,6 +345,9 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 		return rc;
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
+		return rc;
+	rc = soj_validate(s, self, collection, what->data, what->data_bytes);
+	if (rc < 0)
 		return rc;
 	birth.subject = soj_subject_digest(s, what->subject);
 	birth.value = (struct soj_value){

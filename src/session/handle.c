@@ -205,6 +205,7 @@ void soj_handle_free(struct sojourn *s)
 	if (s->st.seg.base)
 		soj_seg_detach(&s->st.seg);
 	munmap(s->process, sizeof(*s->process));
+	soj_validators_free(s);
 	soj_wipe(&s->keys, sizeof(s->keys));
 	munmap(s, sizeof(*s));
 }

@@ -20,6 +20,8 @@ struct soj_process {
 	soj_half_t threads; /* with a struct soj_self of this handle */
 };
 
+struct soj_validator; /* validate.c */
+
 struct sojourn {
 	struct soj_store st;
 	struct soj_keys keys;
@@ -29,6 +31,7 @@ struct sojourn {
 	struct soj_process *process; /* wiped on fork */
 	soj_half_t closed;
 	int life_fd; /* keeps an anonymous segment's helper; -1 */
+	_Atomic(struct soj_validator *) validator[SOJ_COLLECTIONS];
 };
 
 /* One thread's part; wiped on fork, so that w.thr.alive is 0 in a child. */
@@ -53,6 +56,7 @@ int soj_handle_new(struct sojourn **out);
 /* After st.seg is mapped. */
 int soj_handle_open(struct sojourn *s, const uint8_t master[SOJ_KEY_BYTES]);
 void soj_handle_free(struct sojourn *s);
+void soj_validators_free(struct sojourn *s); /* validate.c */
 
 /* spawn.c: starts sojournd for a segment just created; waits until it is
  * ready.  The path must have been found before: a program that is missing is

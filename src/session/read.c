@@ -42,7 +42,8 @@ static bool finish_over(struct sojourn *s, struct soj_self *self,
 
 /* An old id in its grace window: it is worth what its successor is. */
 static int look_ahead(struct sojourn *s, struct soj_self *self,
-		      const struct soj_snapshot *snap, int rc)
+		      struct soj_self *reader, const struct soj_snapshot *snap,
+		      int rc)
 {
 	enum soj_status tip = soj_line_status(&s->st, snap, NULL);
 
@@ -50,13 +51,14 @@ static int look_ahead(struct sojourn *s, struct soj_self *self,
 		return rc;
 	if (!s->st.seg.readonly && self)
 		soj_entry_end(&s->st, &self->w, snap->ref, snap->ctl, tip);
-	count_miss(self, tip);
+	count_miss(reader, tip);
 	return soj_report_ended(tip);
 }
 
 /* One look at an entry: 0 or -ENOBUFS it lives, -EAGAIN look again, else a
- * reported end. */
-static int look(struct sojourn *s, struct soj_self *self, uint64_t ref,
+ * reported end, and a miss of `reader` (NULL: of nobody). */
+static int look(struct sojourn *s, struct soj_self *self,
+		struct soj_self *reader, uint64_t ref,
 		const struct soj_digest *digest, uint64_t now_ms,
 		const struct soj_copy *copy, struct soj_snapshot *snap)
 {
@@ -68,7 +70,7 @@ static int look(struct sojourn *s, struct soj_self *self, uint64_t ref,
 	if (rc < 0 && rc != -ENOBUFS)
 		return soj_report_errno(rc);
 	if (soj_ctl_ended(snap->ctl)) {
-		count_miss(self, soj_ctl_status(snap->ctl));
+		count_miss(reader, soj_ctl_status(snap->ctl));
 		return soj_report_ended(soj_ctl_status(snap->ctl));
 	}
 	verdict = soj_times_judge(&snap->times, now_ms);
@@ -76,30 +78,32 @@ static int look(struct sojourn *s, struct soj_self *self, uint64_t ref,
 	    soj_ctl_status(snap->ctl) == SOJ_ACTIVE)
 		verdict = SOJ_ENDED_EXPIRED;
 	if (verdict == SOJ_ACTIVE && soj_ctl_status(snap->ctl) == SOJ_RENEWED)
-		return look_ahead(s, self, snap, rc);
+		return look_ahead(s, self, reader, snap, rc);
 	if (verdict == SOJ_ACTIVE)
 		return rc;
 	if (!finish_over(s, self, snap, verdict))
 		return -EAGAIN;
-	count_miss(self, verdict);
+	count_miss(reader, verdict);
 	return soj_report_ended(verdict);
 }
 
-int soj_session_find(struct sojourn *s, struct soj_self *self,
-		     const struct soj_digest *digest, uint64_t now_ms,
-		     const struct soj_copy *copy, struct soj_snapshot *snap)
+static int find(struct sojourn *s, struct soj_self *self,
+		struct soj_self *reader, const struct soj_digest *digest,
+		uint64_t now_ms, const struct soj_copy *copy,
+		struct soj_snapshot *snap)
 {
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
 		struct soj_found found;
 		int rc = soj_index_find(&s->st, *digest, &found);
 
 		if (rc == -ENOENT) {
-			count_miss(self, SOJ_NONE);
+			count_miss(reader, SOJ_NONE);
 			return soj_report_ended(SOJ_NONE);
 		}
 		if (rc < 0)
 			continue;
-		rc = look(s, self, found.ref, digest, now_ms, copy, snap);
+		rc = look(s, self, reader, found.ref, digest, now_ms, copy,
+			  snap);
 		if (rc != -EAGAIN)
 			return rc;
 		if (self)
@@ -108,6 +112,20 @@ int soj_session_find(struct sojourn *s, struct soj_self *self,
 	if (self)
 		soj_count(&self->w.thr, SOJ_COUNT_busy);
 	return soj_report_errno(-EBUSY);
+}
+
+int soj_session_find(struct sojourn *s, struct soj_self *self,
+		     const struct soj_digest *digest, uint64_t now_ms,
+		     const struct soj_copy *copy, struct soj_snapshot *snap)
+{
+	return find(s, self, self, digest, now_ms, copy, snap);
+}
+
+int soj_session_seek(struct sojourn *s, struct soj_self *self,
+		     const struct soj_digest *digest, uint64_t now_ms,
+		     const struct soj_copy *copy, struct soj_snapshot *snap)
+{
+	return find(s, self, NULL, digest, now_ms, copy, snap);
 }
 
 int soj_session_follow(struct sojourn *s, struct soj_self *self,
@@ -128,7 +146,7 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 			return soj_report_ended(status);
 		if (tip == 0)
 			break;
-		rc = look(s, self, tip, NULL, now_ms, copy, snap);
+		rc = look(s, self, self, tip, NULL, now_ms, copy, snap);
 		/* Else it was renewed or reused just now: walk again. */
 		if (rc != -EAGAIN && !snap->has_record)
 			return rc;
@@ -309,6 +327,9 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	if (info || how->subject)
 		copy.cold = &session.cold;
 	rc = find_to_read(s, self, how, &digest, now_ms, &copy, &session, &tip);
+	if (rc == 0 && copy.data)
+		rc = soj_validate(s, self, SOJ_COLLECTION_SESSION, data,
+				  tip.data_bytes);
 	if (rc < 0 && rc != -ENOBUFS)
 		goto out;
 	if (data_bytes)

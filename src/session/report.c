@@ -111,6 +111,8 @@ static const struct {
 	 "the subject has as many sessions as it may"},
 	{EPERM, SOJOURN_BINDING,
 	 "the session is refused to who uses it this way"},
+	{EILSEQ, SOJOURN_INVALID_DATA,
+	 "the collection's validator refused the data"},
 };
 
 const char *sojourn_strerror(int error)

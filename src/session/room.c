@@ -169,3 +169,52 @@ int soj_room_chunk(struct sojourn *s, struct soj_self *self, uint64_t bytes,
 			return full(self, "memory for the value");
 	}
 }
+
+static bool is_kept(const struct soj_seg *seg, const struct soj_cold *cold)
+{
+	return soj_collection(seg, soj_misc_collection(cold->misc))->flags &
+	       SOJ_COLLECTION_KEEP;
+}
+
+/*
+ * Fifteen keys share a bucket.  Whose time is over goes; else, by policy, the
+ * one that was not used for longest.
+ */
+int soj_room_bucket(struct sojourn *s, struct soj_self *self,
+		    const struct soj_digest *digest)
+{
+	struct soj_store *st = &s->st;
+	uint64_t now_ms = soj_seg_now_ms(&st->seg);
+	uint64_t refs[SOJ_BUCKET_PLACES];
+	unsigned count = soj_index_neighbours(st, *digest, refs);
+	struct soj_snapshot snap, oldest = {0};
+	struct soj_cold cold;
+	const struct soj_copy copy = {.cold = &cold};
+
+	for (unsigned i = 0; i < count; i++) {
+		enum soj_status verdict;
+
+		if (soj_entry_snapshot(st, refs[i], NULL, &copy, &snap) != 0)
+			continue;
+		soj_entry_end_finish_if_ended(st, &self->w, refs[i]);
+		if (!soj_ctl_readable(snap.ctl))
+			return 0;
+		verdict = soj_times_judge(&snap.times, now_ms);
+		if (verdict != SOJ_ACTIVE &&
+		    soj_entry_expire(st, &self->w, snap.ref, snap.ctl,
+				     snap.life, verdict)) {
+			soj_count(&self->w.thr, SOJ_COUNT_expirations);
+			return 0;
+		}
+		if (!is_kept(&st->seg, &cold) &&
+		    (oldest.ref == 0 ||
+		     snap.times.accessed_ms < oldest.times.accessed_ms))
+			oldest = snap;
+	}
+	if (st->seg.policy.when_full != SOJ_FULL_EVICT || oldest.ref == 0)
+		return full(self, "place for the key in its bucket");
+	if (soj_entry_end(st, &self->w, oldest.ref, oldest.ctl,
+			  SOJ_ENDED_EVICTED))
+		soj_count(&self->w.thr, SOJ_COUNT_evictions);
+	return 0;
+}

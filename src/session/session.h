@@ -25,6 +25,11 @@ int soj_session_find(struct sojourn *s, struct soj_self *self,
 		     const struct soj_digest *digest, uint64_t now_ms,
 		     const struct soj_copy *copy, struct soj_snapshot *snap);
 
+/* The same for who is not reading: not counted as a miss. */
+int soj_session_seek(struct sojourn *s, struct soj_self *self,
+		     const struct soj_digest *digest, uint64_t now_ms,
+		     const struct soj_copy *copy, struct soj_snapshot *snap);
+
 /* The same by reference, following to the living successor of a renewed one. */
 int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, uint64_t now_ms,
@@ -51,8 +56,9 @@ struct soj_birth {
 	struct soj_lifetime life;
 	uint64_t now_ms;
 	uint32_t collection;
-	bool keyed;           /* its digest is of a caller's key */
-	bool exclusive;       /* ends all other logins of the subject */
+	bool exclusive; /* ends all other logins of the subject */
+	bool keyed; /* its digest is of a caller's key; the version of its value
+		       begins where no earlier one of that key did */
 	uint64_t predecessor; /* reference; 0: a login */
 	uint64_t login;       /* inherited, with a predecessor */
 	uint32_t renewals;
@@ -67,6 +73,7 @@ struct soj_made {
 	uint64_t intent;      /* others are to be ended for it; 0: none */
 	bool capped;          /* its collection has a cap */
 	int error;            /* why it could not be settled; 0: it ended */
+	uint64_t version;     /* of the value */
 };
 
 /* 0; -EEXIST; -EXFULL (full bucket); -ENOSPC (no room); -EUSERS (over the
@@ -98,7 +105,8 @@ struct soj_kept {
 };
 
 /*
- * change.c: replaces the data of the entry that *snap shows.  0; -EAGAIN: it
+ * change.c: replaces the data of the entry that *snap shows; periods (if
+ * snap->has_times) and metadata are those of *snap and *kept.  0; -EAGAIN: it
  * changed, look again; a reported error.
  */
 int soj_session_replace(struct sojourn *s, struct soj_self *self,
@@ -116,9 +124,17 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 			 const char *id, const struct soj_digest *digest,
 			 uint64_t now_ms, struct sojourn_info *info);
 
+/* validate.c: does the collection's validator take the data?  0 or a reported
+ * -EILSEQ, counted. */
+int soj_validate(struct sojourn *s, struct soj_self *self, uint32_t collection,
+		 const void *data, size_t data_bytes);
+
 /* room.c: owning with upkeep and eviction behind it. */
 int soj_room_entry(struct sojourn *s, struct soj_self *self, uint32_t *idx);
 int soj_room_chunk(struct sojourn *s, struct soj_self *self, uint64_t bytes,
 		   uint32_t *chunk);
+/* The same for a place in the bucket of a digest that cannot be another. */
+int soj_room_bucket(struct sojourn *s, struct soj_self *self,
+		    const struct soj_digest *digest);
 
 #endif /* SOJ_SESSION_SESSION_H */

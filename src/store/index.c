@@ -244,6 +244,24 @@ bool soj_index_committed(const struct soj_store *st, struct soj_digest digest,
 	return true; /* in doubt it is: nothing is freed then */
 }
 
+unsigned soj_index_neighbours(const struct soj_store *st,
+			      struct soj_digest digest,
+			      uint64_t refs[SOJ_BUCKET_PLACES])
+{
+	struct soj_shm_bucket *b = bucket_of(st, digest);
+	uint64_t header = soj_load_acquire(&b->header); /* I1 */
+	unsigned count = 0;
+
+	for (uint64_t bits = header & SOJ_BUCKET_BITS; bits; bits &= bits - 1) {
+		uint64_t place = soj_load_acquire(/* I3 */
+						  &b->place[soj_ctz64(bits)]);
+
+		if (place)
+			refs[count++] = soj_place_ref(place);
+	}
+	return count;
+}
+
 uint32_t soj_index_scrub(struct soj_store *st, uint32_t bucket)
 {
 	struct soj_shm_bucket *b = &st->seg.buckets[bucket];

@@ -264,6 +264,11 @@ struct soj_found {
 int soj_index_find(const struct soj_store *st, struct soj_digest digest,
 		   struct soj_found *found);
 
+/* Whom the committed places of the digest's bucket name; returns how many. */
+unsigned soj_index_neighbours(const struct soj_store *st,
+			      struct soj_digest digest,
+			      uint64_t refs[SOJ_BUCKET_PLACES]);
+
 /* Clears places of a bucket that are reserved by nobody alive. */
 uint32_t soj_index_scrub(struct soj_store *st, uint32_t bucket);
 

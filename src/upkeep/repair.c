@@ -15,6 +15,8 @@
  *   ctl ended                     index word cleared, LIVE, upkeep unlinks it
  *   ctl live, committed, and      LIVE: the renewal was decided
  *     its predecessor names it
+ *   ctl live, committed,        LIVE: all who know the key can see it
+ *     under a caller's key
  *   ctl live, otherwise           ended(withdrawn): nobody was told its id
  *   an OWNED chunk is
  *   named by its entry's ctl      LIVE
@@ -45,7 +47,8 @@ static bool owned_by_dead(const struct soj_dead *dead, uint64_t state,
 	       soj_slot_still(seg, slot, dead->claim[slot]);
 }
 
-/* Decided by somebody else's word: only a successor can be.  1, 0, -EBUSY. */
+/* Decided by a word that others have seen: under a caller's key by the commit
+ * in the index, a successor's by its predecessor.  1, 0, -EBUSY. */
 static int was_decided(const struct soj_store *st, uint32_t idx, uint64_t ref)
 {
 	uint64_t predecessor =
@@ -53,7 +56,10 @@ static int was_decided(const struct soj_store *st, uint32_t idx, uint64_t ref)
 	int named;
 
 	if (predecessor == 0)
-		return 0;
+		return soj_misc_keyed(
+			       soj_load_relaxed(&soj_entry(st, idx)->misc)) &&
+		       soj_index_committed(st, soj_entry_digest(st, idx),
+					   soj_entry_place(st, ref));
 	named = soj_line_names(st, predecessor, ref);
 	if (named == 1 && !soj_index_committed(st, soj_entry_digest(st, idx),
 					       soj_entry_place(st, ref)))

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJOURN_COLLECTION_H
+#define SOJOURN_COLLECTION_H
+
+/*
+ * Items: values under keys that the caller chooses, in the collections of a
+ * segment.
+ *
+ * Caveats first
+ *  - Keys are not stored, only a keyed digest of collection and key: an item
+ *    can be found by its key, by its handle and by its subject; keys cannot be
+ *    listed.
+ *  - A collection has its own rules (struct sojourn_collection): default ttl,
+ *    idle timeout, limit per subject.  Logins are in "session", which has no
+ *    keys of callers.
+ *  - An item that belongs to a subject ends when all of that subject ends
+ *    (sojourn_session_delete_subject()), as its logins do.
+ *
+ * Guarantees
+ *  1. Of several add calls for one absent key exactly one succeeds.
+ *  2. put replaces value, metadata and periods in one step: a reader sees all
+ *     of the old item or all of the new one.
+ *  3. What a remove that has returned ended is never seen again.  A put that
+ *     was under way makes a new item, or says -ENOENT if it was to change an
+ *     existing one.
+ *  4. Nothing is lost between two that change one item with modify or
+ *     count_add, or with put and the version that they read.
+ *  5. All of this holds when callers are killed or stopped at any instruction.
+ *
+ * Everything here is lock-free, and may be called by any thread of any
+ * attached process.  Errors that all may return: sojourn.h.
+ */
+
+#include <sojourn/sojourn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SOJOURN_KEY_BYTES_MAX          1024u
+#define SOJOURN_COLLECTIONS            64u
+#define SOJOURN_COLLECTION_CHARS_MAX   31u
+#define SOJOURN_COLLECTION_SESSION     0u
+#define SOJOURN_COLLECTION_REMEMBER_ME 1u
+#define SOJOURN_COLLECTION_REFRESH     2u
+#define SOJOURN_COLLECTION_CSRF        3u
+#define SOJOURN_COLLECTION_REVOKED     4u
+#define SOJOURN_COLLECTION_VERIFIED    5u
+
+/* The number of a collection, constant for the life of the segment; -ENOENT. */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_collection_number(struct sojourn *s,
+							     const char *name);
+/* The name of that number; -ENOENT if there is no such collection. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_collection_name(struct sojourn *s, uint32_t number,
+			char name[SOJOURN_COLLECTION_CHARS_MAX + 1]);
+
+/* Names an item. */
+struct sojourn_item {
+	uint32_t collection; /* not SOJOURN_COLLECTION_SESSION */
+	const void *key;     /* any bytes */
+	size_t key_bytes;    /* 1 to 1,024 */
+};
+
+/* What an item is to be.  All zero is an empty value with the collection's
+ * periods that belongs to nobody. */
+struct sojourn_value {
+	const void *data;    /* may be NULL if data_bytes is 0 */
+	size_t data_bytes;   /* at most 1,048,576 */
+	const char *subject; /* whose, 1 to 255 bytes; NULL:
+						   nobody's, or as it is */
+	const struct sojourn_metadata *metadata; /* NULL: none, or as it is */
+	uint64_t ttl_ms;          /* from now; 0: the collection's */
+	uint64_t idle_timeout_ms; /* 0: the collection's; SOJOURN_OFF: none */
+	bool keep_periods;        /* an existing item keeps its own */
+	bool if_exists;           /* -ENOENT if there is none */
+	uint64_t if_version;      /* and it must have this version; 0: any */
+};
+
+/*
+ * Puts an item: makes it, or replaces the one that has the key.
+ *
+ * *version (may be NULL) becomes the version of what is there now.  Versions
+ * of one item rise by one with each change; an item that is made after a
+ * remove, or after its time, begins with another number than any before, so
+ * if_version never takes it for the old one.
+ * A put is a use: idle timeout and sliding ttl count from it.
+ * An item of another subject than `subject` is ended before the new one is
+ * made, so for an instant there is none.
+ * 0; -ENOENT (if_exists or if_version, with its reason); -ESTALE (another
+ * version: *version is the one it has); -ENOSPC; -EMSGSIZE; -EUSERS (over the
+ * limit per subject); -EILSEQ with reason INVALID_DATA (the collection's validator refused the data).
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_put(struct sojourn *s, const struct sojourn_item *item,
+	    const struct sojourn_value *value, uint64_t *version);
+
+/*
+ * Makes an item if there is none with the key, else -EEXIST with reason EXISTS
+ * and *version (may be NULL) that of the one there is.  if_exists and
+ * if_version must not be set.  Other errors as put.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_add(struct sojourn *s, const struct sojourn_item *item,
+	    const struct sojourn_value *value, uint64_t *version);
+
+/*
+ * Reads an item.  Of *how (may be NULL) subject and no_touch count.  data,
+ * data_bytes and info as in sojourn_session_read().
+ * 0; -ENOENT with its reason; -ENOBUFS (*data_bytes says what is needed, info
+ * is filled, nothing was touched); -EILSEQ with reason INVALID_DATA (the
+ * validator refused what is there; nothing was copied).
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_get(struct sojourn *s,
+					       const struct sojourn_item *item,
+					       const struct sojourn_read *how,
+					       void *data, size_t *data_bytes,
+					       struct sojourn_info *info);
+
+/* Is there such an item?  1 or 0.  Neither a use of it nor counted. */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_has(struct sojourn *s,
+					       const struct sojourn_item *item);
+
+/* Moves its access time to now, as sojourn_session_touch().  0 or -ENOENT. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_touch(struct sojourn *s, const struct sojourn_item *item);
+
+/*
+ * Ends an item, if it has the version if_version (0: any).  Returns how many
+ * were ended: 1, or 0 (there was none); -ESTALE (another version).
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_remove(struct sojourn *s, const struct sojourn_item *item,
+	       uint64_t if_version);
+
+/*
+ * Read-modify-write, as sojourn_session_modify().  absent: NULL, the item must
+ * exist; else where there is none fn gets 0 bytes, and what it leaves is put
+ * with subject, metadata and periods of *absent (whose data is not looked at).
+ * An existing item keeps its own.
+ * 0 and the new version; -ENOENT; what fn returned; -EINVAL (fn left more than
+ * capacity); else as put.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_modify_item(struct sojourn *s, const struct sojourn_item *item,
+		    const struct sojourn_value *absent, size_t capacity,
+		    sojourn_modify_fn fn, void *arg, uint64_t *version);
+
+/*
+ * Adds to a counter: an item of 8 bytes, a signed number in the machine's byte
+ * order.  Where there is none it begins at 0 and lives for ttl_ms (0: the
+ * collection's ttl) from then on, however often it is added to: a window of a
+ * rate limit.  *value (may be NULL) becomes the sum.
+ * 0; -ERANGE (the sum leaves the 64 bits: nothing was added); -EINVAL (the item
+ * is no counter); -ENOSPC.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_count_add(struct sojourn *s, const struct sojourn_item *item,
+		  int64_t delta, uint64_t ttl_ms, int64_t *value);
+
+/* ---- validators ---- */
+
+/*
+ * Says whether data may be in a collection: 0, or anything else to refuse it;
+ * then it may leave a text of why.  Called in the calling thread before each
+ * write and after each read that copies the data, possibly by several threads
+ * at a time, and may call the library.
+ */
+typedef int (*sojourn_validator_fn)(void *arg, const void *data,
+				    size_t data_bytes, char *why,
+				    size_t why_bytes);
+
+/*
+ * Sets the validator of a collection (also of SOJOURN_COLLECTION_SESSION) for
+ * the calls of this process on this handle; fn NULL: none.  Data that it
+ * refuses is neither written nor handed out: -EILSEQ with reason INVALID_DATA.
+ * fn and arg must stay until the handle is detached, replaced or not.
+ * 0, -EINVAL (no such collection), -ENOMEM.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_validator_set(struct sojourn *s, uint32_t collection,
+		      sojourn_validator_fn fn, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SOJOURN_COLLECTION_H */

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Items of collections: get, has, touch, remove.  All find and judge as
+ * sessions are read (read.c); remove is decided by the CAS of ctl from exactly
+ * what was judged, as every end is (store/entry.c).
+ *
+ * Crash table: killed after remove's CAS: the item is gone; upkeep clears the
+ * rest.  Stop table: stopped before it: the CAS fails if the item changed, and
+ * remove looks again.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "session/item.h"
+
+static const struct sojourn_read get_default;
+
+static void fill(struct sojourn *s, const struct soj_session *found,
+		 struct sojourn_info *info)
+{
+	soj_info_fill(s, found, info);
+	info->log_hash[0] = 0;
+	info->current = false;
+	info->renewal = SOJOURN_RENEWAL_NONE;
+	info->new_id[0] = 0;
+}
+
+/* What was found is what the caller asked for, and is sound. */
+static int check_found(struct sojourn *s, struct soj_self *self,
+		       const struct sojourn_read *how,
+		       const struct soj_session *found, const void *data)
+{
+	if (how->subject &&
+	    !soj_digest_equal(soj_subject_digest(s, how->subject),
+			      found->cold.subject)) {
+		if (self)
+			soj_count(&self->w.thr, SOJ_COUNT_misses);
+		return soj_report_ended(SOJ_NONE);
+	}
+	if (data == NULL)
+		return 0;
+	return soj_validate(s, self, soj_misc_collection(found->cold.misc),
+			    data, found->snap.data_bytes);
+}
+
+static int get(struct sojourn *s, struct soj_self *self,
+	       const struct soj_digest *digest, const struct sojourn_read *how,
+	       void *data, size_t *data_bytes, struct sojourn_info *info)
+{
+	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
+	const size_t capacity = data && data_bytes ? *data_bytes : 0;
+	struct soj_session found;
+	const struct soj_copy copy = {
+		.cold = &found.cold,
+		.subject = info ? found.subject : NULL,
+		.meta = info ? found.meta : NULL,
+		.data = data_bytes ? data : NULL,
+		.data_capacity = capacity,
+	};
+	int rc, rest;
+
+	found.snap.data_bytes = 0;
+	rc = soj_session_find(s, self, digest, now_ms, &copy, &found.snap);
+	rest = rc < 0 && rc != -ENOBUFS
+		       ? rc
+		       : check_found(s, self, how, &found,
+				     rc == 0 ? copy.data : NULL);
+	if (rest < 0) {
+		/* Refused: what was copied before is not the caller's. */
+		if (copy.data)
+			soj_wipe(data,
+				 soj_min(capacity, found.snap.data_bytes));
+		return rest;
+	}
+	if (data_bytes)
+		*data_bytes = found.snap.data_bytes;
+	if (info)
+		fill(s, &found, info);
+	if (rc == -ENOBUFS)
+		return soj_report_errno(rc);
+	if (!how->no_touch)
+		soj_session_touch_due(s, self, &found.snap, now_ms);
+	if (self)
+		soj_count(&self->w.thr, SOJ_COUNT_hits);
+	return soj_ok();
+}
+
+int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
+		const struct sojourn_read *how, void *data, size_t *data_bytes,
+		struct sojourn_info *info)
+{
+	struct soj_self *self = soj_self(s);
+	struct soj_digest digest;
+	int rc = soj_item_digest(s, item, &digest);
+
+	if (rc < 0)
+		return rc;
+	rc = get(s, self, &digest, how ? how : &get_default, data, data_bytes,
+		 info);
+	if (self)
+		soj_self_flush(s, self);
+	return rc;
+}
+
+int sojourn_has(struct sojourn *s, const struct sojourn_item *item)
+{
+	struct soj_snapshot snap;
+	struct soj_digest digest;
+	int rc = soj_item_digest(s, item, &digest);
+
+	if (rc < 0)
+		return rc;
+	/* As nobody: nothing is counted, and nothing ended. */
+	rc = soj_session_seek(s, NULL, &digest, soj_seg_now_ms(&s->st.seg),
+			      NULL, &snap);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return rc;
+	soj_ok();
+	return 1;
+}
+
+int sojourn_touch(struct sojourn *s, const struct sojourn_item *item)
+{
+	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
+	struct soj_self *self = soj_self(s);
+	struct soj_snapshot snap;
+	struct soj_digest digest;
+	int rc = soj_item_digest(s, item, &digest);
+
+	if (rc < 0)
+		return rc;
+	if (s->st.seg.readonly)
+		return soj_report_errno(-EROFS);
+	rc = soj_session_find(s, self, &digest, now_ms, NULL, &snap);
+	if (rc < 0)
+		return rc;
+	soj_session_touch_due(s, self, &snap, now_ms);
+	return soj_ok();
+}
+
+int sojourn_remove(struct sojourn *s, const struct sojourn_item *item,
+		   uint64_t if_version)
+{
+	struct soj_snapshot snap;
+	struct soj_digest digest;
+	struct soj_self *self;
+	int rc = soj_item_digest(s, item, &digest);
+
+	if (rc < 0)
+		return rc;
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	for (unsigned i = 0; i < SOJ_TRIES_MAX; i++) {
+		rc = soj_session_seek(s, self, &digest,
+				      soj_seg_now_ms(&s->st.seg), NULL, &snap);
+		if (rc == -ENOENT)
+			return 0;
+		if (rc < 0)
+			return rc;
+		if (if_version && if_version != snap.version)
+			return soj_report_errno(-ESTALE);
+		SOJ_STEP("remove.seen");
+		if (soj_gone(&self->w))
+			return soj_report_errno(-ECANCELED);
+		if (!soj_entry_end(&s->st, &self->w, snap.ref, snap.ctl,
+				   SOJ_ENDED_DELETED))
+			continue;
+		soj_count(&self->w.thr, SOJ_COUNT_deletes);
+		soj_count_flush(&s->st.seg, &self->w.thr);
+		soj_ok();
+		return 1;
+	}
+	soj_count(&self->w.thr, SOJ_COUNT_busy);
+	return soj_report_errno(-EBUSY);
+}
