@@ -67,8 +67,7 @@ struct sojourn_item {
 struct sojourn_value {
 	const void *data;    /* may be NULL if data_bytes is 0 */
 	size_t data_bytes;   /* at most 1,048,576 */
-	const char *subject; /* whose, 1 to 255 bytes; NULL:
-						   nobody's, or as it is */
+	const char *subject; /* 1 to 255 bytes; NULL: nobody's, or as it is */
 	const struct sojourn_metadata *metadata; /* NULL: none, or as it is */
 	uint64_t ttl_ms;          /* from now; 0: the collection's */
 	uint64_t idle_timeout_ms; /* 0: the collection's; SOJOURN_OFF: none */
@@ -89,7 +88,8 @@ struct sojourn_value {
  * made, so for an instant there is none.
  * 0; -ENOENT (if_exists or if_version, with its reason); -ESTALE (another
  * version: *version is the one it has); -ENOSPC; -EMSGSIZE; -EUSERS (over the
- * limit per subject); -EILSEQ with reason INVALID_DATA (the collection's validator refused the data).
+ * limit per subject); -EILSEQ with reason INVALID_DATA (the collection's
+ * validator refused the data).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_put(struct sojourn *s, const struct sojourn_item *item,
