@@ -22,7 +22,7 @@
  *    both speak of the calling thread's last call.
  *  - Any thread of any attached process may call anything at any time, but for
  *    sojourn_detach(), which must be the handle's last call in the process.
- *  - No call waits for another process.  Reads take no lock and store nothing
+ *  - No call but those of lock.h waits for another process.  Reads take no lock and store nothing
  *    in the segment, but for a touch that is due and the end of what expired.
  *  - Times are milliseconds of a clock that starts with the segment, counts
  *    suspend (CLOCK_BOOTTIME) and cannot be stepped.  Durations are in ms too.
@@ -379,7 +379,8 @@ sojourn_session_read(struct sojourn *s, const char *id,
  * Replaces the data.  if_version: the version that it must have (0: any).
  * An id within its grace window leads to its successor's data.
  * 0 and the new version in *version (may be NULL); -ENOENT as read; -ESTALE
- * (not that version; *version is the one it has); -ENOSPC; -EMSGSIZE.
+ * (not that version; *version is the one it has); -ENOSPC; -EMSGSIZE; -EBUSY
+ * with SOJOURN_LOCKED (somebody holds its lock: lock.h).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_update(struct sojourn *s, const char *id, const void *data,
@@ -391,7 +392,8 @@ sojourn_session_update(struct sojourn *s, const char *id, const void *data,
  * `capacity` bytes, changes it and *data_bytes, and returns 0, or a negative
  * errno to give up, which is then returned.  It is called again if another
  * writer came in between (at most 1,000 times, then -EBUSY), so it must have
- * no other effect.  It may call the library and may fork.
+ * no other effect.  It may call the library and may fork.  -EBUSY with
+ * SOJOURN_LOCKED as update.
  */
 typedef int (*sojourn_modify_fn)(void *arg, void *data, size_t *data_bytes,
 				 size_t capacity);
@@ -409,7 +411,8 @@ SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_touch(struct sojourn *s,
  * Gives the session a new id, whether or not renewal is due.  The old id
  * answers for the grace window.  info->renewal tells the outcome: WON and DONE
  * come with new_id.  HERE and ELSEWHERE: somebody is at it; read again.
- * 0; -ENOENT as read; -ENOSPC.
+ * 0; -ENOENT as read; -ENOSPC; -EBUSY with SOJOURN_LOCKED (another thread holds
+ * its lock: lock.h).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_renew(struct sojourn *s, const char *id,

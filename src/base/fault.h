@@ -26,7 +26,11 @@
 	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again") \
 	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")         \
 	X(INTENT_FORGOTTEN, "repair does not end whom a dead login would")  \
-	X(WIPE_SKIPPED, "freed chunks keep their bytes")
+	X(WIPE_SKIPPED, "freed chunks keep their bytes")                    \
+	X(LOCK_OF_THE_DEAD, "a dead thread's lock stays taken")             \
+	X(LOCK_UNFENCED, "a locked update does not look at its fence")      \
+	X(LOCK_NO_BUMP, "taking a lock leaves ctl alone")                   \
+	X(LOCK_UNLOCKED, "who waited for a lock in vain goes on without")
 
 enum soj_plant {
 	SOJ_PLANT_NONE,

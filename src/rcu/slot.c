@@ -153,6 +153,7 @@ static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
 		return -ECANCELED;
 	slot->pid = (uint32_t)getpid();
 	soj_store_relaxed(&slot->intent, 0);
+	soj_store_relaxed(&slot->locks, 0);
 	thr->slot = idx;
 	thr->claim = held;
 	thr->section = 0;

@@ -15,6 +15,9 @@
  *                          retired by the scrubber
  *   new chunk LIVE         as above
  *   old chunk retired      done; limbo lost: reclaimed by upkeep
+ * A session's lock is looked at after its ctl was, in each round: whoever takes
+ * the lock moves ctl on (store/lock.c), and then the CAS here fails.
+ *
  * Stop table: stopped before the CAS: it fails on the version.  Stopped after
  * it: the old chunk's state word was loaded before, so its retire is exact.
  *
@@ -25,6 +28,7 @@
  */
 
 #include <errno.h>
+#include <sojourn/lock.h>
 #include <stdlib.h>
 
 #include "base/fault.h"
@@ -112,8 +116,9 @@ static int check_data(const void *data, size_t data_bytes)
 struct change {
 	void *buffer; /* the present data goes here; NULL: not needed */
 	size_t capacity;
-	uint64_t if_version; /* 0: any */
-	const void *data;    /* without buffer */
+	uint64_t if_version;   /* 0: any */
+	const uint64_t *fence; /* NULL: without the lock */
+	const void *data;      /* without buffer */
 	size_t data_bytes;
 	sojourn_modify_fn fn;
 	void *arg;
@@ -177,6 +182,11 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 			return rc;
 		if (version)
 			*version = snap.version;
+		rc = soj_session_may_change(s, self, &snap, c->fence);
+		if (rc == -EAGAIN)
+			continue;
+		if (rc < 0)
+			return rc;
 		if (c->if_version && c->if_version != snap.version)
 			return soj_report_errno(-ESTALE);
 		rc = next_data(s, self, c, &snap);
@@ -199,6 +209,14 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 	return soj_report_errno(-EBUSY);
 }
 
+static int update(struct sojourn *s, const char *id, struct change *c,
+		  uint64_t *version)
+{
+	int rc = check_data(c->data, c->data_bytes);
+
+	return rc < 0 ? rc : change(s, id, c, version);
+}
+
 int sojourn_session_update(struct sojourn *s, const char *id, const void *data,
 			   size_t data_bytes, uint64_t if_version,
 			   uint64_t *version)
@@ -206,29 +224,56 @@ int sojourn_session_update(struct sojourn *s, const char *id, const void *data,
 	struct change c = {.if_version = if_version,
 			   .data = data,
 			   .data_bytes = data_bytes};
-	int rc = check_data(data, data_bytes);
 
-	return rc < 0 ? rc : change(s, id, &c, version);
+	return update(s, id, &c, version);
+}
+
+int sojourn_session_update_locked(struct sojourn *s, const char *id,
+				  uint64_t fence, const void *data,
+				  size_t data_bytes, uint64_t *version)
+{
+	struct change c = {
+		.fence = &fence, .data = data, .data_bytes = data_bytes};
+
+	return update(s, id, &c, version);
+}
+
+static int modify(struct sojourn *s, const char *id, struct change *c,
+		  uint64_t *version)
+{
+	int rc;
+
+	if (c->fn == NULL || c->capacity > SOJ_DATA_BYTES_MAX)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "capacity is %zu, but must be at most "
+				  "1048576, and fn a function",
+				  c->capacity);
+	c->buffer = malloc(c->capacity + 1);
+	if (c->buffer == NULL)
+		return soj_report_errno(-ENOMEM);
+	rc = change(s, id, c, version);
+	soj_wipe(c->buffer, c->capacity);
+	free(c->buffer);
+	return rc;
 }
 
 int sojourn_session_modify(struct sojourn *s, const char *id, size_t capacity,
 			   sojourn_modify_fn fn, void *arg, uint64_t *version)
 {
 	struct change c = {.capacity = capacity, .fn = fn, .arg = arg};
-	int rc;
 
-	if (fn == NULL || capacity > SOJ_DATA_BYTES_MAX)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "capacity is %zu, but must be at most "
-				  "1048576, and fn a function",
-				  capacity);
-	c.buffer = malloc(capacity + 1);
-	if (c.buffer == NULL)
-		return soj_report_errno(-ENOMEM);
-	rc = change(s, id, &c, version);
-	soj_wipe(c.buffer, capacity);
-	free(c.buffer);
-	return rc;
+	return modify(s, id, &c, version);
+}
+
+int sojourn_session_modify_locked(struct sojourn *s, const char *id,
+				  uint64_t fence, size_t capacity,
+				  sojourn_modify_fn fn, void *arg,
+				  uint64_t *version)
+{
+	struct change c = {
+		.fence = &fence, .capacity = capacity, .fn = fn, .arg = arg};
+
+	return modify(s, id, &c, version);
 }
 
 int sojourn_session_touch(struct sojourn *s, const char *id)

@@ -36,12 +36,22 @@
 
 /* ---- making an entry ---- */
 
+/* Free, or held by its maker, who holds its predecessor's. */
+static uint64_t birth_lock(struct sojourn *s, struct soj_self *self,
+			   uint64_t ref, const struct soj_birth *b)
+{
+	uint64_t lock = soj_lock_look(&s->st, ref);
+
+	if (b->held)
+		return soj_lock_inherit(&s->st, &self->w, ref, b->held);
+	return soj_lock(SOJ_SLOT_NONE, soj_lock_count(lock) + 1, 0);
+}
+
 static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
 		       uint64_t gen, uint32_t chunk, const struct soj_birth *b)
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, idx);
 	uint64_t ctl = soj_load_relaxed(&e->ctl);
-	uint64_t lock = soj_load_relaxed(&e->lock);
 
 	soj_store_relaxed(&e->life, soj_life(gen, b->now_ms));
 	soj_store_relaxed(&e->digest[0], b->digest.word[0]);
@@ -55,8 +65,7 @@ static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
 	soj_store_relaxed(&e->subject[1], b->subject.word[1]);
 	soj_store_relaxed(&e->login, b->login);
 	soj_store_relaxed(&e->event, soj_told(SOJ_TOLD_NOTHING, gen, 0));
-	soj_store_relaxed(&e->lock,
-			  soj_lock(SOJ_SLOT_NONE, soj_lock_count(lock) + 1, 0));
+	soj_store_relaxed(&e->lock, birth_lock(s, self, soj_ref(idx, gen), b));
 	soj_store_relaxed(&e->predecessor, b->predecessor);
 	soj_store_relaxed(&e->misc, soj_misc(b->collection, b->renewals,
 					     b->keyed, b->life.expires_max_ms));
@@ -230,7 +239,11 @@ void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
 	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
+	struct soj_held *held = soj_lock_mine(&self->w, made->ref,
+					      soj_lock_look(&s->st, made->ref));
 
+	if (held) /* that it was born with */
+		soj_lock_give(&s->st, &self->w, held, true);
 	if (SOJ_PLANT(WITHDRAW_SKIPPED))
 		ctl = 0;
 	/* ctl is that of the entry made as long as the state is ours; when

@@ -28,6 +28,12 @@
  * A logout in between ends the old ctl: step 3 fails.  One that came after
  * step 3 follows the record and ends the successor, OWNED or LIVE.
  *
+ * A session that is locked is renewed by the lock's holder only, and others
+ * are told that it is locked; a read then leaves the renewal for another time.
+ * The lock could follow the session into its successor behind its holder's
+ * back, but then a holder who dies or gives it back at that moment would have
+ * to be found there by somebody.
+ *
  * Edges
  *   N0  flag: cas of renew          N1
  *   N1  load of renew               N0
@@ -56,6 +62,7 @@ struct renewal {
 	struct soj_session old;
 	uint8_t *data;
 	size_t data_capacity;
+	struct soj_held *held; /* its lock, if this thread has it */
 	char new_id[SOJOURN_ID_CHARS_MAX + 1];
 };
 
@@ -171,6 +178,7 @@ static int build_successor(struct renewal *r, struct soj_made *made)
 		.predecessor = snap->ref,
 		.login = cold->login,
 		.renewals = soj_misc_renewals(cold->misc) + 1,
+		.held = r->held,
 	};
 	int rc = -EXFULL;
 
@@ -248,6 +256,35 @@ static int decide(struct renewal *r, const struct soj_made *made)
 	return 0;
 }
 
+/*
+ * A renewal writes: without the lock it has to be nobody's.  The holder takes
+ * the lock along: the successor is born with it (fill_entry), so nobody comes
+ * in between.
+ */
+static int look_at_lock(struct renewal *r)
+{
+	uint64_t ref = r->old.snap.ref;
+
+	r->held =
+		soj_lock_mine(&r->self->w, ref, soj_lock_look(&r->s->st, ref));
+	return r->held ? 0
+		       : soj_session_may_change(r->s, r->self, &r->old.snap,
+						NULL);
+}
+
+/* Who waits for it goes on to the successor. */
+static void leave_lock(struct renewal *r)
+{
+	uint64_t ref = r->old.snap.ref;
+	struct soj_held *left;
+
+	if (r->held == NULL || soj_gone(&r->self->w))
+		return;
+	left = soj_lock_mine(&r->self->w, ref, soj_lock_look(&r->s->st, ref));
+	if (left)
+		soj_lock_give(&r->s->st, &r->self->w, left, true);
+}
+
 /* With the flag.  0: renewed, r->new_id is out; -EAGAIN; a reported error. */
 static int renew_flagged(struct renewal *r)
 {
@@ -262,6 +299,7 @@ static int renew_flagged(struct renewal *r)
 		soj_session_withdraw(r->s, r->self, &made);
 		return rc;
 	}
+	leave_lock(r);
 	if (!soj_session_settle(r->s, r->self, &made))
 		return soj_gone(&r->self->w)
 			       ? soj_report_errno(-ECANCELED)
@@ -285,6 +323,9 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 		soj_line_settle(&r->s->st, &r->old.snap);
 		return 0;
 	}
+	rc = look_at_lock(r);
+	if (rc < 0)
+		return rc;
 	rc = flag_take(r, &mine, outcome);
 	if (rc == -EALREADY) {
 		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_lost);

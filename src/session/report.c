@@ -89,6 +89,10 @@ static const struct {
 	{EAGAIN, SOJOURN_NO_SLOT,
 	 "all thread slots are taken: create the segment with more "
 	 "threads_max"},
+	{EDEADLK, SOJOURN_LOCKED, "this thread holds the session's lock"},
+	{ETIMEDOUT, SOJOURN_TIMED_OUT,
+	 "another thread held the lock for all the time given"},
+	{ENOLCK, SOJOURN_INVALID, "a thread can hold 32 locks at a time"},
 	{EBUSY, SOJOURN_BUSY, "lost too many races in a row: try again"},
 	{EROFS, SOJOURN_READ_ONLY, "the segment is attached read-only"},
 	{ECANCELED, SOJOURN_FORKED,

@@ -62,6 +62,7 @@ struct soj_birth {
 	uint64_t predecessor; /* reference; 0: a login */
 	uint64_t login;       /* inherited, with a predecessor */
 	uint32_t renewals;
+	const struct soj_held *held; /* its lock is inherited; or NULL */
 };
 
 /* An entry that is OWNED by the caller, indexed and chained. */
@@ -117,6 +118,33 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 /* end.c: sojourn_session_delete() of whatever has that digest. */
 int soj_session_delete_named(struct sojourn *s,
 			     const struct soj_digest *digest);
+
+/*
+ * lock.c: may the calling thread change the session that *snap shows?  fence
+ * NULL: without holding its lock.  0; -EAGAIN: look again; -EBUSY (LOCKED) or
+ * -ESTALE (the fence is over), reported.
+ */
+int soj_session_may_change(struct sojourn *s, struct soj_self *self,
+			   const struct soj_snapshot *snap,
+			   const uint64_t *fence);
+
+/* The lock of a session or item, waiting for at most timeout_ms from the first
+ * attempt on; fills in *wait. */
+struct soj_lock_wait {
+	uint64_t timeout_ms;
+	uint64_t hold_max_ms;
+	uint64_t began_ms; /* CLOCK_MONOTONIC; 0: not yet */
+	unsigned races;
+	bool slept;
+};
+/* One attempt on the entry that *snap shows, and if another has the lock, one
+ * wait.  0 and *held; -EAGAIN: find it again; a reported error. */
+int soj_session_lock_once(struct sojourn *s, struct soj_self *self,
+			  const struct soj_snapshot *snap,
+			  const struct soj_cold *cold,
+			  const struct soj_digest *id,
+			  struct soj_lock_wait *wait, struct soj_held **held);
+int soj_session_lock_check(const struct soj_lock_wait *wait);
 
 /* renew.c: *info->renewal and new_id say what came of it.  forced: although
  * not due. */

@@ -221,7 +221,7 @@ struct soj_shm_slot {
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t claim; /*  64 */
 	pthread_mutex_t life; /*  72: robust, process-shared, 40 bytes */
 	uint32_t pid;         /* 112: for showing only */
-	uint32_t reserved;    /* 116 */
+	soj_half_t locks;     /* 116: 1: it may hold locks; store/lock.c */
 	soj_word_t intent;    /* 120: what repair has to carry on with */
 	/* lines 2 to 6 */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t count[SOJ_COUNTERS_MAX];
@@ -326,6 +326,7 @@ SOJ_ASSERT_SIZE(soj_shm_collection, 128);
 SOJ_ASSERT_OFFSET(soj_shm_slot, claim, 64);
 SOJ_ASSERT_OFFSET(soj_shm_slot, life, 72);
 SOJ_ASSERT_OFFSET(soj_shm_slot, pid, 112);
+SOJ_ASSERT_OFFSET(soj_shm_slot, locks, 116);
 SOJ_ASSERT_OFFSET(soj_shm_slot, intent, 120);
 SOJ_ASSERT_OFFSET(soj_shm_slot, count, 128);
 SOJ_ASSERT_SIZE(soj_shm_slot, 512);

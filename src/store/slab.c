@@ -77,6 +77,7 @@ void soj_worker_deinit(struct soj_store *st, struct soj_worker *w)
 				       UINT64_C(1) << unit % 64);
 	}
 	w->limbo_count = 0;
+	soj_locks_release(st, w);
 	soj_slot_release(&st->seg, &w->thr);
 }
 

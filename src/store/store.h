@@ -17,6 +17,7 @@
  *   line.c     ending an entry together with its successors
  *   cap.c      how many logins a subject may have
  *   evict.c    whom to end when memory is short
+ *   lock.c     locks of entries
  *
  * Every function that takes a worker must run in that worker's thread and may
  * return -ECANCELED in a forked child of it: nothing was then touched.
@@ -54,6 +55,16 @@ struct soj_magazine {
 
 #define SOJ_LIMBO_MAX 4096u
 
+/* A lock that the thread holds; store/lock.c. */
+#define SOJ_LOCKS_MAX 32u
+
+struct soj_held {
+	uint64_t ref;
+	uint64_t word; /* the lock word, but for its waited bit */
+	uint64_t fence;
+	struct soj_digest id; /* by which it was asked for */
+};
+
 /* All of one thread.  Lives in memory that is wiped in a forked child. */
 struct soj_worker {
 	struct soj_thread thr;
@@ -70,6 +81,9 @@ struct soj_worker {
 		bool is_entry;
 		uint64_t state; /* the exact RETIRED word */
 	} limbo[SOJ_LIMBO_MAX];
+	uint32_t held_count;
+	/* One more for the successor of what a holder renews. */
+	struct soj_held held[SOJ_LOCKS_MAX + 1];
 };
 
 static inline bool soj_gone(const struct soj_worker *w)
@@ -502,5 +516,71 @@ int soj_evict_one(struct soj_store *st, struct soj_worker *w, uint64_t now_ms,
  * how many.  O(entries). */
 uint32_t soj_expire_all(struct soj_store *st, struct soj_worker *w,
 			uint64_t now_ms);
+
+/* ---- lock.c ---- */
+
+enum soj_lock_state {
+	SOJ_LOCK_FREE,
+	SOJ_LOCK_HELD, /* by a living thread within its hold time */
+	SOJ_LOCK_LOST, /* its holder is dead, or its hold time over */
+};
+enum soj_lock_state soj_lock_judge(const struct soj_store *st, uint64_t word,
+				   uint64_t now_ms);
+
+/* Is it that entry still, and neither renewed nor ended? */
+bool soj_entry_lives(const struct soj_store *st, uint64_t ref);
+
+/* The lock word of an entry, now. */
+uint64_t soj_lock_look(const struct soj_store *st, uint64_t ref);
+
+/* The tick at which a hold that begins now is over; hold_max_ms 0: never. */
+uint64_t soj_lock_until(uint64_t now_ms, uint64_t hold_max_ms);
+
+struct soj_lock_wish {
+	uint64_t now_ms;
+	uint64_t until_tick;
+	uint32_t renewals;    /* of the login, for the fence */
+	bool slept;           /* others may sleep, too */
+	struct soj_digest id; /* goes into the list of what is held */
+};
+
+/*
+ * One attempt.  0: taken, *held says what; -EBUSY: another has it, *word is
+ * the word to wait on; -EDEADLK: this thread has it; -EAGAIN: the entry or its
+ * lock changed, find it again; -ENOLCK: the thread holds SOJ_LOCKS_MAX;
+ * -ECANCELED.  The worker has a slot.
+ */
+int soj_lock_take(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		  const struct soj_lock_wish *wish, struct soj_held **held,
+		  uint64_t *word);
+
+/* Sleeps until the word may have changed, at most ms. */
+void soj_lock_wait(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		   uint64_t word, uint64_t ms);
+
+/* What this thread has of the entry, as long as `word` says so; NULL. */
+struct soj_held *soj_lock_mine(struct soj_worker *w, uint64_t ref,
+			       uint64_t word);
+
+/* Gives it back and forgets it; wakes one waiter, or all.  False: it had been
+ * taken from the thread before. */
+bool soj_lock_give(struct soj_store *st, struct soj_worker *w,
+		   struct soj_held *held, bool wake_all);
+
+/* Frees a word that was judged to be LOST; false: it changed. */
+bool soj_lock_clear(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		    uint64_t word);
+
+/* The word that makes an entry, which the worker is filling, born with the
+ * lock that it holds of another: goes into its list. */
+uint64_t soj_lock_inherit(struct soj_store *st, struct soj_worker *w,
+			  uint64_t ref, const struct soj_held *from);
+
+/* All that this thread holds, before it gives up its slot. */
+void soj_locks_release(struct soj_store *st, struct soj_worker *w);
+
+/* Frees what dead threads held: claim[] by slot, 0 = not dead.  Before their
+ * slots are.  Returns how many. */
+uint32_t soj_locks_repair(struct soj_store *st, const uint64_t *claim);
 
 #endif /* SOJ_STORE_STORE_H */

@@ -80,6 +80,7 @@ int soj_upkeep_claim(struct soj_store *st, struct soj_worker *w)
 		return -ENOMEM;
 	if (find_dead(seg, dead) > 0) {
 		spare_owners(st, dead);
+		soj_locks_repair(st, dead);
 		for (uint32_t i = 0; i < seg->lay.slots_max; i++)
 			if (dead[i])
 				soj_slot_free_dead(seg, i, dead[i]);

@@ -25,6 +25,7 @@
  * Entries come before chunks: an entry that is freed no longer names a chunk.
  * After both comes the intent of the dead (store/cap.c): a login that is LIVE,
  * and for which others are to be ended.
+ * Then the locks that the dead held are free (store/lock.c).
  *
  * Edges
  *   S1  load of a state (store/slab.c)   S0
@@ -181,6 +182,8 @@ static void repair_all(struct soj_upkeep *up, struct soj_dead *dead)
 	for (uint32_t i = 0; i < lay->slots_max; i++)
 		if (dead->claim[i])
 			soj_units_repair(up->st, i, dead->claim[i]);
+	for (uint32_t n = soj_locks_repair(up->st, dead->claim); n > 0; n--)
+		soj_count(&up->w->thr, SOJ_COUNT_locks_recovered);
 }
 
 /* What the dead were about to end others for. */
