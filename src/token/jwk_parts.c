@@ -237,12 +237,6 @@ static int read_rsa(struct soj_jwk *key, const json_t *jwk,
 		       OSSL_PARAM_BLD_push_BN(build, rsa_parts[i].param,
 					      numbers[i]) == 1;
 	}
-	if (good && (BN_num_bits(numbers[1]) > 64 || !BN_is_odd(numbers[0]) ||
-		     !BN_is_odd(numbers[1]) || BN_is_one(numbers[1]))) {
-		*why = "the modulus of an RSA key must be odd, its public "
-		       "exponent odd, above 1 and below 2^64";
-		good = false;
-	}
 	if (good)
 		key->pkey = from_params("RSA", build, key->can_sign);
 	for (size_t i = 0; i < RSA_PARTS; i++)
