@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "store/event.h"
+
 static_assert(SOJ_HELPER_TICK_MS_MAX == SOJ_WHEEL_TICK_MS_MAX,
 	      "the helper promises what the wheel does not do");
 
@@ -59,6 +61,7 @@ static struct soj_worker *worker_new(void)
 		return NULL;
 	if (madvise(w, sizeof(*w), MADV_WIPEONFORK) == 0) {
 		soj_worker_init(w);
+		w->source = SOJ_SOURCE_HELPER;
 		return w;
 	}
 	munmap(w, sizeof(*w));

@@ -172,6 +172,7 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_UPDATE;
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
 		uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 
@@ -288,6 +289,8 @@ int sojourn_session_touch(struct sojourn *s, const char *id)
 		return soj_report_ended(SOJ_NONE);
 	if (s->st.seg.readonly)
 		return soj_report_errno(-EROFS);
+	if (self)
+		self->w.source = SOJ_SOURCE_UPDATE;
 	rc = soj_session_follow(s, self, &digest, now_ms, NULL, &snap);
 	if (rc < 0)
 		return rc;

@@ -13,7 +13,8 @@
  *   committed in the index readable, but its id was told to nobody: withdrawn;
  *                          under a caller's key everybody knows it: made LIVE
  *   chunk LIVE             the same
- *   entry LIVE             the session exists; nobody has its id, it expires.
+ *   entry LIVE             the session exists; nobody has its id, it expires;
+ *                          upkeep tells the event of it.
  *                          With an intent: repair ends for it whom it leaves
  *                          no room for (store/cap.c)
  * Ended before it was LIVE (delete-all does not wait for logins in flight):
@@ -33,6 +34,7 @@
 #include "base/fault.h"
 #include "session/meta.h"
 #include "session/session.h"
+#include "store/event.h"
 
 /* ---- making an entry ---- */
 
@@ -227,9 +229,11 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 	/* Somebody else may have made it LIVE long ago, and it be over. */
 	if (soj_ctl_readable(ctl) &&
 	    soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
-		    soj_ref_gen(made->ref) &&
-	    (!made->capped || keep_cap(s, self, made)))
-		return true;
+		    soj_ref_gen(made->ref)) {
+		soj_event_made(&s->st, &self->w, made->ref, true);
+		if (!made->capped || keep_cap(s, self, made))
+			return true;
+	}
 	soj_entry_end_finish(&s->st, &self->w, made->ref);
 	return false;
 }
@@ -359,6 +363,7 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_CREATE;
 	rc = soj_validate(s, self, collection, what->data, what->data_bytes);
 	if (rc < 0)
 		return rc;

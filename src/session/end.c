@@ -229,6 +229,7 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_DELETE;
 	soj_section_enter(&s->st.seg, &self->w.thr);
 	rc = find_doomed(s, self, digest, &cold, &ref, &seen);
 	SOJ_STEP("delete.found");
@@ -259,6 +260,7 @@ int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_DELETE;
 	soj_section_enter(&s->st.seg, &self->w.thr);
 	ref = soj_handle_ref(&s->st, handle);
 	rc = ref ? -EAGAIN : -ENOENT;
@@ -297,6 +299,7 @@ int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 	a.self = soj_self_writing(s, &rc);
 	if (a.self == NULL)
 		return rc;
+	a.self->w.source = SOJ_SOURCE_DELETE_SUBJECT;
 	a.subject = soj_subject_digest(s, subject);
 	if (except_id) {
 		rc = login_of(s, a.self, except_id, a.subject, &a.except_login);
@@ -427,6 +430,7 @@ int sojourn_session_list_subject(struct sojourn *s, const char *subject,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_LIST;
 	r.subject = soj_subject_digest(s, subject);
 	if (current_id && soj_id_digest(s, current_id, &digest) &&
 	    soj_index_find(&s->st, digest, &found) != 0)

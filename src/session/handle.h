@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sojourn/sojourn.h>
 
+#include "store/event.h"
 #include "upkeep/upkeep.h"
 
 /* Lost races after which a call gives up with -EBUSY. */

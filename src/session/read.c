@@ -309,6 +309,8 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 
 	if (how == NULL)
 		how = &read_default;
+	if (self)
+		self->w.source = SOJ_SOURCE_READ;
 	if (!soj_id_digest(s, id, &digest)) {
 		count_miss(self, SOJ_NONE);
 		return soj_report_ended(SOJ_NONE);

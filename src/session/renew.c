@@ -356,6 +356,7 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 		return soj_report_errno(-ENOMEM);
 	r->s = s;
 	r->self = self;
+	self->w.source = SOJ_SOURCE_RENEW;
 	r->id = id;
 	r->digest = digest;
 	r->now_ms = now_ms;

@@ -25,7 +25,7 @@
  *                       the wheel, ends it
  *   ctl ended           gone for everyone; index word still there and skipped;
  *                       upkeep's full pass finds it without the hint
- *   index word removed  as above
+ *   index word removed  as above; and tells the event of it (event.c)
  * Stop table: a snapshot compares ctl at the end; an ender's CAS fails on any
  * other version.
  *
@@ -45,7 +45,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
-#include "store/store.h"
+#include "store/event.h"
 
 uint64_t soj_times_deadline_ms(const struct soj_times *t)
 {
@@ -247,12 +247,38 @@ bool soj_entry_end_ctl(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	return true;
 }
 
+/* own: the caller decided it; else somebody who may be dead. */
+static void end_finish(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       bool own)
+{
+	uint32_t idx = soj_ref_entry(ref);
+	uint64_t state;
+
+	soj_fence_seq_cst();                                  /* E4 */
+	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	if (soj_state_phase(state) != SOJ_LIVE ||
+	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
+		    soj_ref_gen(ref))
+		return;
+	soj_index_remove(st, w, soj_entry_digest(st, idx),
+			 soj_entry_place(st, ref));
+	SOJ_STEP("entry.unindexed");
+	soj_hint_ended(st, idx);
+	soj_event_ended(st, w, ref, own && w->source != SOJ_SOURCE_UPKEEP);
+}
+
+void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
+			  uint64_t ref)
+{
+	end_finish(st, w, ref, false);
+}
+
 bool soj_entry_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		   uint64_t ctl, enum soj_status reason)
 {
 	if (!soj_entry_end_ctl(st, w, ref, ctl, reason))
 		return false;
-	soj_entry_end_finish(st, w, ref);
+	end_finish(st, w, ref, true);
 	return true;
 }
 
@@ -280,25 +306,7 @@ void soj_entry_end_finish_if_ended(struct soj_store *st, struct soj_worker *w,
 				 &soj_entry(st, soj_ref_entry(ref))->ctl);
 
 	if (soj_ctl_ended(ctl))
-		soj_entry_end_finish(st, w, ref);
-}
-
-void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
-			  uint64_t ref)
-{
-	uint32_t idx = soj_ref_entry(ref);
-	uint64_t state;
-
-	soj_fence_seq_cst();                                  /* E4 */
-	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
-	if (soj_state_phase(state) != SOJ_LIVE ||
-	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
-		    soj_ref_gen(ref))
-		return;
-	soj_index_remove(st, w, soj_entry_digest(st, idx),
-			 soj_entry_place(st, ref));
-	SOJ_STEP("entry.unindexed");
-	soj_hint_ended(st, idx);
+		end_finish(st, w, ref, true);
 }
 
 bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,

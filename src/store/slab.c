@@ -49,6 +49,7 @@ void soj_worker_init(struct soj_worker *w)
 {
 	memset(w, 0, sizeof(*w));
 	soj_thread_init(&w->thr);
+	w->pid = (uint32_t)getpid();
 	soj_random(&w->random, sizeof(w->random));
 	w->random |= 1;
 	w->entry_cursor = (uint32_t)(w->random >> 32);

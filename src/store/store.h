@@ -18,6 +18,7 @@
  *   cap.c      how many logins a subject may have
  *   evict.c    whom to end when memory is short
  *   lock.c     locks of entries
+ *   event.c    the event ring (store/event.h)
  *
  * Every function that takes a worker must run in that worker's thread and may
  * return -ECANCELED in a forked child of it: nothing was then touched.
@@ -72,6 +73,8 @@ struct soj_worker {
 	struct soj_magazine chunks[SOJ_CLASSES];
 	uint32_t entry_cursor;
 	uint64_t random; /* for sampling */
+	uint32_t pid;    /* for events, as is: */
+	uint32_t source; /* enum soj_source (store/event.h) */
 	uint64_t spare;  /* entry that eviction must leave alone; 0: none */
 	uint32_t limbo_first;
 	uint32_t limbo_count;
@@ -406,11 +409,12 @@ bool soj_entry_end_ctl(struct soj_store *st, struct soj_worker *w, uint64_t ref,
  * entry not retired? */
 bool soj_chunk_named(const struct soj_store *st, uint32_t chunk);
 
-/* For the maker, after soj_entry_go_live(): it may have been ended before. */
+/* What has to follow, by one who ended it or saw it ended; also for the maker,
+ * after soj_entry_go_live(): it may have been ended before. */
 void soj_entry_end_finish_if_ended(struct soj_store *st, struct soj_worker *w,
 				   uint64_t ref);
 
-/* What has to follow an end, whoever decided it; idempotent. */
+/* What has to follow an end that somebody else decided; idempotent. */
 void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
 			  uint64_t ref);
 

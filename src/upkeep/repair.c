@@ -36,6 +36,7 @@
 #include <stdlib.h>
 
 #include "base/fault.h"
+#include "store/event.h"
 #include "upkeep/repair.h"
 
 static bool owned_by_dead(const struct soj_dead *dead, uint64_t state,
@@ -130,6 +131,7 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 	if (decided) {
 		soj_entry_go_live(st, ref, was);
 		SOJ_STEP("repair.live");
+		soj_event_made(st, up->w, ref, false);
 		soj_entry_end_finish_if_ended(st, up->w, ref);
 		return;
 	}

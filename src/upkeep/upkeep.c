@@ -30,6 +30,7 @@
 #include <stdlib.h>
 
 #include "base/fault.h"
+#include "store/event.h"
 #include "upkeep/repair.h"
 
 #define PENDING_MAX         65536u
@@ -147,7 +148,8 @@ static uint64_t pending_ref(const struct soj_pending *p)
 	return soj_ref(p->idx, soj_state_gen(p->state));
 }
 
-/* Index word away, line complete; then it may go if nothing holds it. */
+/* Index word away, line complete; then it may go if nothing holds it and all
+ * events of it are told. */
 static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 {
 	uint64_t ref = pending_ref(p);
@@ -173,6 +175,9 @@ static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 	default:
 		p->may = false;
 	}
+	/* Last: by now its successor is not being made any more. */
+	if ((p->may || p->held) && !soj_event_settle(up->st, up->w, ref))
+		p->may = p->held = false;
 }
 
 struct group {
@@ -362,6 +367,8 @@ static void housekeeping(struct soj_upkeep *up, struct soj_upkeep_work *work,
 
 static void finish(struct soj_upkeep *up, struct soj_upkeep_work *work)
 {
+	if (soj_event_repair(up->st, up->w, &up->events))
+		work->left = true;
 	soj_epoch_advance(&up->st->seg);
 	soj_limbo_drain(up->st, up->w);
 	if (up->w->limbo_count > 0 || up->w->limbo_lost > 0)
@@ -371,8 +378,11 @@ static void finish(struct soj_upkeep *up, struct soj_upkeep_work *work)
 
 void soj_upkeep_pass(struct soj_upkeep *up, struct soj_upkeep_work *work)
 {
+	const uint32_t source = up->w->source;
+
 	if (soj_gone(up->w))
 		return;
+	up->w->source = SOJ_SOURCE_UPKEEP;
 	housekeeping(up, work, false);
 	if (take_hints(up))
 		work->left = true;
@@ -385,6 +395,8 @@ void soj_upkeep_pass(struct soj_upkeep *up, struct soj_upkeep_work *work)
 		up->w->limbo_lost += left;
 	}
 	finish(up, work);
+	if (!soj_gone(up->w))
+		up->w->source = source;
 }
 
 uint32_t soj_upkeep_reclaim(struct soj_upkeep *up, bool *left)
@@ -462,9 +474,14 @@ static uint32_t scrub_entries(struct soj_upkeep *up, bool *left)
 			soj_entry_hint_missing(st, e);
 			continue;
 		}
-		if (soj_state_phase(was) != SOJ_LIVE ||
-		    !soj_ctl_ended(soj_load_relaxed(&soj_entry(st, e)->ctl)))
+		if (soj_state_phase(was) != SOJ_LIVE)
 			continue;
+		if (!soj_ctl_ended(soj_load_relaxed(&soj_entry(st, e)->ctl))) {
+			/* Its maker died between LIVE and telling. */
+			soj_event_made(st, up->w,
+				       soj_ref(e, soj_state_gen(was)), false);
+			continue;
+		}
 		add_pending(up, e);
 		if (up->pending_count == up->pending_max)
 			found += unlink_pending(up, left);
@@ -474,8 +491,11 @@ static uint32_t scrub_entries(struct soj_upkeep *up, bool *left)
 
 void soj_upkeep_full(struct soj_upkeep *up, struct soj_upkeep_work *work)
 {
+	const uint32_t source = up->w->source;
+
 	if (soj_gone(up->w))
 		return;
+	up->w->source = SOJ_SOURCE_UPKEEP;
 	housekeeping(up, work, true);
 	take_hints(up);
 	work->retired = unlink_pending(up, &work->left);
@@ -489,4 +509,6 @@ void soj_upkeep_full(struct soj_upkeep *up, struct soj_upkeep_work *work)
 	up->w->limbo_lost = 0;
 	work->reclaimed = soj_upkeep_reclaim(up, &work->left);
 	finish(up, work);
+	if (!soj_gone(up->w))
+		up->w->source = source;
 }

@@ -10,7 +10,7 @@
  * it, and each may die or stop anywhere.
  */
 
-#include "store/store.h"
+#include "store/event.h"
 
 struct soj_dead; /* upkeep/repair.h */
 
@@ -33,6 +33,7 @@ struct soj_upkeep {
 	struct soj_worker *w; /* of the calling thread; it has a slot */
 	struct soj_watch *watch;
 	struct soj_dead *dead;
+	struct soj_event_watch events;
 	struct soj_pending *pending;
 	uint32_t pending_max;
 	uint32_t pending_count;

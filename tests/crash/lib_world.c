@@ -72,6 +72,9 @@ bool world_make(struct world *w, const struct world_options *given)
 	w->next_number = 1000;
 	wo.entries = wo.entries ? wo.entries : 16;
 	wo.slots = wo.slots ? wo.slots : 8;
+	wo.events = wo.events == WORLD_NO_EVENTS ? 0
+		    : wo.events                  ? wo.events
+						 : 1024;
 	sojourn_options_init(&o);
 	o.entries_max = wo.entries;
 	o.threads_max = wo.slots;
@@ -83,6 +86,7 @@ bool world_make(struct world *w, const struct world_options *given)
 	o.events_max = wo.events;
 	o.per_subject_max = wo.cap;
 	o.when_over = wo.when_over;
+	w->events = wo.events;
 	o.when_full =
 		wo.evict ? SOJOURN_WHEN_FULL_EVICT : SOJOURN_WHEN_FULL_REJECT;
 	o.manual_clock = true;

@@ -38,13 +38,15 @@ struct world_options {
 	uint32_t entries; /* 0: 16 */
 	uint32_t units;   /* 128 KiB each, for values; 0: 4 */
 	uint32_t slots;   /* 0: 8 */
-	uint32_t events;  /* 0: none */
+	uint32_t events;  /* 0: 1024 */
 	uint64_t idle_ms;
 	uint64_t renewal_ms;
 	bool evict;
 	uint32_t cap; /* logins of a subject; 0: any number */
 	enum sojourn_when_over when_over;
 };
+
+#define WORLD_NO_EVENTS UINT32_MAX
 
 #define WORLD_TTL_MS   3600000u
 #define WORLD_GRACE_MS 1800000u
@@ -76,6 +78,7 @@ struct world {
 	bool full; /* -ENOSPC is an answer */
 	/* so many are in the making of dead threads, and count or not */
 	unsigned in_flight;
+	unsigned begun;  /* of those, at any time */
 	bool standing;   /* somebody stands still in a section */
 	bool superseded; /* one was ended while it was in the making */
 	uint64_t ttl_ms; /* of what is created; 0: WORLD_TTL_MS */
@@ -83,6 +86,7 @@ struct world {
 	unsigned target;    /* what operations are about */
 	unsigned bystander; /* what they are not about */
 	uint64_t next_number;
+	uint32_t events; /* events_max */
 	/* a thread that stands in a section, made by an operation's prepare */
 	struct victim sleeper;
 	bool has_sleeper;
@@ -136,6 +140,9 @@ void world_upkeep(struct world *w);
 void world_settle(struct world *w);
 /* Every invariant of the segment.  repaired: nothing may be left over. */
 void world_fsck(struct world *w, bool repaired);
+/* Each login has one beginning, one end, and its renewals between; over: all
+ * have ended. */
+void world_events(struct world *w, bool over);
 /* Ends everything; then all memory must be free, and no slot taken but the
  * survivor's and `slots_lost`. */
 void world_drain(struct world *w, uint32_t slots_lost);

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The event ring: fixed records, numbered from 1 without a gap, that any
+ * thread writes and any process reads, also by pread of the file.
+ *
+ * Words, all changed by CAS only
+ *   record.word     {seq, entry}: event seq lies at (seq - 1) % events_max and
+ *                   is about the beginning or the end of that entry; entry 0:
+ *                   about something else
+ *   record.payload  {tag, value} each; the tag is that of the round, so of seq
+ *   entry.event     "told": {stage, generation, seq}: what of the entry is
+ *                   told for good, and which seq the next stage is meant for;
+ *                   0: none yet
+ *   header.event_next  a hint: everything before it is taken
+ *
+ * Taking a number.  c is free while the word at its place has a smaller seq.
+ * Who wants to write picks the first free c from the hint on, and CASes the
+ * word from the very word seen.  So words only rise, numbers are taken in
+ * order, and the hint (moved forward only, to what was seen taken) is never
+ * beyond the first free one: no number is left out.
+ *
+ * Filling.  Each payload word is CASed from what is not of this round, after a
+ * look that the record still is this event; "what happened" comes last, so
+ * when that is there all is.  Several may fill one record.  One who comes back
+ * late finds his words filled (CAS fails), or the record taken by a newer event
+ * (the look fails), or he puts an old word where the newer one has not yet been
+ * put, which its filler then overwrites: he goes on until the tag is right.
+ *
+ * Exactly once, for the beginning and the end of an entry:
+ *   1. CAS told from {stage, gen, x} to {stage, gen, c}, c free, where x is 0
+ *      or a number that another event was seen to have taken.
+ *   2. CAS the word at c to {c, entry}.  If another event has it: 1 again.
+ *   3. Fill, then CAS told from {stage, gen, c} to {next stage, gen, 0}.
+ * Anyone may do any of that for an entry, at the same time.
+ *   Why not twice: let {c, entry} be placed.  Step 1 would have to leave c
+ *   behind, for which it must see c taken by another: not while {c, entry}
+ *   stands, and whoever overwrites {c, entry} does step 3 for it before.  Then
+ *   told has another stage, and the CAS of step 1 fails.  No c is chosen twice
+ *   for one entry, since once it is left behind it is taken.
+ *   Why not never: an entry that ended is not retired before its end is told
+ *   (soj_event_settle), whoever dies.
+ * The fields of the entry that go into the payload are those of that entry if
+ * told is unchanged after they were read, since until then it is not retired.
+ *
+ * Order: the beginning of an entry comes before its end and after that of its
+ * predecessors.  A successor that nobody names was never a beginning; the
+ * predecessor, which tells, is there until the successor's beginning is told.
+ *
+ * Other events take the word with entry 0 and are filled by their writer only.
+ *
+ * Crash table (killed after the step)
+ *   event.meant     told names a number that will be another's: the next who
+ *                   tells picks a new one
+ *   event.taken     the record is incomplete: whoever tells of the entry,
+ *                   overwrites the record, or does upkeep, completes it; with
+ *                   entry 0 upkeep makes it LOST after expel_after_ms
+ *   event.filled    the event can be read; told is moved on as above
+ *   event.told      done
+ * Stop table: the same; one who comes back repeats CASes that fail.
+ *
+ * Edges
+ *   V0  take: cas of a record's word             V1
+ *   V1  load of a record's word                  V0
+ *   V2  fill: cas of a payload word              V3
+ *   V3  load of a payload word                   V2  a newer payload seen means
+ *                                                a newer word seen
+ *   T0  cas of told                              T1
+ *   T1  load of told                             T0  a later stage seen means
+ *                                                its record seen taken
+ *   H0  cas of the hint                          H1
+ *   H1  load of the hint                         H0
+ *   E1  load of ctl, life                        entry.c E0
+ *   S1  load of a state                          slab.c S0
+ *   X0  fence between the entry's or chunk's     slab.c S2  a word of a new
+ *       words and the second look                owner seen means that told, or
+ *                                                the state, is seen changed
+ *
+ * Progress: lock-free; reading is wait-free.
+ */
+
+#include "store/event.h"
+
+#include <errno.h>
+
+#include "base/fault.h"
+
+#define TRIES      1000u
+#define REPAIR_MAX 65536u /* records looked at in one pass */
+
+/* payload[0] */
+enum {
+	WHAT_STATUS = 6,
+	WHAT_SOURCE = 11,
+	WHAT_COLLECTION = 16,
+	WHAT_HELPED = 22,
+	WHAT_PID = 23,
+};
+
+const char *soj_event_type_name(enum soj_event_type type)
+{
+	static const char *const names[] = {
+#define X(name, text, detail) [SOJ_EVENT_##name] = (text),
+		SOJ_EVENT_TYPES(X)
+#undef X
+	};
+
+	return (unsigned)type < SOJ_EVENT_TYPES_USED ? names[type] : "unknown";
+}
+
+const char *soj_source_name(enum soj_source source)
+{
+	static const char *const names[] = {
+#define X(name, text) [SOJ_SOURCE_##name] = (text),
+		SOJ_SOURCES(X)
+#undef X
+	};
+
+	return (unsigned)source < SOJ_SOURCES_USED ? names[source] : "unknown";
+}
+
+/* ---- records ---- */
+
+static struct soj_shm_event *record_of(const struct soj_seg *seg, uint64_t seq)
+{
+	return &seg->events[soj_event_place(seg->lay.events_max, seq)];
+}
+
+static uint64_t word_of(const struct soj_seg *seg, uint64_t seq)
+{
+	return soj_load_acquire(&record_of(seg, seq)->word); /* V1 */
+}
+
+/* The first number that is not taken. */
+static uint64_t first_free(const struct soj_seg *seg)
+{
+	uint64_t seq = soj_load_acquire(&seg->hdr->event_next); /* H1 */
+	uint64_t taken;
+
+	/* Of a header that somebody spoilt. */
+	if (seq == 0)
+		seq = 1;
+	while ((taken = soj_event_seq(word_of(seg, seq))) >= seq)
+		seq = taken + 1;
+	return seq;
+}
+
+static void push_hint(const struct soj_seg *seg, uint64_t next)
+{
+	soj_word_t *hint = &seg->hdr->event_next;
+	uint64_t was = soj_load_acquire(hint); /* H1 */
+
+	while (was < next && !soj_cas_acq_rel(hint, &was, next)) /* H0 */
+		;
+}
+
+/* One payload word.  False: the record is another event's by now. */
+static bool fill_word(const struct soj_seg *seg, uint64_t seq, unsigned i,
+		      uint64_t value)
+{
+	soj_word_t *word = &record_of(seg, seq)->payload[i];
+	const uint64_t tag = soj_event_tag(seg->lay.events_max, seq);
+	uint64_t was = soj_load_acquire(word); /* V3 */
+
+	while (was >> 48 != tag) {
+		if (soj_event_seq(word_of(seg, seq)) != seq)
+			return false;
+		if (soj_cas_acq_rel(word, &was, /* V2 */
+				    (value & SOJ_MASK(48)) | tag << 48))
+			break;
+	}
+	return true;
+}
+
+static void fill(const struct soj_store *st, const struct soj_worker *w,
+		 uint64_t seq, const struct soj_event_what *what, bool own)
+{
+	const uint64_t value[SOJ_EVENT_PAYLOADS] = {
+		(uint64_t)what->type | (uint64_t)what->status << WHAT_STATUS |
+			(uint64_t)w->source << WHAT_SOURCE |
+			(uint64_t)(what->collection & SOJ_MASK(6))
+				<< WHAT_COLLECTION |
+			(uint64_t)!own << WHAT_HELPED |
+			((uint64_t)w->pid & SOJ_MASK(22)) << WHAT_PID,
+		soj_seg_now_ms(&st->seg),
+		what->ref,
+		what->digest.word[1],
+		what->subject.word[0],
+		what->detail[0],
+		what->detail[1],
+	};
+
+	/* What happened comes last: it says that all is there. */
+	for (unsigned i = SOJ_EVENT_PAYLOADS; i-- > 0;)
+		if (!fill_word(&st->seg, seq, i, value[i]))
+			return;
+}
+
+/* ---- one stage of an entry ---- */
+
+static uint64_t told_of(struct soj_shm_entry *e)
+{
+	return soj_load_acquire(&e->event); /* T1 */
+}
+
+void soj_event_about(const struct soj_store *st, uint64_t ref,
+		     struct soj_event_what *what)
+{
+	uint32_t idx = soj_ref_entry(ref);
+	uint64_t misc = soj_load_relaxed(&soj_entry(st, idx)->misc);
+
+	what->ref = ref;
+	what->collection = soj_misc_collection(misc);
+	what->digest = soj_entry_digest(st, idx);
+	what->subject = soj_entry_subject(st, idx);
+}
+
+/* What the next stage says.  Read without care: the caller looks again. */
+static void describe(const struct soj_store *st, uint64_t ref,
+		     enum soj_told stage, struct soj_event_what *what)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	uint64_t before = soj_load_relaxed(&e->predecessor);
+
+	*what = (struct soj_event_what){.type = SOJ_EVENT_CREATED};
+	soj_event_about(st, ref, what);
+	if (stage == SOJ_TOLD_MADE) {
+		what->type = SOJ_EVENT_ENDED;
+		what->status = soj_ctl_status(soj_load_relaxed(&e->ctl));
+	} else if (before && soj_entry_idx_ok(st, soj_ref_entry(before))) {
+		what->type = SOJ_EVENT_RENEWED;
+		what->detail[0] = before;
+		what->detail[1] =
+			soj_entry_digest(st, soj_ref_entry(before)).word[1];
+	}
+}
+
+/* Step 3; {seq, entry} has been placed, told was `told`. */
+static void complete(const struct soj_store *st, const struct soj_worker *w,
+		     uint32_t idx, uint64_t told, bool own)
+{
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	enum soj_told stage = soj_told_stage(told);
+	struct soj_event_what what;
+
+	describe(st, soj_ref(idx, soj_told_gen(told)), stage, &what);
+	soj_fence_acquire(); /* X0 */
+	if (soj_load_relaxed(&e->event) != told)
+		return;
+	fill(st, w, soj_told_seq(told), &what, own);
+	SOJ_STEP("event.filled");
+	soj_cas_acq_rel(&e->event, &told, /* T0 */
+			soj_told(stage == SOJ_TOLD_NOTHING ? SOJ_TOLD_MADE
+							   : SOJ_TOLD_ENDED,
+				 soj_told_gen(told), 0));
+	SOJ_STEP("event.told");
+}
+
+/* The entry that a record is about may still count on it. */
+static void complete_record(const struct soj_store *st,
+			    const struct soj_worker *w, uint64_t word)
+{
+	uint32_t idx = soj_event_entry(word);
+	uint64_t told;
+
+	if (idx == 0 || !soj_entry_idx_ok(st, idx))
+		return;
+	told = told_of(soj_entry(st, idx));
+	if (soj_told_seq(told) == soj_event_seq(word) &&
+	    soj_told_stage(told) < SOJ_TOLD_ENDED)
+		complete(st, w, idx, told, false);
+}
+
+/* Step 2.  False: the number is another event's. */
+static bool take(struct soj_store *st, struct soj_worker *w, uint64_t seq,
+		 uint32_t entry)
+{
+	soj_word_t *word = &record_of(&st->seg, seq)->word;
+	uint64_t want = soj_event(seq, entry);
+	uint64_t was = word_of(&st->seg, seq);
+
+	while (soj_event_seq(was) < seq) {
+		complete_record(st, w, was);
+		SOJ_STEP("event.taking");
+		if (soj_gone(w))
+			return false;
+		if (!soj_cas_acq_rel(word, &was, want)) /* V0 */
+			continue;
+		SOJ_STEP("event.taken");
+		soj_count(&w->thr, SOJ_COUNT_events);
+		push_hint(&st->seg, seq + 1);
+		return true;
+	}
+	/* Of an entry anyone may have done it, of entry 0 it was not us. */
+	return entry != 0 && was == want;
+}
+
+/* The stage after `stage`, of an entry for which that is certain to come. */
+static void tell_stage(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       enum soj_told stage, bool own)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	uint64_t told = told_of(e);
+
+	while (soj_told_gen(told) == soj_ref_gen(ref) &&
+	       soj_told_stage(told) == stage && !soj_gone(w)) {
+		uint64_t seq = soj_told_seq(told);
+
+		if (seq != 0 && take(st, w, seq, soj_ref_entry(ref))) {
+			complete(st, w, soj_ref_entry(ref), told, own);
+			told = told_of(e);
+			continue;
+		}
+		seq = soj_told(stage, soj_ref_gen(ref), first_free(&st->seg));
+		if (soj_gone(w))
+			return;
+		if (soj_cas_acq_rel(&e->event, &told, seq)) /* T0 */
+			told = seq;
+		SOJ_STEP("event.meant");
+	}
+}
+
+/* ---- what is to be told ---- */
+
+static bool is_live(const struct soj_store *st, uint64_t ref)
+{
+	uint64_t state;
+
+	if (!soj_entry_idx_ok(st, soj_ref_entry(ref)))
+		return false;
+	state = soj_load_acquire(/* S1 */
+				 &st->seg.entry_states[soj_ref_entry(ref)]);
+	return soj_state_phase(state) == SOJ_LIVE &&
+	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
+		       soj_ref_gen(ref);
+}
+
+static bool is_told(const struct soj_store *st, uint64_t ref,
+		    enum soj_told stage)
+{
+	uint64_t told = told_of(soj_entry(st, soj_ref_entry(ref)));
+
+	return soj_told_gen(told) != soj_ref_gen(ref) ||
+	       soj_told_stage(told) >= stage;
+}
+
+static bool is_on(const struct soj_store *st, uint64_t ref)
+{
+	uint64_t misc =
+		soj_load_relaxed(&soj_entry(st, soj_ref_entry(ref))->misc);
+
+	return soj_event_on(st, soj_misc_collection(misc));
+}
+
+static uint64_t predecessor_of(const struct soj_store *st, uint64_t ref)
+{
+	return soj_load_relaxed(
+		&soj_entry(st, soj_ref_entry(ref))->predecessor);
+}
+
+void soj_event_made(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		    bool own)
+{
+	if (!is_on(st, ref))
+		return;
+	while (!soj_gone(w) && !is_told(st, ref, SOJ_TOLD_MADE)) {
+		uint64_t first = ref;
+
+		/* A line whose makers all died begins with its first. */
+		for (unsigned i = 0; i < TRIES; i++) {
+			uint64_t before = predecessor_of(st, first);
+
+			if (before == 0 || !is_live(st, before) ||
+			    is_told(st, before, SOJ_TOLD_MADE))
+				break;
+			first = before;
+		}
+		tell_stage(st, w, first, SOJ_TOLD_NOTHING, own && first == ref);
+	}
+}
+
+/*
+ * Of an ended entry that is LIVE: 1, it led on to *successor; 0, it did not;
+ * -EAGAIN, it is gone.  Its chunk is its own as long as it is LIVE.
+ */
+static int led_to(const struct soj_store *st, uint64_t ref, uint64_t *successor)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
+	struct soj_chunk_view view;
+	int leads = 0;
+
+	if (soj_chunk_look(st, soj_ctl_chunk(ctl), &view) &&
+	    view.entry == soj_ref_entry(ref) &&
+	    view.record_bytes == sizeof(struct soj_shm_record)) {
+		*successor = soj_load_relaxed(&view.record[0]);
+		leads = 1;
+	}
+	soj_fence_acquire(); /* X0 */
+	return is_live(st, ref) ? leads : -EAGAIN;
+}
+
+/*
+ * Is there an end to be told?  1, 0, or an error: cannot be said now.  What
+ * nobody ever had in hand, and what only led on, has none.
+ */
+static int has_end(const struct soj_store *st, uint64_t ref)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	uint64_t ctl, before, next;
+	int rc;
+
+	if (!is_live(st, ref))
+		return 0;
+	ctl = soj_load_acquire(&e->ctl); /* E1 */
+	if (!soj_ctl_ended(ctl) || soj_ctl_status(ctl) == SOJ_ENDED_WITHDRAWN)
+		return 0;
+	rc = led_to(st, ref, &next);
+	if (rc != 0)
+		return rc == -EAGAIN ? 0 : !is_told(st, ref, SOJ_TOLD_MADE);
+	before = predecessor_of(st, ref);
+	if (before == 0 || is_told(st, ref, SOJ_TOLD_MADE))
+		return 1;
+	return soj_line_names(st, before, ref);
+}
+
+/* False: it could not be said. */
+static bool tell_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		     bool own)
+{
+	uint64_t next;
+	int rc;
+
+	if (is_told(st, ref, SOJ_TOLD_ENDED))
+		return true;
+	rc = has_end(st, ref);
+	if (rc <= 0)
+		return rc == 0;
+	soj_event_made(st, w, ref, false);
+	if (led_to(st, ref, &next) == 0)
+		tell_stage(st, w, ref, SOJ_TOLD_MADE, own);
+	return !soj_gone(w);
+}
+
+void soj_event_ended(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		     bool own)
+{
+	if (is_on(st, ref))
+		tell_end(st, w, ref, own);
+}
+
+bool soj_event_settle(struct soj_store *st, struct soj_worker *w, uint64_t ref)
+{
+	uint64_t next;
+
+	if (!is_on(st, ref))
+		return true;
+	if (!tell_end(st, w, ref, false))
+		return false;
+	if (led_to(st, ref, &next) == 1 && is_live(st, next))
+		soj_event_made(st, w, next, false);
+	return !soj_gone(w);
+}
+
+/* ---- other events ---- */
+
+void soj_event_tell(struct soj_store *st, struct soj_worker *w,
+		    const struct soj_event_what *what)
+{
+	uint64_t seq;
+
+	if (!soj_event_on(st, what->collection))
+		return;
+	do {
+		if (soj_gone(w))
+			return;
+		seq = first_free(&st->seg);
+	} while (!take(st, w, seq, 0));
+	fill(st, w, seq, what, true);
+}
+
+void soj_event_tell_of(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       enum soj_event_type type, enum soj_status status,
+		       uint64_t detail)
+{
+	struct soj_event_what what = {
+		.type = type, .status = status, .detail = {detail}};
+
+	if (!is_on(st, ref))
+		return;
+	soj_event_about(st, ref, &what);
+	soj_event_tell(st, w, &what);
+}
+
+bool soj_event_repair(struct soj_store *st, struct soj_worker *w,
+		      struct soj_event_watch *watch)
+{
+	const struct soj_seg *seg = &st->seg;
+	const uint64_t now_ms = soj_seg_now_ms(seg);
+	uint64_t next, seq, oldest;
+	struct soj_event event;
+
+	if (seg->lay.events_max == 0)
+		return false;
+	next = first_free(seg);
+	oldest = next > seg->lay.events_max ? next - seg->lay.events_max : 1;
+	seq = soj_max(watch->seq, oldest);
+	for (unsigned i = 0; seq < next && i < REPAIR_MAX; i++, seq++) {
+		if (soj_event_read(seg, seq, &event, &oldest) != -EAGAIN)
+			continue;
+		complete_record(st, w, word_of(seg, seq));
+		if (soj_event_read(seg, seq, &event, &oldest) != -EAGAIN)
+			continue;
+		/* Its writer may be at it. */
+		if (seq >= watch->limit || now_ms < watch->since_ms) {
+			watch->limit = next;
+			watch->since_ms = now_ms;
+		}
+		if (now_ms - watch->since_ms < seg->policy.expel_after_ms ||
+		    soj_gone(w))
+			break;
+		fill_word(seg, seq, 0, SOJ_EVENT_LOST);
+		SOJ_STEP("event.lost");
+	}
+	watch->seq = seq;
+	return seq < next;
+}
+
+/* ---- reading ---- */
+
+int soj_event_decode(uint32_t events_max,
+		     const uint64_t raw[1 + SOJ_EVENT_PAYLOADS], uint64_t seq,
+		     struct soj_event *event)
+{
+	const uint64_t *payload = raw + 1;
+	const uint64_t tag = soj_event_tag(events_max, seq);
+	uint64_t what = payload[0];
+	bool whole = true;
+
+	if (soj_event_seq(raw[0]) != seq)
+		return soj_event_seq(raw[0]) > seq ? -ESTALE : -EAGAIN;
+	for (unsigned i = 0; i < SOJ_EVENT_PAYLOADS; i++)
+		whole &= payload[i] >> 48 == tag;
+	*event = (struct soj_event){.seq = seq, .type = SOJ_EVENT_LOST};
+	if (what >> 48 == tag && soj_field(what, 0, 6) == SOJ_EVENT_LOST)
+		return 0;
+	if (!whole)
+		return -EAGAIN;
+	/* Of another build, or spoilt: something happened. */
+	if (soj_field(what, 0, 6) > SOJ_EVENT_LOST)
+		return 0;
+	event->type = (enum soj_event_type)soj_field(what, 0, 6);
+	event->status = (enum soj_status)soj_field(what, WHAT_STATUS, 5);
+	event->source = (enum soj_source)soj_field(what, WHAT_SOURCE, 5);
+	event->collection = (uint32_t)soj_field(what, WHAT_COLLECTION, 6);
+	event->helped = soj_field(what, WHAT_HELPED, 1);
+	event->pid = (uint32_t)soj_field(what, WHAT_PID, 22);
+	event->time_ms = payload[1] & SOJ_MASK(48);
+	event->ref = payload[2] & SOJ_MASK(48);
+	event->digest48 = payload[3] & SOJ_MASK(48);
+	event->subject48 = payload[4] & SOJ_MASK(48);
+	event->detail[0] = payload[5] & SOJ_MASK(48);
+	event->detail[1] = payload[6] & SOJ_MASK(48);
+	return 0;
+}
+
+int soj_event_read(const struct soj_seg *seg, uint64_t seq,
+		   struct soj_event *event, uint64_t *oldest)
+{
+	const uint32_t events_max = seg->lay.events_max;
+	uint64_t raw[1 + SOJ_EVENT_PAYLOADS];
+	struct soj_shm_event *record;
+	int rc;
+
+	*oldest = 1;
+	if (events_max == 0)
+		return -EAGAIN;
+	record = record_of(seg, seq);
+	raw[0] = word_of(seg, seq);
+	for (unsigned i = 0; i < SOJ_EVENT_PAYLOADS; i++)
+		raw[1 + i] = soj_load_acquire(&record->payload[i]); /* V3 */
+	rc = soj_event_decode(events_max, raw, seq, event);
+	if (rc == -ESTALE) {
+		uint64_t next = first_free(seg);
+
+		*oldest = next > events_max ? next - events_max : 1;
+	}
+	return rc;
+}
