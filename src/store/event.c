@@ -413,7 +413,11 @@ static int has_end(const struct soj_store *st, uint64_t ref)
 	if (!is_live(st, ref))
 		return 0;
 	ctl = soj_load_acquire(&e->ctl); /* E1 */
-	if (!soj_ctl_ended(ctl) || soj_ctl_status(ctl) == SOJ_ENDED_WITHDRAWN)
+	if (!soj_ctl_ended(ctl))
+		return 0;
+	/* Most were never LIVE before; of the others their maker has told. */
+	if (soj_ctl_status(ctl) == SOJ_ENDED_WITHDRAWN &&
+	    !is_told(st, ref, SOJ_TOLD_MADE))
 		return 0;
 	rc = led_to(st, ref, &next);
 	if (rc != 0)

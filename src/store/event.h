@@ -128,8 +128,8 @@ void soj_event_made(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 
 /*
  * The end of an entry whose ctl is ended and whose state is LIVE: ENDED, after
- * its beginning.  Exactly once; of the last of a line only, and not of what
- * was withdrawn.  own: the caller decided it.
+ * its beginning.  Exactly once; of the last of a line only, and of what was
+ * withdrawn if it was LIVE before.  own: the caller decided it.
  */
 void soj_event_ended(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		     bool own);

@@ -9,7 +9,6 @@
 
 #include "crash/lib_world.h"
 #include "lib_fsck.h"
-#include "store/event.h"
 
 /* Passes after which upkeep should have come to rest; a section that nobody
  * leaves costs two, everything else one or two. */
@@ -179,7 +178,7 @@ void world_upkeep(struct world *w)
 		quiet = idle(&work) ? quiet + 1 : 0;
 		if (quiet == 2)
 			return;
-		if (w->standing)
+		if (w->standing || w->half_told)
 			world_advance(w, w->s->st.seg.policy.expel_after_ms);
 	}
 	failed("upkeep does not come to rest: left %d repaired %u expelled %u "
@@ -231,67 +230,6 @@ static void must_be_empty(struct world *w, uint32_t slots_lost)
 			failed("after the drain unit %u is in phase %d", u,
 			       soj_unit_phase(word));
 	}
-}
-
-/* What the events say of logins: the entry of each that has not ended. */
-struct told {
-	uint64_t ref[KNOWN_MAX];
-	unsigned count;
-	unsigned created;
-};
-
-static void tell(struct told *t, const struct soj_event *e)
-{
-	uint64_t ref = e->type == SOJ_EVENT_RENEWED ? e->detail[0] : e->ref;
-	unsigned i = 0;
-
-	if (e->type == SOJ_EVENT_CREATED) {
-		t->created++;
-		t->ref[t->count++ % KNOWN_MAX] = ref;
-		return;
-	}
-	if (e->type != SOJ_EVENT_RENEWED && e->type != SOJ_EVENT_ENDED)
-		return;
-	while (i < t->count && t->ref[i] != ref)
-		i++;
-	if (i == t->count)
-		failed("event %u: %s of %llx, which is not there",
-		       (unsigned)e->seq, soj_event_type_name(e->type),
-		       (unsigned long long)ref);
-	else if (e->type == SOJ_EVENT_RENEWED)
-		t->ref[i] = e->ref;
-	else
-		t->ref[i] = t->ref[--t->count];
-}
-
-void world_events(struct world *w, bool over)
-{
-	struct told t = {.count = 0};
-	struct soj_event event;
-	uint64_t oldest, seq = 1;
-	unsigned living = 0;
-	int rc;
-
-	if (w->events == 0)
-		return;
-	while ((rc = soj_event_read(&w->s->st.seg, seq, &event, &oldest)) ==
-	       0) {
-		tell(&t, &event);
-		seq++;
-	}
-	if (rc != -EAGAIN ||
-	    seq < soj_load_relaxed(&w->s->st.seg.hdr->event_next))
-		failed("events: number %u is %s", (unsigned)seq,
-		       rc == -EAGAIN ? "not complete" : "overwritten");
-	for (unsigned i = 0; i < w->count; i++)
-		living += w->known[i].fate == LIVES;
-	if (t.created < w->count ||
-	    t.created > w->count + w->begun + w->superseded)
-		failed("events: %u logins began instead of %u to %u", t.created,
-		       w->count, w->count + w->begun + w->superseded);
-	if (over ? t.count != 0 : t.count < living)
-		failed("events: %u logins have not ended instead of %u",
-		       t.count, over ? 0 : living);
 }
 
 void world_drain(struct world *w, uint32_t slots_lost)

@@ -56,7 +56,8 @@ void prepare_chunks_full(struct world *w);
 void prepare_drain(struct world *w); /* the target is to be relocated */
 void prepare_mess(struct world *w);
 void prepare_sleeper(struct world *w);
-void prepare_crowd(struct world *w); /* of one subject: four */
+void prepare_half_told(struct world *w); /* lib_events.c */
+void prepare_crowd(struct world *w);     /* of one subject: four */
 
 /* lib_run.c: what victims do */
 void run_create(void *arg, struct report *r);
