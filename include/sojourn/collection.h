@@ -39,7 +39,6 @@ extern "C" {
 
 #define SOJOURN_KEY_BYTES_MAX          1024u
 #define SOJOURN_COLLECTIONS            64u
-#define SOJOURN_COLLECTION_CHARS_MAX   31u
 #define SOJOURN_COLLECTION_SESSION     0u
 #define SOJOURN_COLLECTION_REMEMBER_ME 1u
 #define SOJOURN_COLLECTION_REFRESH     2u
@@ -157,6 +156,55 @@ sojourn_modify_item(struct sojourn *s, const struct sojourn_item *item,
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_count_add(struct sojourn *s, const struct sojourn_item *item,
 		  int64_t delta, uint64_t ttl_ms, int64_t *value);
+
+/* ---- many at a time ---- */
+
+#define SOJOURN_COLLECTION_ANY UINT32_MAX
+
+/* Which: all that is set must hold.  All zero: the logins, all of them. */
+struct sojourn_filter {
+	uint32_t collection; /* or SOJOURN_COLLECTION_ANY */
+	const char *subject; /* NULL: anybody's and nobody's */
+	/*
+	 * A wildcard pattern that the subject must match, or with match_handle
+	 * the handle; NULL: none.  * stands for any bytes, ? for one, [a-z] for
+	 * one of these, [!a-z] for one not of these, \x for x itself; at most
+	 * 255 characters beside the stars.  The time that a match takes is that
+	 * of the text's length, whatever the pattern.
+	 */
+	const char *match;
+	bool match_handle;
+};
+
+/*
+ * Calls fn for each that passes the filter, at most `limit` times (0: without
+ * end), and goes on from *cursor, which the caller sets to 0 at first; it is 0
+ * again when all were seen.  What is there from the first call to the last is
+ * reported exactly once, whatever else comes and goes; what is not there all
+ * the time, once or not at all.  A login that is renewed meanwhile may be seen
+ * by either id or both, the old one with info->renewed.
+ * fn may call the library; nonzero stops, and the next call goes on behind it.
+ * Works on a read-only attach.  O(entries) in all, and holds up nobody.
+ * Returns the number of calls; -EINVAL; -ENOMEM.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
+	     uint64_t *cursor, uint32_t limit, sojourn_list_fn fn, void *arg);
+
+/* How many pass; old ids in their grace window are not counted. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_count(struct sojourn *s, const struct sojourn_filter *filter);
+
+/*
+ * Ends all that pass, logins with all that they were renewed to.  What came
+ * before the call is gone when it returns; what comes meanwhile may be too.
+ * Returns how many it ended.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_clear(struct sojourn *s, const struct sojourn_filter *filter);
+
+/* Ends everything past its deadline, as the helper would; returns how many. */
+SOJOURN_API SOJOURN_MUST_CHECK int sojourn_prune(struct sojourn *s);
 
 /* ---- validators ---- */
 

@@ -133,7 +133,8 @@ static inline bool soj_ctl_readable(uint64_t w)
 /* Reasons that mean the login, and so go down the line of successors. */
 static inline bool soj_status_ends_line(enum soj_status s)
 {
-	return s >= SOJ_ENDED_DELETED && s <= SOJ_ENDED_EXCLUSIVE;
+	return (s >= SOJ_ENDED_DELETED && s <= SOJ_ENDED_EXCLUSIVE) ||
+	       s == SOJ_ENDED_CLEARED;
 }
 
 /* ---- references to entries: index and low bits of the generation ---- */

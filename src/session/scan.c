@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Scan, count, clear and prune: over all entries, by their place.
+ *
+ * An entry keeps its place for its life, so a scan by place that goes on where
+ * it stopped meets each entry that is there all the time exactly once, whatever
+ * comes and goes meanwhile; the cursor is the last place.  Nothing is held
+ * between two entries: each is copied for itself (store/entry.c).
+ *
+ * A login that is renewed during a scan moves to another place, and may do so
+ * from before the cursor to behind it.  The old id is still there then, and is
+ * met as renewed; clear ends the whole line of what it meets.
+ *
+ * Crash table: clear killed between two entries: the others live; the call was
+ * not acknowledged.  Killed inside a line: upkeep completes it.
+ * Stop table: expelled from the section of an entry: what it ended is ended,
+ * but the line behind it may have changed place: clear begins again.
+ *
+ * Edges
+ *   S1  load of a state    store/slab.c S0
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "session/glob.h"
+#include "session/item.h"
+
+/* A filter, made ready. */
+struct sieve {
+	struct sojourn *s;
+	uint32_t collection;
+	bool has_subject;
+	struct soj_digest subject;
+	struct soj_glob *glob; /* NULL: none */
+	bool by_handle;
+	uint64_t now_ms;
+};
+
+static int sieve_init(struct sieve *f, struct sojourn *s,
+		      const struct sojourn_filter *filter)
+{
+	const char *why;
+	int rc = 0;
+
+	*f = (struct sieve){.s = s,
+			    .collection = filter->collection,
+			    .by_handle = filter->match_handle,
+			    .now_ms = soj_seg_now_ms(&s->st.seg)};
+	if (filter->collection != SOJOURN_COLLECTION_ANY)
+		rc = soj_collection_check(s, filter->collection);
+	if (rc < 0)
+		return rc;
+	f->has_subject = filter->subject != NULL;
+	if (f->has_subject)
+		f->subject = soj_subject_digest(s, filter->subject);
+	if (filter->match == NULL)
+		return 0;
+	f->glob = malloc(sizeof(*f->glob));
+	if (f->glob == NULL)
+		return soj_report_errno(-ENOMEM);
+	if (soj_glob_compile(f->glob, filter->match, &why) == 0)
+		return 0;
+	free(f->glob);
+	return soj_report(-EINVAL, SOJOURN_INVALID,
+			  "match is \"%.40s\", which is %s", filter->match,
+			  why);
+}
+
+static bool passes(const struct sieve *f, const struct soj_session *one)
+{
+	char handle[SOJOURN_HANDLE_CHARS + 1];
+
+	if ((f->collection != SOJOURN_COLLECTION_ANY &&
+	     f->collection != soj_misc_collection(one->cold.misc)) ||
+	    (f->has_subject &&
+	     !soj_digest_equal(f->subject, one->cold.subject)))
+		return false;
+	if (f->glob == NULL)
+		return true;
+	if (!f->by_handle)
+		return soj_glob_match(f->glob, (const char *)one->subject);
+	soj_handle_text(&f->s->st, one->snap.ref, handle);
+	return soj_glob_match(f->glob, handle);
+}
+
+/* Does it answer to those who ask for it? */
+static bool answers(const struct sieve *f, const struct soj_session *one)
+{
+	const struct soj_snapshot *snap = &one->snap;
+	bool renewed = soj_ctl_status(snap->ctl) == SOJ_RENEWED;
+
+	if (!soj_ctl_readable(snap->ctl) ||
+	    soj_times_judge(&snap->times, f->now_ms) != SOJ_ACTIVE)
+		return false;
+	if (!renewed)
+		return !(snap->life & SOJ_LIFE_EXPIRED);
+	return snap->has_record && snap->record.grace_until_ms > f->now_ms &&
+	       soj_line_status(&f->s->st, snap, NULL) == SOJ_ACTIVE;
+}
+
+/* In the making: under a caller's key it is there once it is in the index,
+ * though its maker may have died before he could make it LIVE. */
+static bool is_there(struct soj_store *st, uint32_t idx, uint64_t state)
+{
+	if (soj_state_phase(state) != SOJ_OWNED)
+		return soj_state_phase(state) == SOJ_LIVE;
+	return soj_misc_keyed(soj_load_relaxed(&soj_entry(st, idx)->misc)) &&
+	       soj_index_committed(
+		       st, soj_entry_digest(st, idx),
+		       soj_entry_place(st, soj_ref(idx, soj_state_gen(state))));
+}
+
+/* Looks at one place: is it one of those? */
+static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
+{
+	struct soj_store *st = &f->s->st;
+	const struct soj_copy copy = {
+		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
+	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	uint64_t misc;
+	int rc = -EAGAIN;
+
+	if (soj_state_phase(state) == SOJ_FREE ||
+	    soj_state_phase(state) == SOJ_RETIRED)
+		return false;
+	/* As far as that can be trusted; passes() looks at the copy. */
+	misc = soj_load_relaxed(&soj_entry(st, idx)->misc);
+	if ((f->collection != SOJOURN_COLLECTION_ANY &&
+	     f->collection != soj_misc_collection(misc)) ||
+	    !is_there(st, idx, state))
+		return false;
+	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
+		rc = soj_entry_snapshot(st, soj_ref(idx, soj_state_gen(state)),
+					NULL, &copy, &one->snap);
+	return rc == 0 && passes(f, one) && answers(f, one);
+}
+
+/* ---- scan and count ---- */
+
+static void info_of(struct sojourn *s, const struct soj_session *one,
+		    struct sojourn_info *info)
+{
+	memset(info, 0, offsetof(struct sojourn_info, text));
+	soj_info_fill(s, one, info);
+}
+
+int sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
+		 uint64_t *cursor, uint32_t limit, sojourn_list_fn fn,
+		 void *arg)
+{
+	const uint32_t last = s->st.seg.lay.entries_max;
+	struct soj_session one;
+	struct sojourn_info info;
+	struct sieve f;
+	int calls = 0;
+	int rc = sieve_init(&f, s, filter);
+
+	if (rc < 0)
+		return rc;
+	soj_ok();
+	while (*cursor < last) {
+		if (!look(&f, (uint32_t)++ * cursor, &one))
+			continue;
+		info_of(s, &one, &info);
+		calls++;
+		if (fn(arg, &info) != 0 || (uint32_t)calls == limit)
+			break;
+	}
+	if (*cursor >= last)
+		*cursor = 0;
+	free(f.glob);
+	return calls;
+}
+
+int sojourn_count(struct sojourn *s, const struct sojourn_filter *filter)
+{
+	struct soj_session one;
+	struct sieve f;
+	int count = 0;
+	int rc = sieve_init(&f, s, filter);
+
+	if (rc < 0)
+		return rc;
+	for (uint32_t idx = 1; idx <= s->st.seg.lay.entries_max; idx++)
+		count += look(&f, idx, &one) &&
+			 soj_ctl_status(one.snap.ctl) == SOJ_ACTIVE;
+	free(f.glob);
+	soj_ok();
+	return count;
+}
+
+/* ---- clear and prune ---- */
+
+/* Ends one and its line; -ESTALE: expelled in the middle of it. */
+static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx)
+{
+	struct soj_store *st = &f->s->st;
+	struct soj_session one;
+	bool valid, any = false;
+	int rc = 0;
+
+	if (!look(f, idx, &one))
+		return 0;
+	soj_section_enter(&st->seg, &self->w.thr);
+	/* Again, now that nothing of its line can go away. */
+	if (look(f, idx, &one)) {
+		SOJ_STEP("clear.seen");
+		rc = soj_line_end(st, &self->w, one.snap.ref, SOJ_ENDED_CLEARED,
+				  true, &any);
+	}
+	valid = soj_section_exit(&st->seg, &self->w.thr);
+	SOJ_STEP("clear.one");
+	if (soj_gone(&self->w))
+		return -ECANCELED;
+	return valid || rc < 0 ? rc : -ESTALE;
+}
+
+static int clear_all(struct sieve *f, struct soj_self *self, int *ended)
+{
+	for (uint32_t idx = 1; idx <= f->s->st.seg.lay.entries_max; idx++) {
+		int rc = clear_one(f, self, idx);
+
+		if (rc < 0)
+			return rc;
+		for (int i = 0; i < rc; i++)
+			soj_count(&self->w.thr, SOJ_COUNT_deletes);
+		*ended += rc;
+	}
+	return 0;
+}
+
+int sojourn_clear(struct sojourn *s, const struct sojourn_filter *filter)
+{
+	struct soj_self *self;
+	struct sieve f;
+	int ended = 0;
+	int rc = sieve_init(&f, s, filter);
+
+	if (rc < 0)
+		return rc;
+	self = soj_self_writing(s, &rc);
+	if (self) {
+		rc = -ESTALE;
+		for (unsigned i = 0; rc == -ESTALE && i < SOJ_TRIES_MAX; i++)
+			rc = clear_all(&f, self, &ended);
+		rc = rc < 0 ? soj_report_errno(rc == -ESTALE ? -EBUSY : rc)
+			    : soj_ok();
+		if (!soj_gone(&self->w))
+			soj_count_flush(&s->st.seg, &self->w.thr);
+	}
+	free(f.glob);
+	return rc < 0 ? rc : ended;
+}
+
+int sojourn_prune(struct sojourn *s)
+{
+	struct soj_self *self;
+	uint32_t ended;
+	int rc;
+
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	ended = soj_expire_all(&s->st, &self->w, soj_seg_now_ms(&s->st.seg));
+	if (soj_gone(&self->w))
+		return soj_report_errno(-ECANCELED);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	soj_ok();
+	return (int)ended;
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * S17, C5, C6: scan with cursor and limit, count, clear, prune, wildcards.
+ *
+ * Traps: a scan that goes by the number of those before loses and repeats as
+ * others come and go; a matcher that goes back takes for ever over a pattern
+ * of many stars.  Both naive ones are here, and fail.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sojourn/collection.h>
+
+#include "lib_sem.h"
+#include "session/glob.h"
+#include "session/handle.h"
+
+#define STAYING 300u
+
+static struct sojourn *s;
+static uint32_t carts;
+
+static int set_up(void **state)
+{
+	struct sojourn_collection own[1];
+	struct sojourn_options o;
+
+	(void)state;
+	sojourn_collection_init(&own[0], "carts");
+	sem_options(&o);
+	o.entries_max = 2000;
+	o.segment_bytes = 16u << 20;
+	o.threads_max = 16;
+	o.collections = own;
+	o.collections_count = 1;
+	s = sem_make(&o);
+	carts = (uint32_t)sojourn_collection_number(s, "carts");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	sojourn_detach(s);
+	return 0;
+}
+
+static int put(const char *key, const char *subject, uint64_t ttl_ms)
+{
+	const struct sojourn_item item = {carts, key, strlen(key)};
+	const struct sojourn_value v = {.subject = subject, .ttl_ms = ttl_ms};
+
+	return sojourn_put(s, &item, &v, NULL);
+}
+
+static int removed(const char *key)
+{
+	const struct sojourn_item item = {carts, key, strlen(key)};
+
+	return sojourn_remove(s, &item, 0);
+}
+
+static int nothing(void *arg, const struct sojourn_info *info)
+{
+	(void)info;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* ---- exactly once ---- */
+
+struct seen {
+	unsigned times[STAYING];
+};
+
+static int see(void *arg, const struct sojourn_info *info)
+{
+	struct seen *seen = arg;
+	unsigned i;
+
+	if (sscanf(info->subject, "stays%u", &i) == 1)
+		seen->times[i]++;
+	return 0;
+}
+
+static pid_t start_churn(unsigned who)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	for (unsigned i = 0;; i = (i + 7) % 100) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "comes%u-%u", who, i);
+		if (put(key, i % 2 ? "comes" : NULL, 0) != 0 ||
+		    (i % 3 && removed(key) != 1))
+			_exit(1);
+	}
+}
+
+static void s17_scan_under_change_sees_each_once(void **state)
+{
+	const struct sojourn_filter all = {.collection = carts};
+	pid_t churn[3];
+
+	(void)state;
+	for (unsigned i = 0; i < STAYING; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "stays%u", i);
+		assert_int_equal(put(key, key, 0), 0);
+		/* Holes, that others come into. */
+		snprintf(key, sizeof(key), "hole%u", i);
+		assert_int_equal(put(key, NULL, 0), 0);
+	}
+	for (unsigned i = 0; i < STAYING; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "hole%u", i);
+		assert_int_equal(removed(key), 1);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		churn[i] = start_churn(i);
+	for (unsigned round = 0; round < 300; round++) {
+		struct seen seen = {0};
+		uint64_t cursor = 0;
+
+		do {
+			int rc = sojourn_scan(s, &all, &cursor, 7, see, &seen);
+
+			assert_true(rc >= 0 && rc <= 7);
+			sched_yield();
+		} while (cursor != 0);
+		for (unsigned i = 0; i < STAYING; i++)
+			assert_int_equal(seen.times[i], 1);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		kill(churn[i], SIGKILL);
+		waitpid(churn[i], NULL, 0);
+	}
+}
+
+/* The naive one: goes on behind as many as it has had, in the order in which
+ * the store lists them now. */
+static int naive_scan(unsigned *had, unsigned limit, sojourn_list_fn fn,
+		      struct seen *seen)
+{
+	const struct sojourn_filter all = {.collection = carts};
+	uint64_t cursor = 0;
+	unsigned skipped = 0;
+	int calls;
+
+	for (unsigned i = 0; i < *had; i++)
+		if (sojourn_scan(s, &all, &cursor, 1, nothing, &skipped) == 0)
+			return 0;
+	if (*had && cursor == 0)
+		return 0;
+	calls = sojourn_scan(s, &all, &cursor, limit, fn, seen);
+	*had += calls > 0 ? (unsigned)calls : 0;
+	return calls;
+}
+
+static void s17_trap_scan_without_cursor(void **state)
+{
+	struct seen naive = {0}, ours = {0};
+	const struct sojourn_filter all = {.collection = carts};
+	unsigned had = 0, missed = 0;
+	uint64_t cursor = 0;
+	char key[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(key, sizeof(key), "goes%u", i);
+		assert_int_equal(put(key, NULL, 0), 0);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(key, sizeof(key), "stays%u", i);
+		assert_int_equal(put(key, key, 0), 0);
+	}
+	assert_int_equal(naive_scan(&had, 10, see, &naive), 10);
+	assert_int_equal(sojourn_scan(s, &all, &cursor, 10, see, &ours), 10);
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(key, sizeof(key), "goes%u", i);
+		assert_int_equal(removed(key), 1);
+	}
+	while (naive_scan(&had, 10, see, &naive) > 0)
+		;
+	while (cursor)
+		assert_true(sojourn_scan(s, &all, &cursor, 10, see, &ours) >=
+			    0);
+	for (unsigned i = 0; i < 20; i++) {
+		missed += naive.times[i] != 1;
+		assert_int_equal(ours.times[i], 1);
+	}
+	assert_true(missed > 0); /* the planted one fails */
+}
+
+static int stop_at_third(void *arg, const struct sojourn_info *info)
+{
+	(void)info;
+	return ++*(unsigned *)arg == 3;
+}
+
+static void s17_cursor_goes_on_behind_the_last(void **state)
+{
+	const struct sojourn_filter all = {.collection = carts};
+	uint64_t cursor = 0;
+	unsigned calls = 0;
+	char key[32];
+
+	(void)state;
+	assert_int_equal(sojourn_scan(s, &all, &cursor, 0, nothing, &calls), 0);
+	assert_int_equal(cursor, 0);
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(key, sizeof(key), "k%u", i);
+		assert_int_equal(put(key, NULL, 0), 0);
+	}
+	assert_int_equal(
+		sojourn_scan(s, &all, &cursor, 0, stop_at_third, &calls), 3);
+	assert_int_equal(sojourn_scan(s, &all, &cursor, 0, nothing, &calls), 7);
+	assert_int_equal(calls, 10);
+	assert_int_equal(cursor, 0);
+	/* A cursor of a larger segment is at the end. */
+	cursor = UINT64_C(1) << 40;
+	assert_int_equal(sojourn_scan(s, &all, &cursor, 0, nothing, &calls), 0);
+	assert_int_equal(cursor, 0);
+}
+
+/* ---- count, clear, prune ---- */
+
+static int count(uint32_t collection, const char *subject, const char *match)
+{
+	const struct sojourn_filter f = {
+		.collection = collection, .subject = subject, .match = match};
+
+	return sojourn_count(s, &f);
+}
+
+static void s17_count_and_clear_by_collection(void **state)
+{
+	const struct sojourn_filter f = {.collection = carts};
+	const struct sojourn_filter any = {.collection =
+						   SOJOURN_COLLECTION_ANY};
+	const struct sojourn_filter bad = {.collection = 40};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+
+	(void)state;
+	sem_login(s, "anna", "x", id);
+	for (unsigned i = 0; i < 30; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "k%u", i);
+		assert_int_equal(put(key, i % 3 ? "anna" : NULL, 0), 0);
+	}
+	assert_int_equal(count(0, NULL, NULL), 1);
+	assert_int_equal(count(carts, NULL, NULL), 30);
+	assert_int_equal(count(carts, "anna", NULL), 20);
+	assert_int_equal(count(SOJOURN_COLLECTION_ANY, "anna", NULL), 21);
+	assert_int_equal(sojourn_count(s, &bad), -EINVAL);
+	assert_int_equal(sojourn_clear(s, &f), 30);
+	assert_int_equal(sojourn_clear(s, &f), 0);
+	assert_int_equal(count(SOJOURN_COLLECTION_ANY, NULL, NULL), 1);
+	assert_int_equal(removed("k1"), 0);
+	assert_int_equal(sem_read(s, id, NULL), 0);
+	assert_int_equal(sojourn_clear(s, &any), 1);
+	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
+}
+
+/* A login counts once, and goes with all that it was renewed to. */
+static void s17_clear_ends_whole_lines(void **state)
+{
+	const struct sojourn_filter f = {.subject = "anna"};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_info info;
+	unsigned calls = 0;
+	uint64_t cursor = 0;
+
+	(void)state;
+	sem_login(s, "anna", "x", id);
+	sem_login(s, "bert", "x", info.new_id);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	assert_int_equal(sojourn_count(s, &f), 1);
+	assert_int_equal(sojourn_scan(s, &f, &cursor, 0, nothing, &calls), 2);
+	assert_int_equal(sojourn_clear(s, &f), 1);
+	assert_int_equal(sem_read(s, info.new_id, NULL), -ENOENT);
+	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
+	assert_int_equal(count(0, NULL, NULL), 1);
+}
+
+static void c5_prune_ends_what_is_over(void **state)
+{
+	(void)state;
+	assert_int_equal(put("a", NULL, 1000), 0);
+	assert_int_equal(put("b", NULL, 1000), 0);
+	assert_int_equal(put("c", NULL, 0), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(count(carts, NULL, NULL), 1);
+	assert_int_equal(sojourn_prune(s), 2);
+	assert_int_equal(sojourn_prune(s), 0);
+}
+
+static void c6_clear_by_wildcard(void **state)
+{
+	const struct sojourn_filter f = {.collection = carts,
+					 .match = "tenant-7:*"};
+	const struct sojourn_filter bad = {.match = "a[b"};
+	struct sojourn_filter by_handle = {.collection = carts,
+					   .match_handle = true};
+	const struct sojourn_item a = {carts, "a", 1};
+	struct sojourn_info info;
+
+	(void)state;
+	assert_int_equal(put("a", "tenant-7:anna", 0), 0);
+	assert_int_equal(put("b", "tenant-7:bert", 0), 0);
+	assert_int_equal(put("c", "tenant-77:anna", 0), 0);
+	assert_int_equal(put("d", NULL, 0), 0);
+	assert_int_equal(sojourn_get(s, &a, NULL, NULL, NULL, &info), 0);
+	info.handle[12] = '*';
+	info.handle[13] = 0;
+	by_handle.match = info.handle;
+	assert_int_equal(sojourn_count(s, &by_handle), 1);
+	assert_int_equal(count(carts, NULL, "*:anna"), 2);
+	assert_int_equal(sojourn_clear(s, &f), 2);
+	assert_int_equal(count(carts, NULL, NULL), 2);
+	assert_int_equal(sojourn_clear(s, &bad), -EINVAL);
+	assert_non_null(strstr(sojourn_error_text(), "a[b"));
+}
+
+/* ---- the matcher ---- */
+
+/* The naive one goes back to each star; it counts its steps. */
+static uint64_t naive_steps;
+
+static bool naive_match(const char *p, const char *t)
+{
+	if (naive_steps++ > 10000000)
+		return false;
+	if (*p == 0)
+		return *t == 0;
+	if (*p == '*')
+		return naive_match(p + 1, t) || (*t && naive_match(p, t + 1));
+	return *t && (*p == '?' || *p == *t) && naive_match(p + 1, t + 1);
+}
+
+static bool match(const char *pattern, const char *text)
+{
+	static struct soj_glob g;
+	const char *why;
+
+	assert_int_equal(soj_glob_compile(&g, pattern, &why), 0);
+	return soj_glob_match(&g, text);
+}
+
+static void c6_wildcards(void **state)
+{
+	static const struct {
+		const char *pattern, *text;
+		bool matches;
+	} t[] = {
+		{"", "", true},
+		{"", "a", false},
+		{"*", "", true},
+		{"**", "abc", true},
+		{"a", "a", true},
+		{"a", "ab", false},
+		{"a*", "a", true},
+		{"a*", "abc", true},
+		{"*c", "abc", true},
+		{"*b", "abc", false},
+		{"a*c", "ac", true},
+		{"a*b*c", "aXbYbZc", true},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"[a-c]x", "bx", true},
+		{"[a-c]x", "dx", false},
+		{"[!a-c]", "d", true},
+		{"[!a-c]", "a", false},
+		{"[]]", "]", true},
+		{"[a\\]]", "]", true},
+		{"\\*", "*", true},
+		{"\\*", "a", false},
+		{"*[0-9]", "ab7", true},
+		{"*aab", "aaaab", true},
+		{"\xc3*", "\xc3\xa4", true},
+		{"a\\", "a\\", true},
+	};
+	static struct soj_glob g;
+	char longest[SOJ_GLOB_CHARS_MAX + 2];
+	const char *why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		if (match(t[i].pattern, t[i].text) != t[i].matches)
+			fail_msg("%s over %s", t[i].pattern, t[i].text);
+	memset(longest, 'a', sizeof(longest));
+	longest[SOJ_GLOB_CHARS_MAX + 1] = 0;
+	assert_int_equal(soj_glob_compile(&g, longest, &why), -EINVAL);
+	longest[SOJ_GLOB_CHARS_MAX] = 0;
+	assert_true(match(longest, longest));
+	assert_false(match(longest, longest + 1));
+	assert_int_equal(soj_glob_compile(&g, "[", &why), -EINVAL);
+	assert_int_equal(soj_glob_compile(&g, "[a", &why), -EINVAL);
+	assert_int_equal(soj_glob_compile(&g, "[a-", &why), -EINVAL);
+}
+
+/* Same answers as the naive one over small random patterns. */
+static void c6_wildcards_as_the_naive(void **state)
+{
+	uint64_t x = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 50000; i++) {
+		char p[9] = "", t[13] = "";
+
+		for (unsigned j = 0; j < 8;
+		     j++, x = x * 6364136223846793005u + 1442695040888963407u)
+			p[j] = "ab*?\0"[(x >> 33) % 5];
+		for (unsigned j = 0; j < 12;
+		     j++, x = x * 6364136223846793005u + 1442695040888963407u)
+			t[j] = "aab\0"[(x >> 33) % 4];
+		naive_steps = 0;
+		if (match(p, t) != naive_match(p, t))
+			fail_msg("\"%s\" over \"%s\"", p, t);
+	}
+}
+
+static void c6_trap_many_stars(void **state)
+{
+	char text[256], pattern[128];
+
+	(void)state;
+	memset(text, 'a', 255);
+	text[255] = 0;
+	for (unsigned i = 0; i < 60; i++)
+		memcpy(pattern + 2 * i, "a*", 3);
+	strcat(pattern, "b");
+	naive_steps = 0;
+	naive_match(pattern, text);
+	assert_true(naive_steps > 10000000); /* the planted one fails */
+	/* Ours takes one step of four words for each of the 255 bytes. */
+	assert_false(match(pattern, text));
+	text[254] = 'b';
+	assert_true(match(pattern, text));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(s17_scan_under_change_sees_each_once),
+		TEST(s17_trap_scan_without_cursor),
+		TEST(s17_cursor_goes_on_behind_the_last),
+		TEST(s17_count_and_clear_by_collection),
+		TEST(s17_clear_ends_whole_lines),
+		TEST(c5_prune_ends_what_is_over),
+		TEST(c6_clear_by_wildcard),
+		cmocka_unit_test(c6_wildcards),
+		cmocka_unit_test(c6_wildcards_as_the_naive),
+		cmocka_unit_test(c6_trap_many_stars),
+	};
+	int failed = cmocka_run_group_tests_name("S17", tests, NULL, NULL);
+
+	if (failed == 0)
+		printf("S17 scan, count, clear: ok\n"
+		       "S17 trap, scan without a cursor: ok\n"
+		       "C5 prune: ok\n"
+		       "C6 wildcards: ok\n"
+		       "C6 trap, many stars: ok\n");
+	return failed;
+}
