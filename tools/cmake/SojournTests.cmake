@@ -73,6 +73,14 @@ if(SOJ_FAULTS)
 	soj_add_tests(semantics sem 900 soj_world)
 endif()
 
+# Programs that the scripts of tests/e2e drive.
+file(GLOB sources CONFIGURE_DEPENDS ${tests}/e2e/*.c)
+foreach(source ${sources})
+	get_filename_component(name ${source} NAME_WE)
+	add_executable(${name} ${source})
+	target_link_libraries(${name} PRIVATE sojourn_static soj_internal)
+endforeach()
+
 file(GLOB scripts CONFIGURE_DEPENDS
 	${tests}/crash/*.sh ${tests}/e2e/*.sh ${tests}/lint/*.sh
 	${tests}/model/run.sh
