@@ -82,6 +82,7 @@
 #include "base/fault.h"
 #include "store/store.h"
 
+#define COUNT_BITS 24u
 #define UNTIL_BITS 27u
 
 static soj_word_t *lock_of(const struct soj_store *st, uint64_t ref)
@@ -105,6 +106,14 @@ static bool same_holder(uint64_t a, uint64_t b)
 static uint64_t given_back(uint64_t word)
 {
 	return soj_lock(SOJ_SLOT_NONE, soj_lock_count(word), 0);
+}
+
+/* Never 0: the word 0 is that of an entry that was never used. */
+static uint64_t next_count(uint64_t word)
+{
+	uint64_t count = soj_lock_count(word) + 1;
+
+	return count & SOJ_MASK(COUNT_BITS) ? count : 1;
 }
 
 uint64_t soj_lock_look(const struct soj_store *st, uint64_t ref)
@@ -289,7 +298,7 @@ int soj_lock_take(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	*word = was;
 	if (rc < 0)
 		return rc;
-	mine = soj_lock(w->thr.slot, soj_lock_count(was) + 1, wish->until_tick);
+	mine = soj_lock(w->thr.slot, next_count(was), wish->until_tick);
 	*held = remember(st, w, ref, mine);
 	(*held)->id = wish->id;
 	SOJ_STEP("lock.seen");
@@ -321,8 +330,8 @@ uint64_t soj_lock_inherit(struct soj_store *st, struct soj_worker *w,
 			  uint64_t ref, const struct soj_held *from)
 {
 	const struct soj_held old = *from;
-	uint64_t count = soj_lock_count(soj_load_relaxed(lock_of(st, ref)));
-	uint64_t word = soj_lock(soj_lock_slot(old.word), count + 1,
+	uint64_t was = soj_load_relaxed(lock_of(st, ref));
+	uint64_t word = soj_lock(soj_lock_slot(old.word), next_count(was),
 				 soj_lock_until_tick(old.word));
 	struct soj_held *held = remember(st, w, ref, word);
 
@@ -423,8 +432,8 @@ uint32_t soj_locks_repair(struct soj_store *st, const uint64_t *claim)
 		uint32_t slot = soj_lock_slot(word);
 
 		/* Word first, claim second: see slot.c's stop table. */
-		if (slot >= seg->lay.slots_max || claim[slot] == 0 ||
-		    !soj_slot_still(seg, slot, claim[slot]))
+		if (word == 0 || slot >= seg->lay.slots_max ||
+		    claim[slot] == 0 || !soj_slot_still(seg, slot, claim[slot]))
 			continue;
 		SOJ_STEP("lock.repair.seen");
 		/* Lost to a waiter that set its bit: so it looks again, too,

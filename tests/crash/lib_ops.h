@@ -100,4 +100,13 @@ void judge_delete_subject(struct world *w, const struct report *r);
 void judge_delete_others(struct world *w, const struct report *r);
 void judge_nothing(struct world *w, const struct report *r);
 
+/* lib_locks.c */
+void prepare_dead_holder(struct world *w);
+void prepare_sleeping_holder(struct world *w);
+void run_locked_update(void *arg, struct report *r);
+void run_locked_renew(void *arg, struct report *r);
+void run_lock_in_vain(void *arg, struct report *r);
+void run_lock_and_detach(void *arg, struct report *r);
+void judge_in_vain(struct world *w, const struct report *r);
+
 #endif /* SOJ_TESTS_CRASH_LIB_OPS_H */
