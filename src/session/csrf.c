@@ -70,14 +70,9 @@ int sojourn_csrf_token(const struct sojourn *s, const char *session_id,
 /* False: not the text of any token. */
 static bool decode(const char *token, uint8_t raw[2 * PROOF_BYTES])
 {
-	size_t bytes;
-
 	return token &&
 	       strnlen(token, SOJOURN_CSRF_CHARS + 1) == SOJOURN_CSRF_CHARS &&
-	       sodium_base642bin(raw, 2 * PROOF_BYTES, token,
-				 SOJOURN_CSRF_CHARS, NULL, &bytes, NULL,
-				 VARIANT) == 0 &&
-	       bytes == 2 * PROOF_BYTES;
+	       soj_id_decode(token, SOJOURN_CSRF_CHARS, raw, 2 * PROOF_BYTES);
 }
 
 int sojourn_csrf_check(const struct sojourn *s, const char *session_id,

@@ -25,6 +25,20 @@ static bool is_id_char(char c)
 	       (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
+bool soj_id_decode(const char *text, size_t chars, uint8_t *raw, size_t bytes)
+{
+	size_t got;
+
+	/* libsodium takes bytes from 128 on for characters of the alphabet. */
+	for (size_t i = 0; i < chars; i++)
+		if (!is_id_char(text[i]))
+			return false;
+	return sodium_base642bin(raw, bytes, text, chars, NULL, &got, NULL,
+				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
+		       0 &&
+	       got == bytes;
+}
+
 bool soj_id_digest(const struct sojourn *s, const char *id,
 		   struct soj_digest *digest)
 {

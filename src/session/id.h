@@ -21,6 +21,12 @@ bool soj_id_digest(const struct sojourn *s, const char *id,
 		   struct soj_digest *digest);
 
 /*
+ * Strict base64url: exactly `chars` characters of the alphabet that make
+ * exactly `bytes` bytes, with no low bits left over.
+ */
+bool soj_id_decode(const char *text, size_t chars, uint8_t *raw, size_t bytes);
+
+/*
  * The digest of a key in a collection: of a caller's (SOJ_KEY_CALLERS), or one
  * of this library's own uses, which no caller's key can be.  It never is the
  * digest of a session id.

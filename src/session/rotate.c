@@ -146,23 +146,18 @@ static void token_digest(const struct sojourn *s, const char *token,
 	memcpy(out, d.word, SOJ_DIGEST_BYTES);
 }
 
-/* False: not the text of any token; its family is not named by it. */
+/* False: not the text of any token, and so no family is named by it. */
 static bool is_token(const char *token)
 {
 	uint8_t raw[FAMILY_BYTES];
-	size_t bytes;
 
-	/* Strict: no padding, no other alphabet, no stray low bits. */
 	return token &&
 	       strnlen(token, SOJ_ROTATE_CHARS + 1) == SOJ_ROTATE_CHARS &&
-	       sodium_base642bin(raw, sizeof(raw), token,
-				 SOJ_ROTATE_FAMILY_CHARS, NULL, &bytes, NULL,
-				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
-		       0 &&
-	       sodium_base642bin(raw, sizeof(raw),
-				 token + SOJ_ROTATE_FAMILY_CHARS,
-				 SOJ_ROTATE_PROOF_CHARS, NULL, &bytes, NULL,
-				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) == 0;
+	       soj_id_decode(token, SOJ_ROTATE_FAMILY_CHARS, raw,
+			     FAMILY_BYTES) &&
+	       soj_id_decode(token + SOJ_ROTATE_FAMILY_CHARS,
+			     SOJ_ROTATE_PROOF_CHARS, raw,
+			     SOJ_ROTATE_PROOF_BYTES);
 }
 
 /* ---- finding a family ---- */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * S18: eight processes race for one remember-me token.  The naive design: the
+ * token is looked up first and marked as used afterwards.
+ */
+
+#include <errno.h>
+#include <sched.h>
+
+#include <sojourn/remember.h>
+
+#include "lib_sem.h"
+
+#define TOKEN   (SOJOURN_REMEMBER_CHARS + 1)
+#define WINDOW  10000u
+#define WORKERS 8u
+#define ROUNDS  200u
+
+static void remember(struct sojourn *s, char token[TOKEN])
+{
+	const struct sojourn_new n = {.subject = "anna"};
+
+	if (sojourn_remember_create(s, &n, token, NULL) < 0)
+		fail_msg("%s", sojourn_error_text());
+}
+
+static int use(struct sojourn *s, const char *token, char next[TOKEN])
+{
+	return sojourn_remember_use(s, token, next, NULL, NULL, NULL);
+}
+
+static void rotates(struct sojourn *s, const char *token, char next[TOKEN])
+{
+	if (use(s, token, next) < 0)
+		fail_msg("%s", sojourn_error_text());
+	assert_string_not_equal(next, token);
+}
+
+struct race {
+	struct sojourn *s;
+	_Atomic(unsigned) bad;
+	_Atomic(unsigned) naive_looked, naive_used;
+	_Atomic(unsigned) arrived[ROUNDS + 1];
+	_Atomic(unsigned) won[ROUNDS + 1];
+	char token[ROUNDS][TOKEN];
+	char got[WORKERS][ROUNDS][TOKEN];
+};
+
+static void meet(struct race *r, unsigned round)
+{
+	atomic_fetch_add(&r->arrived[round], 1);
+	while (atomic_load(&r->arrived[round]) < WORKERS)
+		sched_yield();
+}
+
+static int race_one(unsigned i, void *arg)
+{
+	struct race *r = arg;
+	struct sojourn_info info;
+
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		meet(r, n);
+		if (sojourn_remember_use(r->s, r->token[n], r->got[i][n], NULL,
+					 NULL, &info) < 0) {
+			atomic_fetch_add(&r->bad, 1);
+			continue;
+		}
+		if (info.renewal == SOJOURN_RENEWAL_WON)
+			atomic_fetch_add(&r->won[n], 1);
+	}
+	/* Looked up, then marked: all have looked before one marks. */
+	if (atomic_load(&r->naive_used) == 0) {
+		atomic_fetch_add(&r->naive_looked, 1);
+		while (atomic_load(&r->naive_looked) < WORKERS)
+			sched_yield();
+		atomic_fetch_add(&r->naive_used, 1);
+	}
+	return 0;
+}
+
+static void s18_trap_one_token_used_by_eight_processes(void **state)
+{
+	struct race *r = sem_shared(sizeof(*r));
+	struct sojourn *s = sem_make(NULL);
+	char next[TOKEN];
+
+	(void)state;
+	r->s = s;
+	for (unsigned n = 0; n < ROUNDS; n++)
+		remember(s, r->token[n]);
+	sem_workers(WORKERS, race_one, r);
+	assert_int_equal(atomic_load(&r->bad), 0);
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		assert_int_equal(atomic_load(&r->won[n]), 1);
+		for (unsigned i = 0; i < WORKERS; i++)
+			assert_string_equal(r->got[i][n], r->got[0][n]);
+	}
+	assert_int_equal(atomic_load(&r->naive_used), WORKERS);
+	assert_int_equal(sem_counter(s, "reuses"), 0);
+	/* After the window the same token ends it all. */
+	sem_advance(s, WINDOW);
+	for (unsigned n = 0; n < ROUNDS; n += 2) {
+		expect_reason(use(s, r->token[n], next), -EPERM,
+			      SOJOURN_REUSED);
+		assert_int_equal(use(s, r->got[0][n], next), -ENOENT);
+		rotates(s, r->got[0][n + 1], next);
+	}
+	sojourn_detach(s);
+	sem_unshare(r, sizeof(*r));
+}
+
+/* Half of them use the valid token, half one that is long used up. */
+static int race_thieves(unsigned i, void *arg)
+{
+	struct race *r = arg;
+
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		int rc;
+
+		meet(r, n);
+		rc = use(r->s, i % 2 ? r->token[n] : r->got[0][n],
+			 r->got[i][n]);
+		if (i % 2 ? rc != -EPERM && rc != -ENOENT
+			  : rc != 0 && rc != -ENOENT)
+			atomic_fetch_add(&r->bad, 1);
+		if (rc == -EPERM)
+			atomic_fetch_add(&r->won[n], 1);
+	}
+	return 0;
+}
+
+static void s18_reuse_ends_a_family_that_is_in_use(void **state)
+{
+	struct race *r = sem_shared(sizeof(*r));
+	struct sojourn *s = sem_make(NULL);
+	char next[TOKEN];
+
+	(void)state;
+	r->s = s;
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		remember(s, r->token[n]);
+		rotates(s, r->token[n], r->got[0][n]);
+	}
+	sem_advance(s, WINDOW);
+	sem_workers(WORKERS, race_thieves, r);
+	assert_int_equal(atomic_load(&r->bad), 0);
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		assert_int_equal(atomic_load(&r->won[n]), 1);
+		for (unsigned i = 0; i < WORKERS; i += 2)
+			if (r->got[i][n][0])
+				assert_int_equal(use(s, r->got[i][n], next),
+						 -ENOENT);
+	}
+	assert_int_equal(sem_counter(s, "reuses"), ROUNDS);
+	assert_int_equal(sem_count(s, "anna"), 0);
+	sojourn_detach(s);
+	sem_unshare(r, sizeof(*r));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(s18_trap_one_token_used_by_eight_processes),
+		cmocka_unit_test(s18_reuse_ends_a_family_that_is_in_use),
+	};
+
+	return cmocka_run_group_tests_name("S18 races", tests, NULL, NULL);
+}
