@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * S15 under races: counters and read-modify-write from 8 processes, one winner
+ * of an add, a slow put, a put against a remove.  Beside each the naive way to
+ * do it, which fails.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <sojourn/collection.h>
+
+#include "crash/lib_victim.h"
+#include "lib_sem.h"
+#include "session/handle.h"
+
+#define WORKERS    8u
+#define INCREMENTS 12500u /* each: 100,000 */
+#define ROUNDS     10000u
+
+static struct sojourn *s;
+static uint32_t carts;
+
+static int set_up(void **state)
+{
+	struct sojourn_collection own[1];
+	struct sojourn_options o;
+
+	(void)state;
+	sojourn_collection_init(&own[0], "carts");
+	sem_options(&o);
+	o.entries_max = 2 * ROUNDS;
+	o.segment_bytes = 32u << 20;
+	o.threads_max = 32;
+	o.collections = own;
+	o.collections_count = 1;
+	s = sem_make(&o);
+	carts = (uint32_t)sojourn_collection_number(s, "carts");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	sojourn_detach(s);
+	return 0;
+}
+
+static struct sojourn_item item_of(const char *key)
+{
+	return (struct sojourn_item){carts, key, strlen(key)};
+}
+
+static int64_t number_of(const char *key)
+{
+	const struct sojourn_item item = item_of(key);
+	int64_t n = 0;
+	size_t bytes = sizeof(n);
+
+	assert_int_equal(sojourn_get(s, &item, NULL, &n, &bytes, NULL), 0);
+	assert_int_equal(bytes, sizeof(n));
+	return n;
+}
+
+/* ---- two writers of one item ---- */
+
+static int add_one(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	int64_t n = 0;
+
+	(void)arg;
+	(void)capacity;
+	memcpy(&n, data, *bytes);
+	n++;
+	memcpy(data, &n, sizeof(n));
+	*bytes = sizeof(n);
+	return 0;
+}
+
+static int count_worker(unsigned me, void *arg)
+{
+	const struct sojourn_item item = item_of("counted");
+	const struct sojourn_item other = item_of("modified");
+	const struct sojourn_value absent = {0};
+
+	(void)me;
+	(void)arg;
+	for (unsigned i = 0; i < INCREMENTS; i++) {
+		if (sojourn_count_add(s, &item, 1, 0, NULL) != 0)
+			return 1;
+		if (i % 5 == 0 && sojourn_modify_item(s, &other, &absent, 8,
+						      add_one, NULL, NULL) != 0)
+			return 2;
+	}
+	return 0;
+}
+
+static void s15_eight_writers_lose_nothing(void **state)
+{
+	(void)state;
+	sem_workers(WORKERS, count_worker, NULL);
+	assert_int_equal(number_of("counted"), WORKERS * INCREMENTS);
+	assert_int_equal(number_of("modified"), WORKERS * INCREMENTS / 5);
+}
+
+/* The same with the expected version; the naive one without. */
+static int write_back(const char *key, bool with_version)
+{
+	const struct sojourn_item item = item_of(key);
+	int64_t n = 0;
+	size_t bytes = sizeof(n);
+	struct sojourn_info info;
+	struct sojourn_value v = {.data = &n, .data_bytes = sizeof(n)};
+
+	if (sojourn_get(s, &item, NULL, &n, &bytes, &info) != 0)
+		return -1;
+	usleep(20); /* the request is served */
+	n++;
+	v.if_version = with_version ? info.version : 0;
+	return sojourn_put(s, &item, &v, NULL);
+}
+
+static int write_back_worker(unsigned me, void *arg)
+{
+	(void)me;
+	(void)arg;
+	for (unsigned i = 0; i < 500; i++) {
+		int rc;
+
+		do
+			rc = write_back("careful", true);
+		while (rc == -ESTALE);
+		if (rc != 0 || write_back("naive", false) != 0)
+			return 1;
+	}
+	return 0;
+}
+
+static void s15_trap_slow_put_overwrites_newer(void **state)
+{
+	const struct sojourn_item careful = item_of("careful");
+	const struct sojourn_item naive = item_of("naive");
+
+	(void)state;
+	assert_int_equal(sojourn_count_add(s, &careful, 0, 0, NULL), 0);
+	assert_int_equal(sojourn_count_add(s, &naive, 0, 0, NULL), 0);
+	sem_workers(WORKERS, write_back_worker, NULL);
+	assert_int_equal(number_of("careful"), WORKERS * 500);
+	assert_true(number_of("naive") < WORKERS * 500); /* planted */
+}
+
+/* ---- one winner ---- */
+
+struct race {
+	_Atomic(unsigned) arrived[ROUNDS];
+	_Atomic(unsigned) winner[2][ROUNDS]; /* of an add, of the naive one */
+	_Atomic(unsigned) wins[2][ROUNDS];
+};
+
+static bool naive_add(const struct sojourn_item *item, const void *data)
+{
+	const struct sojourn_value v = {.data = data,
+					.data_bytes = sizeof(unsigned)};
+
+	if (sojourn_has(s, item) != 0)
+		return false;
+	sched_yield();
+	return sojourn_put(s, item, &v, NULL) == 0;
+}
+
+static int add_worker(unsigned me, void *arg)
+{
+	const struct sojourn_value v = {.data = &me, .data_bytes = sizeof(me)};
+	struct race *race = arg;
+
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		char key[16];
+		struct sojourn_item item;
+		int rc;
+
+		race->arrived[r]++;
+		while (race->arrived[r] < WORKERS)
+			sched_yield();
+		snprintf(key, sizeof(key), "a%u", r);
+		item = item_of(key);
+		rc = sojourn_add(s, &item, &v, NULL);
+		if (rc != 0 && rc != -EEXIST)
+			return 1;
+		if (rc == 0) {
+			race->winner[0][r] = me;
+			race->wins[0][r]++;
+		}
+		if (r % 100 == 0) {
+			snprintf(key, sizeof(key), "n%u", r);
+			item = item_of(key);
+			race->wins[1][r] += naive_add(&item, &me);
+		}
+	}
+	return 0;
+}
+
+static void s15_add_has_one_winner(void **state)
+{
+	struct race *race = sem_shared(sizeof(*race));
+	unsigned naive = 0;
+
+	(void)state;
+	sem_workers(WORKERS, add_worker, race);
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		char key[16];
+		struct sojourn_item item;
+		unsigned who = WORKERS;
+		size_t bytes = sizeof(who);
+
+		snprintf(key, sizeof(key), "a%u", r);
+		item = item_of(key);
+		assert_int_equal(race->wins[0][r], 1);
+		assert_int_equal(
+			sojourn_get(s, &item, NULL, &who, &bytes, NULL), 0);
+		assert_int_equal(who, race->winner[0][r]);
+		naive += race->wins[1][r] > 1;
+	}
+	printf("S15 add: %u rounds of one winner; has and put: %u rounds of "
+	       "several\n",
+	       ROUNDS, naive);
+	assert_true(naive > 0); /* planted */
+	sem_unshare(race, sizeof(*race));
+}
+
+/* ---- a put against a remove ---- */
+
+/* What a victim does, up to the label it stands at. */
+struct late {
+	struct sojourn_value value;
+	int (*modify)(void *arg, void *data, size_t *bytes, size_t capacity);
+	bool naive;
+};
+
+static void late_put(void *arg, struct report *r)
+{
+	const struct late *l = arg;
+	const struct sojourn_item item = item_of("a");
+	char old[8];
+	size_t bytes = sizeof(old);
+
+	if (l->modify) {
+		r->rc = sojourn_modify_item(s, &item, NULL, 64, l->modify, NULL,
+					    NULL);
+		return;
+	}
+	if (l->naive &&
+	    sojourn_get(s, &item, NULL, old, &bytes, NULL) == -ENOENT)
+		r->rc = -ENOENT;
+	else
+		r->rc = sojourn_put(s, &item, &l->value, NULL);
+}
+
+/* Stops it at `label`, removes the item, lets it go on.  Is there one? */
+static int race_with_remove(struct late *l, const char *label, int *rc)
+{
+	const struct sojourn_item item = item_of("a");
+	const struct sojourn_value v = {.data = "1", .data_bytes = 1};
+	const struct plan plan = {.fault = FAULT_NONE, .pause = label};
+	struct report *r = report_new();
+	struct victim victim;
+	int there;
+
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	sem_advance(s, 10); /* else the access time is now already */
+	victim_run(&victim, r, &plan, late_put, l);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	assert_int_equal(sojourn_remove(s, &item, 0), 1);
+	assert_int_equal(sojourn_has(s, &item), 0);
+	victim_continue(&victim);
+	assert_int_equal(victim.state, VICTIM_FINISHED);
+	*rc = r->rc;
+	report_free(r);
+	there = sojourn_has(s, &item);
+	assert_true(sojourn_remove(s, &item, 0) == there);
+	return there;
+}
+
+static int grow(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	(void)arg;
+	memset((char *)data + *bytes, 'x', capacity - *bytes);
+	*bytes = capacity;
+	return 0;
+}
+
+static void s15_trap_put_racing_remove(void **state)
+{
+	static const char *const labels[] = {"put.use.seen", "put.used",
+					     "update.written"};
+	struct late l = {.value = {.data = "2", .data_bytes = 1}};
+	int rc;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		l.value.if_exists = true;
+		assert_int_equal(race_with_remove(&l, labels[i], &rc), 0);
+		assert_int_equal(rc, -ENOENT);
+		/* An upsert came after the remove: its own value. */
+		l.value.if_exists = false;
+		assert_int_equal(race_with_remove(&l, labels[i], &rc), 1);
+		assert_int_equal(rc, 0);
+	}
+	l.modify = grow;
+	assert_int_equal(race_with_remove(&l, "update.written", &rc), 0);
+	assert_int_equal(rc, -ENOENT);
+	/* The naive one looks whether it exists, then puts. */
+	l.modify = NULL;
+	l.naive = true;
+	assert_int_equal(race_with_remove(&l, "update.written", &rc), 1);
+}
+
+/* A remove that was stopped takes nothing that was put since. */
+static void late_remove(void *arg, struct report *r)
+{
+	const struct sojourn_item item = item_of("a");
+	const uint64_t *version = arg;
+
+	r->rc = sojourn_remove(s, &item, *version);
+}
+
+static void s15_late_remove_by_version(void **state)
+{
+	const struct sojourn_item item = item_of("a");
+	const struct sojourn_value v = {.data = "1", .data_bytes = 1};
+	const struct plan plan = {.fault = FAULT_NONE, .pause = "remove.seen"};
+	struct report *r = report_new();
+	struct victim victim;
+	uint64_t version;
+
+	(void)state;
+	assert_int_equal(sojourn_put(s, &item, &v, &version), 0);
+	victim_run(&victim, r, &plan, late_remove, &version);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	assert_int_equal(sojourn_remove(s, &item, 0), 1);
+	assert_int_equal(sojourn_add(s, &item, &v, NULL), 0);
+	victim_continue(&victim);
+	assert_int_equal(r->rc, -ESTALE);
+	assert_int_equal(sojourn_has(s, &item), 1);
+	report_free(r);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(s15_eight_writers_lose_nothing),
+		TEST(s15_trap_slow_put_overwrites_newer),
+		TEST(s15_add_has_one_winner),
+		TEST(s15_trap_put_racing_remove),
+		TEST(s15_late_remove_by_version),
+	};
+	int failed;
+
+	coverage_init();
+	failed = cmocka_run_group_tests_name("S15 races", tests, NULL, NULL);
+	if (failed == 0)
+		printf("S15 eight writers of one item: ok\n"
+		       "S15 one winner of an add: ok\n"
+		       "S15 trap, slow put overwrites newer data: ok\n"
+		       "S15 trap, put racing with remove: ok\n");
+	return failed;
+}
