@@ -125,7 +125,8 @@ static bool lengths_ok(const struct chunk *c)
 		       c->bytes &&
 	       data <= SOJ_DATA_BYTES_MAX && subject <= SOJ_SUBJECT_BYTES_MAX &&
 	       meta <= SOJ_META_BYTES_MAX &&
-	       (record == 0 || record == sizeof(c->record));
+	       (record == 0 || record == sizeof(c->record) ||
+		record == sizeof(struct soj_shm_times));
 }
 
 /* Does the entry that the chunk belongs to name it, and is it not retired?
@@ -383,7 +384,7 @@ static void check_successor(struct soj_fsck *f, const struct entry *e,
 static void check_renewed(struct soj_fsck *f, const struct entry *e,
 			  const struct chunk *c)
 {
-	if (soj_head_record_bytes(c->head[0]) == 0 ||
+	if (soj_head_record_bytes(c->head[0]) != sizeof(c->record) ||
 	    !soj_fsck_entry_ok(f, soj_ref_entry(c->record.successor)) ||
 	    c->record.sealed_bytes > sizeof(c->record.sealed))
 		soj_fsck_found(f, SOJ_FSCK_ENTRY_RECORD, 0, entry_print(e),
@@ -401,13 +402,16 @@ static void check_readable(struct soj_fsck *f, const struct entry *e)
 		{WORD(e, digest[0]), WORD(e, digest[1])}};
 	const struct soj_digest subject = {
 		{WORD(e, subject[0]), WORD(e, subject[1])}};
+	/* A caller's item that belongs to nobody is on no chain. */
+	bool nobodys = soj_misc_keyed(WORD(e, misc)) &&
+		       (subject.word[0] | subject.word[1]) == 0;
 	struct chunk c;
 
 	if (!soj_fsck_committed(f, e->ref, &digest))
 		soj_fsck_found(f, SOJ_FSCK_ENTRY_UNINDEXED, 0, entry_print(e),
 			       "state %016" PRIx64 ", ctl %016" PRIx64,
 			       e->state, WORD(e, ctl));
-	if (!soj_fsck_chained(f, e->idx, &subject))
+	if (!nobodys && !soj_fsck_chained(f, e->idx, &subject))
 		soj_fsck_found(f, SOJ_FSCK_ENTRY_UNCHAINED, 0, entry_print(e),
 			       "state %016" PRIx64 ", ctl %016" PRIx64,
 			       e->state, WORD(e, ctl));

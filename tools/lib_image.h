@@ -191,6 +191,7 @@ struct soj_image_entry {
 	uint32_t subject_bytes;
 	uint8_t subject[SOJ_SUBJECT_BYTES_MAX + 1]; /* ends with a zero */
 	bool has_record;
+	bool has_times; /* of the value: `times` are those */
 	struct soj_shm_record record;
 	uint8_t *data; /* if asked for; the caller frees it */
 };

@@ -76,9 +76,10 @@ static bool take_lengths(struct soj_image_entry *e, const uint64_t head[2],
 	e->data_bytes = soj_head_data_bytes(head[0]);
 	e->subject_bytes = soj_head_subject_bytes(head[0]);
 	e->meta_bytes = soj_head_meta_bytes(head[0]);
-	e->has_record = record != 0;
+	e->has_record = record == sizeof(e->record);
+	e->has_times = record == sizeof(struct soj_shm_times);
 	e->version = soj_head_version(head[1]);
-	return (record == 0 || record == sizeof(e->record)) &&
+	return (record == 0 || e->has_record || e->has_times) &&
 	       e->data_bytes <= SOJ_DATA_BYTES_MAX &&
 	       e->subject_bytes <= SOJ_SUBJECT_BYTES_MAX &&
 	       e->meta_bytes <= SOJ_META_BYTES_MAX &&
@@ -93,6 +94,7 @@ static int read_chunk(const struct soj_image *img, uint64_t off,
 		      uint32_t chunk_bytes, bool want_data,
 		      struct soj_image_entry *e)
 {
+	struct soj_shm_times times = {0};
 	uint64_t head[2];
 	int rc = soj_image_read(img, head, sizeof(head), off);
 
@@ -105,6 +107,13 @@ static int read_chunk(const struct soj_image *img, uint64_t off,
 		rc = soj_image_read(img, &e->record, sizeof(e->record), off);
 		off += sizeof(e->record);
 		e->times.grace_until_ms = e->record.grace_until_ms;
+	}
+	if (e->has_times) {
+		rc = soj_image_read(img, &times, sizeof(times), off);
+		off += sizeof(times);
+		e->times.expires_ms = times.expires_ms;
+		e->times.idle_ms = times.idle_ms;
+		e->times.sliding_ms = times.sliding_ms;
 	}
 	if (rc == 0)
 		rc = soj_image_read(img, e->subject, e->subject_bytes, off);

@@ -122,6 +122,7 @@ static void go_on(struct world *w)
 	world_verify(w);
 	if (w->s->st.seg.policy.when_full != SOJ_FULL_REJECT)
 		return;
+	items_go_on(w);
 	if (w->bystander < w->count)
 		world_update(w, w->bystander, false);
 	made = world_create(w, "passer", 120);

@@ -120,6 +120,7 @@ static void verify_list(struct world *w, const char *subject)
 
 void world_verify(struct world *w)
 {
+	items_verify(w);
 	for (unsigned i = 0; i < w->count; i++) {
 		const struct known *k = &w->known[i];
 
@@ -236,6 +237,7 @@ void world_drain(struct world *w, uint32_t slots_lost)
 {
 	world_self(w);
 	w->full = false;
+	items_drain(w);
 	for (unsigned i = 0; i < w->count; i++) {
 		if (w->known[i].fate == GONE)
 			continue;

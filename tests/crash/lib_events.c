@@ -20,7 +20,7 @@ static void tell(struct told *t, const struct soj_event *e)
 	unsigned i = 0;
 
 	if (e->type == SOJ_EVENT_CREATED) {
-		t->created++;
+		t->created += e->collection == 0;
 		t->ref[t->count++ % KNOWN_MAX] = ref;
 		return;
 	}

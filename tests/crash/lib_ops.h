@@ -109,4 +109,24 @@ void run_lock_in_vain(void *arg, struct report *r);
 void run_lock_and_detach(void *arg, struct report *r);
 void judge_in_vain(struct world *w, const struct report *r);
 
+/* lib_items.c */
+void prepare_items(struct world *w);
+void prepare_item_over(struct world *w);
+void run_put_new(void *arg, struct report *r);
+void run_put_nobodys(void *arg, struct report *r);
+void run_put_owned(void *arg, struct report *r);
+void run_put_for_another(void *arg, struct report *r);
+void run_put_if_exists(void *arg, struct report *r);
+void run_add(void *arg, struct report *r);
+void run_remove(void *arg, struct report *r);
+void run_count_add(void *arg, struct report *r);
+void run_clear(void *arg, struct report *r);
+void meddle_remove(struct world *w);
+void judge_made(struct world *w, const struct report *r);
+void judge_put_nobodys(struct world *w, const struct report *r);
+void judge_put_owned(struct world *w, const struct report *r);
+void judge_remove(struct world *w, const struct report *r);
+void judge_count(struct world *w, const struct report *r);
+void judge_clear(struct world *w, const struct report *r);
+
 #endif /* SOJ_TESTS_CRASH_LIB_OPS_H */

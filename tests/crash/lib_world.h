@@ -69,6 +69,13 @@ struct known {
 	bool unlisted;     /* its successor is OWNED: not listed until repair */
 };
 
+/* An item under a key (lib_items.c). */
+#define THINGS 4u
+struct thing {
+	bool lives;
+	uint64_t number;
+};
+
 #define KNOWN_MAX 1200u
 
 struct world {
@@ -91,6 +98,7 @@ struct world {
 	/* a thread that stands in a section, made by an operation's prepare */
 	struct victim sleeper;
 	bool has_sleeper;
+	struct thing things[THINGS];
 	struct known known[KNOWN_MAX]; /* the first `count` are filled */
 };
 
@@ -132,6 +140,11 @@ struct known *world_known(struct world *w, const char *subject, size_t bytes);
 void world_verify(struct world *w);
 /* Sessions of the model by what they should be. */
 unsigned world_living(const struct world *w, const char *subject);
+
+/* Of items: the same. */
+void items_verify(struct world *w);
+void items_drain(struct world *w);
+void items_go_on(struct world *w);
 
 /* ---- upkeep and the end ---- */
 

@@ -69,7 +69,7 @@ static void chunk_length_record(struct picture *p)
 {
 	soj_word_t *words = leaked_chunk(p);
 
-	soj_store_relaxed(&words[0], soj_chunk_head0(8, 8, 0, 16));
+	soj_store_relaxed(&words[0], soj_chunk_head0(8, 8, 0, 24));
 	soj_store_relaxed(&words[1], soj_chunk_head1(1, 1));
 }
 

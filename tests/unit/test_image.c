@@ -114,7 +114,7 @@ static void test_damaged_values(void **state)
 		{0, UINT64_C(1) << 20},            /* data */
 		{0, UINT64_C(255) << 24},          /* subject */
 		{0, UINT64_C(2048) << 34},         /* metadata */
-		{0, UINT64_C(16) << 50},           /* record */
+		{0, UINT64_C(24) << 50},           /* record */
 		{0, UINT64_MAX},           {1, 0}, /* of no entry */
 	};
 

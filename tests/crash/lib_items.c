@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Items under callers' keys: what victims do to them, and the model of them.
+ * They live in the collection of CSRF tokens, which no other test here uses. */
+
+#include <errno.h>
+#include <sojourn/collection.h>
+#include <string.h>
+
+#include "crash/lib_ops.h"
+
+#define THING_BYTES 72u
+#define TTL_MS      1800000u
+
+static const char *const keys[THINGS] = {"nobody's", "owned", "absent",
+					 "counted"};
+enum { NOBODYS, OWNED, ABSENT, COUNTED };
+
+static struct sojourn_item item_of(unsigned thing)
+{
+	return (struct sojourn_item){.collection = SOJOURN_COLLECTION_CSRF,
+				     .key = keys[thing],
+				     .key_bytes = strlen(keys[thing])};
+}
+
+static int put(struct world *w, unsigned thing, const char *subject,
+	       uint64_t number, uint64_t ttl_ms)
+{
+	const struct sojourn_item item = item_of(thing);
+	const struct sojourn_value v = {.data = value_buffer,
+					.data_bytes = THING_BYTES,
+					.subject = subject,
+					.ttl_ms = ttl_ms};
+
+	value_fill(value_buffer, THING_BYTES, number);
+	return sojourn_put(w->s, &item, &v, NULL);
+}
+
+/* ---- the model ---- */
+
+static void lives(struct world *w, unsigned thing, uint64_t number)
+{
+	w->things[thing].lives = true;
+	w->things[thing].number = number;
+}
+
+static void verify_thing(struct world *w, unsigned thing)
+{
+	const struct thing *t = &w->things[thing];
+	const struct sojourn_item item = item_of(thing);
+	const struct sojourn_read look_only = {.no_touch = true};
+	size_t bytes = sizeof(value_buffer);
+	int rc = sojourn_get(w->s, &item, &look_only, value_buffer, &bytes,
+			     NULL);
+
+	if (rc != (t->lives ? 0 : -ENOENT))
+		failed("item %s: %d, but it %s", keys[thing], rc,
+		       t->lives ? "lives" : "is not there");
+	else if (rc == 0 && thing == COUNTED &&
+		 (bytes != 8 || memcmp(value_buffer, &t->number, 8) != 0))
+		failed("item %s: not the count %d", keys[thing],
+		       (int)t->number);
+	else if (rc == 0 && thing != COUNTED &&
+		 (bytes != THING_BYTES ||
+		  !value_is(value_buffer, bytes, t->number)))
+		failed("item %s: not the value %u", keys[thing],
+		       (unsigned)t->number);
+}
+
+static int see(void *arg, const struct sojourn_info *info)
+{
+	(void)info;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+void items_verify(struct world *w)
+{
+	const struct sojourn_filter f = {.collection = SOJOURN_COLLECTION_CSRF};
+	unsigned living = 0, seen = 0;
+	uint64_t cursor = 0;
+
+	for (unsigned i = 0; i < THINGS; i++) {
+		verify_thing(w, i);
+		living += w->things[i].lives;
+	}
+	if (sojourn_scan(w->s, &f, &cursor, 0, see, &seen) < 0 ||
+	    seen != living)
+		failed("scan: %u items instead of %u", seen, living);
+}
+
+void items_drain(struct world *w)
+{
+	const struct sojourn_filter f = {.collection = SOJOURN_COLLECTION_CSRF};
+	int want = 0, rc = sojourn_clear(w->s, &f);
+
+	for (unsigned i = 0; i < THINGS; i++)
+		want += w->things[i].lives;
+	if (rc != want)
+		failed("clear: %d instead of %d", rc, want);
+	memset(w->things, 0, sizeof(w->things));
+}
+
+/* What the survivor does to them at once: writes to each. */
+void items_go_on(struct world *w)
+{
+	for (unsigned i = 0; i < COUNTED; i++) {
+		uint64_t number = w->next_number++;
+
+		if (!w->things[i].lives)
+			continue;
+		if (put(w, i, NULL, number, 0) != 0)
+			failed("put %s: %s", keys[i], sojourn_error_text());
+		lives(w, i, number);
+	}
+	verify_thing(w, COUNTED);
+}
+
+/* ---- before ---- */
+
+void prepare_items(struct world *w)
+{
+	const struct sojourn_item item = item_of(COUNTED);
+
+	prepare_people(w);
+	w->target = KNOWN_MAX;
+	if (put(w, NOBODYS, NULL, 1, 0) != 0 ||
+	    put(w, OWNED, "owner", 2, 0) != 0 ||
+	    sojourn_count_add(w->s, &item, 3, 0, NULL) != 0)
+		failed("items: %s", sojourn_error_text());
+	lives(w, NOBODYS, 1);
+	lives(w, OWNED, 2);
+	lives(w, COUNTED, 3);
+	world_advance(w, 10);
+}
+
+void prepare_item_over(struct world *w)
+{
+	prepare_items(w);
+	if (put(w, OWNED, NULL, 2, 1000) != 0)
+		failed("items: %s", sojourn_error_text());
+	world_advance(w, 1000);
+	w->things[OWNED].lives = false;
+}
+
+/* ---- what victims do ---- */
+
+void run_put_new(void *arg, struct report *r)
+{
+	r->rc = put(arg, ABSENT, "owner", OP_NUMBER, TTL_MS);
+}
+
+void run_put_nobodys(void *arg, struct report *r)
+{
+	r->rc = put(arg, NOBODYS, NULL, OP_NUMBER, TTL_MS);
+}
+
+void run_put_owned(void *arg, struct report *r)
+{
+	r->rc = put(arg, OWNED, NULL, OP_NUMBER, TTL_MS);
+}
+
+void run_put_for_another(void *arg, struct report *r)
+{
+	r->rc = put(arg, OWNED, "another", OP_NUMBER, TTL_MS);
+}
+
+void run_put_if_exists(void *arg, struct report *r)
+{
+	const struct world *w = arg;
+	const struct sojourn_item item = item_of(NOBODYS);
+	const struct sojourn_value v = {.data = value_buffer,
+					.data_bytes = THING_BYTES,
+					.if_exists = true};
+
+	value_fill(value_buffer, THING_BYTES, OP_NUMBER);
+	r->rc = sojourn_put(w->s, &item, &v, NULL);
+}
+
+void run_add(void *arg, struct report *r)
+{
+	const struct world *w = arg;
+	const struct sojourn_item item = item_of(ABSENT);
+	const struct sojourn_value v = {.data = value_buffer,
+					.data_bytes = THING_BYTES};
+
+	value_fill(value_buffer, THING_BYTES, OP_NUMBER);
+	r->rc = sojourn_add(w->s, &item, &v, NULL);
+}
+
+void run_remove(void *arg, struct report *r)
+{
+	const struct world *w = arg;
+	const struct sojourn_item item = item_of(OWNED);
+
+	r->rc = sojourn_remove(w->s, &item, 0);
+}
+
+void run_count_add(void *arg, struct report *r)
+{
+	const struct world *w = arg;
+	const struct sojourn_item item = item_of(COUNTED);
+
+	r->rc = sojourn_count_add(w->s, &item, 4, TTL_MS, NULL);
+}
+
+void run_clear(void *arg, struct report *r)
+{
+	const struct world *w = arg;
+	const struct sojourn_filter f = {.collection = SOJOURN_COLLECTION_CSRF};
+
+	r->rc = sojourn_clear(w->s, &f);
+}
+
+void meddle_remove(struct world *w)
+{
+	const struct sojourn_item item = item_of(NOBODYS);
+
+	if (sojourn_remove(w->s, &item, 0) != 1)
+		failed("remove: %s", sojourn_error_text());
+	w->things[NOBODYS].lives = false;
+}
+
+/* ---- and what that means ---- */
+
+static void returned(const struct report *r, int want)
+{
+	if (r->finished && r->rc != want)
+		failed("the victim's call returned %d instead of %d", r->rc,
+		       want);
+}
+
+void judge_made(struct world *w, const struct report *r)
+{
+	returned(r, 0);
+	if (passed(r, "index.committed"))
+		lives(w, ABSENT, OP_NUMBER);
+}
+
+void judge_put_nobodys(struct world *w, const struct report *r)
+{
+	/* Removed while it stood: it came too late. */
+	if (!w->things[NOBODYS].lives) {
+		returned(r, -ENOENT);
+		return;
+	}
+	returned(r, 0);
+	if (passed(r, "update.published"))
+		lives(w, NOBODYS, OP_NUMBER);
+}
+
+/* Replaced in one step, or ended first and made again. */
+void judge_put_owned(struct world *w, const struct report *r)
+{
+	returned(r, 0);
+	if (passed(r, "entry.ended"))
+		w->things[OWNED].lives = false;
+	if (passed(r, "update.published") || passed(r, "index.committed"))
+		lives(w, OWNED, OP_NUMBER);
+}
+
+void judge_remove(struct world *w, const struct report *r)
+{
+	returned(r, 1);
+	if (passed(r, "entry.ended"))
+		w->things[OWNED].lives = false;
+}
+
+void judge_count(struct world *w, const struct report *r)
+{
+	returned(r, 0);
+	if (passed(r, "update.published"))
+		lives(w, COUNTED, 7);
+}
+
+/* They go in the order of their places, whatever that is. */
+void judge_clear(struct world *w, const struct report *r)
+{
+	unsigned gone = 0;
+
+	returned(r, 3);
+	for (unsigned i = 0; i < THINGS; i++) {
+		const struct sojourn_item item = item_of(i);
+
+		if (!w->things[i].lives || sojourn_has(w->s, &item))
+			continue;
+		w->things[i].lives = false;
+		gone++;
+	}
+	if (gone != passed(r, "entry.ended"))
+		failed("%u items are gone, but %u were ended", gone,
+		       passed(r, "entry.ended"));
+}
