@@ -62,6 +62,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "store/event.h"
 
 #define FAMILY_BYTES 24u
 #define PROOF_SEALED (SOJ_ROTATE_PROOF_BYTES + SOJ_SEAL_BYTES)
@@ -324,12 +325,22 @@ static int rotate(struct rotation *r)
 /* -EAGAIN: the entry changed; else -EPERM, reported. */
 static int reused(struct rotation *r)
 {
+	const struct soj_event_what what = {
+		.type = SOJ_EVENT_REUSED,
+		.status = SOJ_ENDED_REUSED,
+		.collection = r->collection,
+		.ref = r->old.snap.ref,
+		.digest = r->family_digest,
+		.subject = r->old.cold.subject,
+	};
+
 	SOJ_STEP("rotate.reused");
 	if (!soj_entry_end(&r->s->st, &r->self->w, r->old.snap.ref,
 			   r->old.snap.ctl, SOJ_ENDED_REUSED))
 		return soj_gone(&r->self->w) ? soj_report_errno(-ECANCELED)
 					     : -EAGAIN;
 	soj_count(&r->self->w.thr, SOJ_COUNT_reuses);
+	soj_event_tell(&r->s->st, &r->self->w, &what);
 	return soj_report(-EPERM, SOJOURN_REUSED,
 			  "the token was used before: all tokens that began "
 			  "with its login are void now");
@@ -434,6 +445,7 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_REMEMBER;
 	r = begin(s, self, collection, token);
 	if (r == NULL)
 		return soj_report_errno(-ENOMEM);

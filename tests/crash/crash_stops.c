@@ -296,6 +296,7 @@ static void resume(struct world *w, const struct stopped *stop,
 			resume_list(w, r);
 		/* Draining a page is given up when others are at it. */
 		if (r->rc < 0 && r->rc != -ENOENT &&
+		    !(r->rc == -EPERM && stop->op->run == run_use_stolen) &&
 		    !(r->rc == -EBUSY && stop->op->run == run_drain_page))
 			failed("the victim, continued, returned %d", r->rc);
 		break;

@@ -243,6 +243,8 @@ void world_drain(struct world *w, uint32_t slots_lost)
 			continue;
 		world_delete_subject(w, w->known[i].subject, -1);
 	}
+	if (w->token[0])
+		world_end_family(w);
 	if (w->has_sleeper) {
 		victim_kill(&w->sleeper);
 		w->has_sleeper = false;

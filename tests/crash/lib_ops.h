@@ -129,4 +129,15 @@ void judge_remove(struct world *w, const struct report *r);
 void judge_count(struct world *w, const struct report *r);
 void judge_clear(struct world *w, const struct report *r);
 
+/* lib_tokens.c */
+void prepare_family(struct world *w);
+void run_use_token(void *arg, struct report *r);
+void run_use_stolen(void *arg, struct report *r);
+void run_forget_token(void *arg, struct report *r);
+void meddle_use_token(struct world *w);
+void meddle_end_family(struct world *w);
+void judge_use_token(struct world *w, const struct report *r);
+void judge_use_stolen(struct world *w, const struct report *r);
+void judge_forget_token(struct world *w, const struct report *r);
+
 #endif /* SOJ_TESTS_CRASH_LIB_OPS_H */

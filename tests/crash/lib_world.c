@@ -66,6 +66,7 @@ static uint64_t bytes_for(const struct world_options *o, uint32_t units)
 bool world_make(struct world *w, const struct world_options *given)
 {
 	struct world_options wo = *given;
+	struct sojourn_collection families;
 	struct sojourn_options o;
 
 	memset(w, 0, offsetof(struct world, known));
@@ -89,6 +90,12 @@ bool world_make(struct world *w, const struct world_options *given)
 	w->events = wo.events;
 	o.when_full =
 		wo.evict ? SOJOURN_WHEN_FULL_EVICT : SOJOURN_WHEN_FULL_REJECT;
+	/* Families are not in the model, and so not in the stream. */
+	sojourn_collection_init(&families, "remember-me");
+	families.grace_window_ms = WORLD_GRACE_MS;
+	families.quiet = true;
+	o.collections = &families;
+	o.collections_count = 1;
 	o.manual_clock = true;
 	o.helper = SOJOURN_HELPER_NONE;
 	if (sojourn_create(NULL, &o, &w->s) < 0) {

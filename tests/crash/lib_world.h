@@ -90,6 +90,8 @@ struct world {
 	bool standing;   /* somebody stands still in a section */
 	bool superseded; /* one was ended while it was in the making */
 	uint64_t ttl_ms; /* of what is created; 0: WORLD_TTL_MS */
+	char token[64];  /* of a family of "dora", valid until the victim ... */
+	char rotated[64]; /* ... or the survivor used it */
 	unsigned count;
 	unsigned target;    /* what operations are about */
 	unsigned bystander; /* what they are not about */
@@ -147,6 +149,9 @@ void items_drain(struct world *w);
 void items_go_on(struct world *w);
 
 /* ---- upkeep and the end ---- */
+
+/* A logout everywhere, after which no token of "dora" is of use. */
+void world_end_family(struct world *w);
 
 /* Full passes until nothing is left to do; bounded. */
 void world_upkeep(struct world *w);
