@@ -165,6 +165,33 @@ static void test_tokens(void **state)
 	}
 }
 
+/* A decimal fraction is rarely a double, yet no millisecond is lost. */
+static void test_milliseconds(void **state)
+{
+	struct soj_claims_new made = what();
+	struct soj_claims claims;
+	char text[1024];
+	size_t bytes;
+	const char *why;
+
+	(void)state;
+	for (unsigned ms = 0; ms < 1000; ms++) {
+		made.iat_ms = JOSE_NOW_MS - ms;
+		made.nbf_ms = 1000 + ms; /* 1.001 * 1000 is below 1001 */
+		made.exp_ms = JOSE_NOW_MS * 100 + ms;
+		assert_int_equal(soj_claims_make(&made, text, sizeof(text),
+						 &bytes, &why),
+				 0);
+		assert_int_equal(soj_claims_check(text, bytes, &jose_rules,
+						  JOSE_NOW_MS, &claims),
+				 SOJOURN_TOKEN_OK);
+		assert_int_equal(claims.iat_ms, made.iat_ms);
+		assert_int_equal(claims.nbf_ms, made.nbf_ms);
+		assert_int_equal(claims.exp_ms, made.exp_ms);
+		soj_claims_deinit(&claims);
+	}
+}
+
 static void test_limits(void **state)
 {
 	struct soj_keyset *set = jose_set(jose_hs256());
@@ -199,6 +226,7 @@ int main(void)
 		cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_milliseconds),
 		cmocka_unit_test(test_limits),
 	};
 
