@@ -41,12 +41,33 @@ struct end_all {
 	uint64_t except_login; /* 0: none */
 	uint64_t only_login;   /* 0: all */
 	enum soj_status reason;
+	enum soj_status verdict; /* of the entry looked at, by time */
 	uint32_t stop_at;
 	uint32_t first; /* entry at the head of this walk */
 	int ended;      /* logins */
 	bool any;       /* or a part of one */
 	int error;
 };
+
+/* Its time was over before anybody ended it: that is what is told of it. */
+static bool is_over(struct end_all *a, const struct soj_snapshot *snap)
+{
+	a->verdict = SOJ_ACTIVE;
+	if (soj_ctl_status(snap->ctl) == SOJ_ACTIVE)
+		a->verdict = soj_times_judge(&snap->times,
+					     soj_seg_now_ms(&a->s->st.seg));
+	return a->verdict != SOJ_ACTIVE;
+}
+
+/* -ENOENT: done; -EAGAIN: it was touched or ended, look again. */
+static int expire(struct end_all *a, const struct soj_snapshot *snap)
+{
+	if (!soj_entry_expire(&a->s->st, &a->self->w, snap->ref, snap->ctl,
+			      snap->life, a->verdict))
+		return -EAGAIN;
+	soj_count(&a->self->w.thr, SOJ_COUNT_expirations);
+	return -ENOENT;
+}
 
 static bool end_one(void *arg, uint32_t idx)
 {
@@ -65,6 +86,9 @@ static bool end_one(void *arg, uint32_t idx)
 		a->first = idx;
 	do {
 		rc = soj_entry_snapshot(st, ref, NULL, &copy, &snap);
+		if (rc == 0 && soj_digest_equal(cold.subject, a->subject) &&
+		    is_over(a, &snap))
+			rc = expire(a, &snap);
 	} while (rc == -EAGAIN && soj_section_valid(&st->seg, &a->self->w.thr));
 	if (rc < 0 || !soj_digest_equal(cold.subject, a->subject) ||
 	    (a->except_login && cold.login == a->except_login) ||

@@ -198,6 +198,26 @@ static void s9_delete_one_all_but_this_all(void **state)
 	sojourn_detach(s);
 }
 
+/* Found by the simulated day: it was counted, and told as a logout. */
+static void s9_what_is_over_is_not_deleted(void **state)
+{
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_options o;
+	struct sojourn *s;
+
+	(void)state;
+	sem_options(&o);
+	o.idle_timeout_ms = 10 * MINUTE;
+	s = sem_make(&o);
+	sem_login(s, "s9", NULL, id);
+	sem_advance(s, 10 * MINUTE);
+	sem_login(s, "s9", NULL, id);
+	assert_int_equal(sojourn_session_delete_subject(s, "s9", NULL), 1);
+	assert_int_equal(sem_counter(s, "expirations"), 1);
+	assert_int_equal(sem_counter(s, "deletes"), 1);
+	sojourn_detach(s);
+}
+
 struct s9 {
 	struct sojourn *s;
 	char id[SOJOURN_ID_CHARS_MAX + 1];
@@ -519,6 +539,7 @@ int main(void)
 		cmocka_unit_test(s5_trap_touch_brings_nothing_back),
 		cmocka_unit_test(s8_regenerate_with_grace_0),
 		cmocka_unit_test(s9_delete_one_all_but_this_all),
+		cmocka_unit_test(s9_what_is_over_is_not_deleted),
 		cmocka_unit_test(s9_trap_a_write_after_the_logout),
 		cmocka_unit_test(s10_handles_and_the_current_one),
 		cmocka_unit_test(s10_trap_logins_at_once_are_all_listed),
