@@ -75,7 +75,8 @@ struct soj_claims_new {
 #define SOJ_CLAIM_ANCHOR "sjn"
 
 /*
- * Writes a JSON object and a NUL.  more must be one object without duplicates
+ * Writes a JSON object and a NUL; the members of more stand in it as they were
+ * written.  more must be one object without duplicates
  * and without any of the names iss, sub, aud, exp, nbf, iat, jti and
  * SOJ_CLAIM_ANCHOR.  *bytes without NUL, also on -ENOSPC.  0, -EINVAL with
  * *why, -ENOSPC, -ENOMEM.

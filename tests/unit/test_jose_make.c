@@ -54,7 +54,8 @@ static void made_is(const struct soj_claims_new *made, const char *wanted)
 
 static void test_claims(void **state)
 {
-	static const char more[] = " { \"role\" : [ 1, {} ], \"b\":null}\n";
+	static const char more[] =
+		" { \"role\" : [ 0.1, {} ], \"b\":\"\\u00e9}\" } \n";
 	struct soj_claims_new made = what();
 
 	(void)state;
@@ -64,7 +65,7 @@ static void test_claims(void **state)
 	made_is(&made, OWN "}");
 	made.more = more;
 	made.more_bytes = strlen(more);
-	made_is(&made, OWN ",\"role\":[1,{}],\"b\":null}");
+	made_is(&made, OWN ", \"role\" : [ 0.1, {} ], \"b\":\"\\u00e9}\" }");
 	memset(&made, 0, sizeof(made));
 	made_is(&made, "{}");
 	made.more = "{\"a\":1}";

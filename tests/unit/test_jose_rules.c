@@ -355,6 +355,28 @@ static void test_claims_form(void **state)
 	claims_are("{\"x\":1e999" MORE, SOJOURN_TOKEN_CLAIMS_NUMBER);
 }
 
+/* A zero byte, where the JSON parser would not see it and anywhere else. */
+static void test_zero_byte(void **state)
+{
+	static const char text[] = "{\"x\":4 " MORE " ";
+	struct soj_claims claims;
+	char copy[sizeof(text)];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		memcpy(copy, text, sizeof(text));
+		copy[i] = '\0';
+		assert_int_equal(soj_claims_check(copy, sizeof(text) - 1,
+						  &jose_rules, JOSE_NOW_MS,
+						  &claims),
+				 SOJOURN_TOKEN_CLAIMS_JSON);
+	}
+	assert_int_equal(soj_claims_check(text, sizeof(text) - 1, &jose_rules,
+					  JOSE_NOW_MS, &claims),
+			 SOJOURN_TOKEN_OK);
+	soj_claims_deinit(&claims);
+}
+
 static void test_iss_aud(void **state)
 {
 	(void)state;
@@ -531,6 +553,7 @@ int main(void)
 		cmocka_unit_test(test_remembered),
 		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_claims_form),
+		cmocka_unit_test(test_zero_byte),
 		cmocka_unit_test(test_iss_aud),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_names),
