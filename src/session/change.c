@@ -34,6 +34,21 @@
 #include "base/fault.h"
 #include "session/session.h"
 
+static void tell_update(struct sojourn *s, struct soj_self *self,
+			const struct soj_snapshot *snap)
+{
+	uint64_t misc = soj_load_relaxed(
+		&soj_entry(&s->st, soj_ref_entry(snap->ref))->misc);
+	const struct soj_shm_collection *c =
+		soj_collection(&s->st.seg, soj_misc_collection(misc));
+
+	if (c->flags & SOJ_COLLECTION_UPDATES)
+		soj_event_tell_of(&s->st, &self->w, snap->ref,
+				  SOJ_EVENT_UPDATED, SOJ_NONE,
+				  snap->version + 1);
+	soj_note_of(s, self, SOJ_HOOK_UPDATED, snap->ref, snap->version + 1);
+}
+
 int soj_session_replace(struct sojourn *s, struct soj_self *self,
 			const struct soj_snapshot *snap,
 			const struct soj_kept *kept, const void *data,
@@ -95,6 +110,7 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 	if (soj_load_acquire(&e->life) & SOJ_LIFE_EXPIRED) /* E1 */
 		return soj_report_ended(SOJ_ENDED_EXPIRED);
 	soj_count(&self->w.thr, SOJ_COUNT_updates);
+	tell_update(s, self, snap);
 	return 0;
 }
 
@@ -215,7 +231,7 @@ static int update(struct sojourn *s, const char *id, struct change *c,
 {
 	int rc = check_data(c->data, c->data_bytes);
 
-	return rc < 0 ? rc : change(s, id, c, version);
+	return soj_done(s, rc < 0 ? rc : change(s, id, c, version));
 }
 
 int sojourn_session_update(struct sojourn *s, const char *id, const void *data,
@@ -255,7 +271,7 @@ static int modify(struct sojourn *s, const char *id, struct change *c,
 	rc = change(s, id, c, version);
 	soj_wipe(c->buffer, c->capacity);
 	free(c->buffer);
-	return rc;
+	return soj_done(s, rc);
 }
 
 int sojourn_session_modify(struct sojourn *s, const char *id, size_t capacity,
@@ -293,7 +309,7 @@ int sojourn_session_touch(struct sojourn *s, const char *id)
 		self->w.source = SOJ_SOURCE_UPDATE;
 	rc = soj_session_follow(s, self, &digest, now_ms, NULL, &snap);
 	if (rc < 0)
-		return rc;
+		return soj_done(s, rc);
 	soj_session_touch_due(s, self, &snap, now_ms);
-	return soj_ok();
+	return soj_done(s, soj_ok());
 }

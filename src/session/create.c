@@ -34,7 +34,6 @@
 #include "base/fault.h"
 #include "session/meta.h"
 #include "session/session.h"
-#include "store/event.h"
 
 /* ---- making an entry ---- */
 
@@ -107,7 +106,17 @@ static int report_over_cap(struct sojourn *s, struct soj_self *self,
 	const struct soj_shm_collection *c =
 		soj_collection(&s->st.seg, birth->collection);
 
+	const struct soj_event_what what = {.type = SOJ_EVENT_OVER_CAP,
+					    .collection = birth->collection,
+					    .subject = birth->subject,
+					    .detail = {c->cap}};
+
 	soj_count(&self->w.thr, SOJ_COUNT_cap_rejected);
+	soj_event_tell(&s->st, &self->w, &what);
+	soj_note(s, self,
+		 &(struct soj_note){.hook = SOJ_HOOK_OVER_CAP,
+				    .collection = birth->collection,
+				    .detail = c->cap});
 	return soj_report(-EUSERS, SOJOURN_OVER_CAP,
 			  "the subject has %u sessions, as many as it may",
 			  c->cap);
@@ -231,8 +240,12 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 	    soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
 		    soj_ref_gen(made->ref)) {
 		soj_event_made(&s->st, &self->w, made->ref, true);
-		if (!made->capped || keep_cap(s, self, made))
+		if (!made->capped || keep_cap(s, self, made)) {
+			if (soj_load_relaxed(&e->predecessor) == 0)
+				soj_note_of(s, self, SOJ_HOOK_CREATED,
+					    made->ref, 0);
 			return true;
+		}
 	}
 	soj_entry_end_finish(&s->st, &self->w, made->ref);
 	return false;
@@ -396,9 +409,8 @@ static void name_by_id(struct sojourn *s, uint32_t collection, void *arg,
 	soj_id_digest(s, id, digest);
 }
 
-int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
-			   char id[SOJOURN_ID_CHARS_MAX + 1],
-			   struct sojourn_info *info)
+static int create(struct sojourn *s, const struct sojourn_new *what,
+		  char id[SOJOURN_ID_CHARS_MAX + 1], struct sojourn_info *info)
 {
 	struct soj_digest digest;
 	int rc;
@@ -416,4 +428,11 @@ int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
 				  "the session was over before it was told");
 	}
 	return soj_ok();
+}
+
+int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
+			   char id[SOJOURN_ID_CHARS_MAX + 1],
+			   struct sojourn_info *info)
+{
+	return soj_done(s, create(s, what, id, info));
 }

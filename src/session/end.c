@@ -231,7 +231,7 @@ static int delete_login(struct sojourn *s, struct soj_self *self,
 	return delete_done(s, self, rc, a.any);
 }
 
-int sojourn_session_delete(struct sojourn *s, const char *id)
+static int delete_one(struct sojourn *s, const char *id)
 {
 	struct soj_digest digest;
 
@@ -240,6 +240,11 @@ int sojourn_session_delete(struct sojourn *s, const char *id)
 		return 0;
 	}
 	return soj_session_delete_named(s, &digest);
+}
+
+int sojourn_session_delete(struct sojourn *s, const char *id)
+{
+	return soj_done(s, delete_one(s, id));
 }
 
 int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
@@ -271,7 +276,7 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	return delete_done(s, self, rc, any);
 }
 
-int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
+static int delete_handle(struct sojourn *s, const char *handle)
 {
 	struct soj_cold cold = {0};
 	const struct soj_copy copy = {.cold = &cold};
@@ -311,8 +316,13 @@ int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
 	return delete_done(s, self, rc == -EAGAIN ? -EBUSY : rc, any);
 }
 
-int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
-				   const char *except_id)
+int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
+{
+	return soj_done(s, delete_handle(s, handle));
+}
+
+static int delete_subject(struct sojourn *s, const char *subject,
+			  const char *except_id)
 {
 	struct end_all a = {.s = s, .reason = SOJ_ENDED_SUBJECT};
 	int rc;
@@ -338,6 +348,12 @@ int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 	soj_count_flush(&s->st.seg, &a.self->w.thr);
 	soj_ok();
 	return a.ended;
+}
+
+int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
+				   const char *except_id)
+{
+	return soj_done(s, delete_subject(s, subject, except_id));
 }
 
 /* ---- list ---- */

@@ -85,6 +85,7 @@ static int get(struct sojourn *s, struct soj_self *self,
 		soj_session_touch_due(s, self, &found.snap, now_ms);
 	if (self)
 		soj_count(&self->w.thr, SOJ_COUNT_hits);
+	soj_note_of(s, self, SOJ_HOOK_HIT, found.snap.ref, 0);
 	return soj_ok();
 }
 
@@ -98,11 +99,18 @@ int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
 
 	if (rc < 0)
 		return rc;
+	if (self)
+		self->w.source = SOJ_SOURCE_READ;
 	rc = get(s, self, &digest, how ? how : &get_default, data, data_bytes,
 		 info);
 	if (self)
 		soj_self_flush(s, self);
-	return rc;
+	if (rc == -ENOENT)
+		soj_note(s, self,
+			 &(struct soj_note){.hook = SOJ_HOOK_MISSED,
+					    .collection = item->collection,
+					    .reason = sojourn_reason()});
+	return soj_done(s, rc);
 }
 
 int sojourn_has(struct sojourn *s, const struct sojourn_item *item)
@@ -156,6 +164,7 @@ int sojourn_remove(struct sojourn *s, const struct sojourn_item *item,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_DELETE;
 	for (unsigned i = 0; i < SOJ_TRIES_MAX; i++) {
 		rc = soj_session_seek(s, self, &digest,
 				      soj_seg_now_ms(&s->st.seg), NULL, &snap);
@@ -174,7 +183,7 @@ int sojourn_remove(struct sojourn *s, const struct sojourn_item *item,
 		soj_count(&self->w.thr, SOJ_COUNT_deletes);
 		soj_count_flush(&s->st.seg, &self->w.thr);
 		soj_ok();
-		return 1;
+		return soj_done(s, 1);
 	}
 	soj_count(&self->w.thr, SOJ_COUNT_busy);
 	return soj_report_errno(-EBUSY);

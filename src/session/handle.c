@@ -21,7 +21,7 @@
  *   P2  leave: load of closed        P1
  */
 
-#include "session/handle.h"
+#include "session/hook.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -80,6 +80,7 @@ static void self_release(struct soj_self *self)
 			soj_upkeep_deinit(self->up);
 			free(self->up);
 		}
+		soj_notes_free(self);
 	}
 	self_unmap(self);
 	if (counted)
@@ -106,6 +107,7 @@ static struct soj_self *self_make(struct sojourn *s, struct soj_self *self)
 	if (self == NULL)
 		return NULL;
 	soj_worker_init(&self->w);
+	soj_notes_init(self);
 	self->s = s;
 	self->up = NULL;
 	if (fresh && pthread_setspecific(s->key, self) != 0) {
@@ -206,6 +208,7 @@ void soj_handle_free(struct sojourn *s)
 		soj_seg_detach(&s->st.seg);
 	munmap(s->process, sizeof(*s->process));
 	soj_validators_free(s);
+	soj_hooks_free(s);
 	soj_wipe(&s->keys, sizeof(s->keys));
 	munmap(s, sizeof(*s));
 }

@@ -21,7 +21,8 @@ struct soj_process {
 	soj_half_t threads; /* with a struct soj_self of this handle */
 };
 
-struct soj_validator; /* validate.c */
+struct soj_validator;  /* validate.c */
+struct soj_hook_table; /* hook.c */
 
 struct sojourn {
 	struct soj_store st;
@@ -33,6 +34,39 @@ struct sojourn {
 	soj_half_t closed;
 	int life_fd; /* keeps an anonymous segment's helper; -1 */
 	_Atomic(struct soj_validator *) validator[SOJ_COLLECTIONS];
+	_Atomic(struct soj_hook_table *) hooks;
+};
+
+/* In the order of struct sojourn_hooks. */
+enum soj_hook {
+	SOJ_HOOK_CREATED,
+	SOJ_HOOK_UPDATED,
+	SOJ_HOOK_HIT,
+	SOJ_HOOK_MISSED,
+	SOJ_HOOK_TOUCHED,
+	SOJ_HOOK_RENEWED,
+	SOJ_HOOK_RENEWAL_LOST,
+	SOJ_HOOK_RENEWAL_FAILED,
+	SOJ_HOOK_DELETED,
+	SOJ_HOOK_EVICTED,
+	SOJ_HOOK_EXPIRED,
+	SOJ_HOOK_MISMATCHED,
+	SOJ_HOOK_VETOED,
+	SOJ_HOOK_INVALID,
+	SOJ_HOOK_OVER_CAP,
+	SOJ_HOOKS_USED
+};
+
+/* What a call did, for the hooks; see soj_note() in hook.h. */
+struct soj_note {
+	enum soj_hook hook;
+	enum soj_status status;
+	enum sojourn_reason reason;
+	enum sojourn_renewal renewal;
+	uint32_t collection;
+	uint64_t ref;
+	uint64_t digest48;
+	uint64_t detail;
 };
 
 /* One thread's part; wiped on fork, so that w.thr.alive is 0 in a child. */
@@ -42,6 +76,10 @@ struct soj_self {
 	uint64_t thorough_not_before_us; /* room.c */
 	uint64_t expire_not_before_ms;   /* room.c */
 	struct sojourn *s;
+	struct soj_note *notes; /* hook.c, as is the rest */
+	uint32_t notes_count, notes_room;
+	uint32_t hook_depth;
+	struct soj_note doomed;
 };
 
 /* The calling thread's part, made or revived if need be; NULL: no memory. */
@@ -71,6 +109,13 @@ int soj_helper_spawn(struct sojourn *s, const char *name, const char *path);
 int soj_report(int rc, enum sojourn_reason reason, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int soj_ok(void);
+/* Reason and text are kept over calls of the caller's functions. */
+struct soj_said {
+	enum sojourn_reason reason;
+	char text[576];
+};
+void soj_say_keep(struct soj_said *said);
+void soj_say_again(const struct soj_said *said);
 /* Reason and text that go with an errno from the layers below. */
 int soj_report_errno(int rc);
 /* -ENOENT with the reason that goes with a status. */

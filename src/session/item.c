@@ -238,6 +238,7 @@ int soj_item_write(struct soj_write *w)
 	w->self = soj_self_writing(w->s, &rc);
 	if (w->self == NULL)
 		return rc;
+	w->self->w.source = SOJ_SOURCE_PUT;
 	rc = -EAGAIN;
 	for (unsigned i = 0; i < SOJ_TRIES_MAX && !soj_gone(&w->self->w); i++) {
 		rc = write_once(w);
@@ -312,7 +313,7 @@ static int put(struct sojourn *s, const struct sojourn_item *item,
 		rc = soj_item_write(&w);
 	if (version && (rc == 0 || rc == -EEXIST || rc == -ESTALE))
 		*version = w.version;
-	return rc;
+	return soj_done(s, rc);
 }
 
 int sojourn_put(struct sojourn *s, const struct sojourn_item *item,
@@ -397,7 +398,7 @@ int sojourn_modify_item(struct sojourn *s, const struct sojourn_item *item,
 	free(w.buffer);
 	if (version && rc == 0)
 		*version = w.version;
-	return rc;
+	return soj_done(s, rc);
 }
 
 /* ---- counters ---- */
@@ -453,5 +454,5 @@ int sojourn_count_add(struct sojourn *s, const struct sojourn_item *item,
 				"counter");
 	if (value && rc == 0)
 		*value = c.now;
-	return rc;
+	return soj_done(s, rc);
 }

@@ -163,6 +163,7 @@ int sojourn_session_lock(struct sojourn *s, const char *id, uint64_t timeout_ms,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_LOCK;
 	rc = lock(s, self, &digest, &wait, fence);
 	soj_count_flush(&s->st.seg, &self->w.thr);
 	return rc < 0 ? rc : soj_ok();

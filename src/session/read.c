@@ -168,8 +168,10 @@ void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
 	SOJ_STEP("touch.seen");
 	/* Lost to another touch, or to the end by time: both are fine. */
 	if (soj_cas_acq_rel(&e->life, &life, /* L0 */
-			    soj_life(soj_life_gen(life), now_ms)))
+			    soj_life(soj_life_gen(life), now_ms))) {
 		soj_count(&self->w.thr, SOJ_COUNT_touches);
+		soj_note_of(s, self, SOJ_HOOK_TOUCHED, snap->ref, 0);
+	}
 	SOJ_STEP("touch.done");
 }
 
@@ -295,9 +297,23 @@ static int find_to_read(struct sojourn *s, struct soj_self *self,
 
 static const struct sojourn_read read_default;
 
-int sojourn_session_read(struct sojourn *s, const char *id,
-			 const struct sojourn_read *how, void *data,
-			 size_t *data_bytes, struct sojourn_info *info)
+/* For the hooks. */
+static void note_outcome(struct sojourn *s, struct soj_self *self, uint64_t ref,
+			 int rc)
+{
+	if (!soj_hooked(s))
+		return;
+	if (rc == 0)
+		soj_note_of(s, self, SOJ_HOOK_HIT, ref, 0);
+	else if (rc == -ENOENT)
+		soj_note(s, self,
+			 &(struct soj_note){.hook = SOJ_HOOK_MISSED,
+					    .reason = sojourn_reason()});
+}
+
+int soj_session_read(struct sojourn *s, const char *id,
+		     const struct sojourn_read *how, void *data,
+		     size_t *data_bytes, struct sojourn_info *info)
 {
 	struct soj_self *self = soj_self(s);
 	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
@@ -313,7 +329,9 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 		self->w.source = SOJ_SOURCE_READ;
 	if (!soj_id_digest(s, id, &digest)) {
 		count_miss(self, SOJ_NONE);
-		return soj_report_ended(SOJ_NONE);
+		rc = soj_report_ended(SOJ_NONE);
+		note_outcome(s, self, 0, rc);
+		return rc;
 	}
 	if (data && data_bytes) {
 		copy.data = data;
@@ -359,5 +377,14 @@ out:
 						    tip.data_bytes)));
 	if (self)
 		soj_self_flush(s, self);
+	note_outcome(s, self, session.snap.ref, rc);
 	return rc;
+}
+
+int sojourn_session_read(struct sojourn *s, const char *id,
+			 const struct sojourn_read *how, void *data,
+			 size_t *data_bytes, struct sojourn_info *info)
+{
+	return soj_done(s,
+			soj_session_read(s, id, how, data, data_bytes, info));
 }

@@ -17,7 +17,8 @@ int sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
 			    char token[SOJOURN_REMEMBER_CHARS + 1],
 			    struct sojourn_info *info)
 {
-	return soj_rotate_create(s, SOJ_COLLECTION_REMEMBER, what, token, info);
+	return soj_done(s, soj_rotate_create(s, SOJ_COLLECTION_REMEMBER, what,
+					     token, info));
 }
 
 int sojourn_remember_use(struct sojourn *s, const char *token,
@@ -34,10 +35,11 @@ int sojourn_remember_use(struct sojourn *s, const char *token,
 	else if (new_token != token)
 		new_token[0] = 0;
 	soj_wipe(successor, sizeof(successor));
-	return rc;
+	return soj_done(s, rc);
 }
 
 int sojourn_remember_forget(struct sojourn *s, const char *token)
 {
-	return soj_rotate_revoke(s, SOJ_COLLECTION_REMEMBER, token);
+	return soj_done(s,
+			soj_rotate_revoke(s, SOJ_COLLECTION_REMEMBER, token));
 }

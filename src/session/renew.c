@@ -305,7 +305,23 @@ static int renew_flagged(struct renewal *r)
 			       ? soj_report_errno(-ECANCELED)
 			       : soj_report_ended(SOJ_ENDED_DELETED);
 	SOJ_STEP("renew.settled");
+	soj_note_of(r->s, r->self, SOJ_HOOK_RENEWED, made.ref, 0);
 	return 0;
+}
+
+/* For the hooks, about the session as it was. */
+static void note(struct renewal *r, enum soj_hook hook,
+		 enum sojourn_renewal outcome)
+{
+	soj_note(r->s, r->self,
+		 &(struct soj_note){
+			 .hook = hook,
+			 .renewal = outcome,
+			 .reason = sojourn_reason(),
+			 .ref = r->old.snap.ref,
+			 .digest48 = r->digest->word[1],
+			 .collection = soj_misc_collection(r->old.cold.misc),
+		 });
 }
 
 /* One attempt; *outcome stays NONE when the flag could not be had yet. */
@@ -320,6 +336,7 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_lost);
 		if (soj_record_open(r->s, r->id, &r->old.snap, r->new_id))
 			*outcome = SOJOURN_RENEWAL_DONE;
+		note(r, SOJ_HOOK_RENEWAL_LOST, *outcome);
 		soj_line_settle(&r->s->st, &r->old.snap);
 		return 0;
 	}
@@ -329,6 +346,7 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 	rc = flag_take(r, &mine, outcome);
 	if (rc == -EALREADY) {
 		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_lost);
+		note(r, SOJ_HOOK_RENEWAL_LOST, *outcome);
 		return 0;
 	}
 	if (rc < 0)
@@ -369,6 +387,8 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 		rc = soj_report_errno(-ENOMEM);
 	else if (rc == -EAGAIN)
 		rc = soj_report_errno(-EBUSY);
+	if (rc < 0)
+		note(r, SOJ_HOOK_RENEWAL_FAILED, SOJOURN_RENEWAL_NONE);
 	if (rc == 0 && (info->renewal == SOJOURN_RENEWAL_WON ||
 			info->renewal == SOJOURN_RENEWAL_DONE))
 		memcpy(info->new_id, r->new_id, sizeof(info->new_id));
@@ -381,8 +401,7 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 	return rc;
 }
 
-int sojourn_session_renew(struct sojourn *s, const char *id,
-			  struct sojourn_info *info)
+static int renew(struct sojourn *s, const char *id, struct sojourn_info *info)
 {
 	struct sojourn_read plain = {.no_renew = true, .no_touch = true};
 	struct soj_digest digest;
@@ -398,10 +417,16 @@ int sojourn_session_renew(struct sojourn *s, const char *id,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
-	rc = sojourn_session_read(s, id, &plain, NULL, NULL, info);
+	rc = soj_session_read(s, id, &plain, NULL, NULL, info);
 	if (rc < 0)
 		return rc;
 	rc = soj_session_renew_id(s, self, id, &digest,
 				  soj_seg_now_ms(&s->st.seg), info);
 	return rc < 0 ? rc : soj_ok();
+}
+
+int sojourn_session_renew(struct sojourn *s, const char *id,
+			  struct sojourn_info *info)
+{
+	return soj_done(s, renew(s, id, info));
 }

@@ -10,7 +10,7 @@
 #include "session/handle.h"
 
 static _Thread_local enum sojourn_reason last_reason;
-static _Thread_local char last_text[576];
+static _Thread_local char last_text[sizeof(((struct soj_said *)0)->text)];
 
 static const char *const reason_names[] = {
 	[SOJOURN_OK] = "ok",
@@ -63,6 +63,18 @@ int soj_ok(void)
 	last_reason = SOJOURN_OK;
 	last_text[0] = 0;
 	return 0;
+}
+
+void soj_say_keep(struct soj_said *said)
+{
+	said->reason = last_reason;
+	memcpy(said->text, last_text, sizeof(said->text));
+}
+
+void soj_say_again(const struct soj_said *said)
+{
+	last_reason = said->reason;
+	memcpy(last_text, said->text, sizeof(last_text));
 }
 
 int soj_report(int rc, enum sojourn_reason reason, const char *format, ...)

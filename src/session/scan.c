@@ -244,16 +244,20 @@ int sojourn_clear(struct sojourn *s, const struct sojourn_filter *filter)
 		return rc;
 	self = soj_self_writing(s, &rc);
 	if (self) {
+		self->w.source = SOJ_SOURCE_CLEAR;
 		rc = -ESTALE;
 		for (unsigned i = 0; rc == -ESTALE && i < SOJ_TRIES_MAX; i++)
 			rc = clear_all(&f, self, &ended);
 		rc = rc < 0 ? soj_report_errno(rc == -ESTALE ? -EBUSY : rc)
 			    : soj_ok();
+		if (ended > 0)
+			soj_tell_in(s, self, f.collection, SOJ_EVENT_CLEARED,
+				    (uint64_t)ended);
 		if (!soj_gone(&self->w))
 			soj_count_flush(&s->st.seg, &self->w.thr);
 	}
 	free(f.glob);
-	return rc < 0 ? rc : ended;
+	return soj_done(s, rc < 0 ? rc : ended);
 }
 
 int sojourn_prune(struct sojourn *s)
@@ -270,5 +274,5 @@ int sojourn_prune(struct sojourn *s)
 		return soj_report_errno(-ECANCELED);
 	soj_count_flush(&s->st.seg, &self->w.thr);
 	soj_ok();
-	return (int)ended;
+	return soj_done(s, (int)ended);
 }

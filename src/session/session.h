@@ -4,7 +4,7 @@
 
 /* Layer 5, between its own files: finding, filling, making. */
 
-#include "session/handle.h"
+#include "session/hook.h"
 #include "session/id.h"
 #include "session/policy.h"
 
@@ -34,6 +34,11 @@ int soj_session_seek(struct sojourn *s, struct soj_self *self,
 int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, uint64_t now_ms,
 		       const struct soj_copy *copy, struct soj_snapshot *snap);
+
+/* sojourn_session_read() as a part of another call. */
+int soj_session_read(struct sojourn *s, const char *id,
+		     const struct sojourn_read *how, void *data,
+		     size_t *data_bytes, struct sojourn_info *info);
 
 /* Moves the access time if that is due. */
 void soj_session_touch_due(struct sojourn *s, struct soj_self *self,

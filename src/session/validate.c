@@ -61,6 +61,7 @@ int soj_validate(struct sojourn *s, struct soj_self *self, uint32_t collection,
 		return 0;
 	if (self)
 		soj_count(&self->w.thr, SOJ_COUNT_invalid);
+	soj_tell_in(s, self, collection, SOJ_EVENT_INVALID, 0);
 	why[sizeof(why) - 1] = 0;
 	if (sojourn_collection_name(s, collection, name) < 0)
 		name[0] = 0;

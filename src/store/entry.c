@@ -238,12 +238,20 @@ bool soj_entry_end_ctl(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		       uint64_t ctl, enum soj_status reason)
 {
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	const struct soj_end_watch *watch =
+		soj_ctl_status(ctl) == SOJ_ACTIVE ? w->end_watch : NULL;
 
-	if (soj_gone(w) || !soj_ctl_readable(ctl) ||
-	    !soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+	if (soj_gone(w) || !soj_ctl_readable(ctl))
+		return false;
+	/* While ctl is that one, the entry's fields are its own. */
+	if (watch)
+		watch->before(w, ref, reason);
+	if (!soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
 			     soj_ctl_next(ctl, reason, soj_ctl_chunk(ctl))))
 		return false;
 	SOJ_STEP("entry.ended");
+	if (watch)
+		watch->after(w);
 	return true;
 }
 

@@ -88,37 +88,6 @@
 #define TRIES      1000u
 #define REPAIR_MAX 65536u /* records looked at in one pass */
 
-/* payload[0] */
-enum {
-	WHAT_STATUS = 6,
-	WHAT_SOURCE = 11,
-	WHAT_COLLECTION = 16,
-	WHAT_HELPED = 22,
-	WHAT_PID = 23,
-};
-
-const char *soj_event_type_name(enum soj_event_type type)
-{
-	static const char *const names[] = {
-#define X(name, text, detail) [SOJ_EVENT_##name] = (text),
-		SOJ_EVENT_TYPES(X)
-#undef X
-	};
-
-	return (unsigned)type < SOJ_EVENT_TYPES_USED ? names[type] : "unknown";
-}
-
-const char *soj_source_name(enum soj_source source)
-{
-	static const char *const names[] = {
-#define X(name, text) [SOJ_SOURCE_##name] = (text),
-		SOJ_SOURCES(X)
-#undef X
-	};
-
-	return (unsigned)source < SOJ_SOURCES_USED ? names[source] : "unknown";
-}
-
 /* ---- records ---- */
 
 static struct soj_shm_event *record_of(const struct soj_seg *seg, uint64_t seq)
@@ -129,20 +98,6 @@ static struct soj_shm_event *record_of(const struct soj_seg *seg, uint64_t seq)
 static uint64_t word_of(const struct soj_seg *seg, uint64_t seq)
 {
 	return soj_load_acquire(&record_of(seg, seq)->word); /* V1 */
-}
-
-/* The first number that is not taken. */
-static uint64_t first_free(const struct soj_seg *seg)
-{
-	uint64_t seq = soj_load_acquire(&seg->hdr->event_next); /* H1 */
-	uint64_t taken;
-
-	/* Of a header that somebody spoilt. */
-	if (seq == 0)
-		seq = 1;
-	while ((taken = soj_event_seq(word_of(seg, seq))) >= seq)
-		seq = taken + 1;
-	return seq;
 }
 
 static void push_hint(const struct soj_seg *seg, uint64_t next)
@@ -311,7 +266,8 @@ static void tell_stage(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			told = told_of(e);
 			continue;
 		}
-		seq = soj_told(stage, soj_ref_gen(ref), first_free(&st->seg));
+		seq = soj_told(stage, soj_ref_gen(ref),
+			       soj_event_next(&st->seg));
 		if (soj_gone(w))
 			return;
 		if (soj_cas_acq_rel(&e->event, &told, seq)) /* T0 */
@@ -478,7 +434,7 @@ void soj_event_tell(struct soj_store *st, struct soj_worker *w,
 	do {
 		if (soj_gone(w))
 			return;
-		seq = first_free(&st->seg);
+		seq = soj_event_next(&st->seg);
 	} while (!take(st, w, seq, 0));
 	fill(st, w, seq, what, true);
 }
@@ -506,7 +462,7 @@ bool soj_event_repair(struct soj_store *st, struct soj_worker *w,
 
 	if (seg->lay.events_max == 0)
 		return false;
-	next = first_free(seg);
+	next = soj_event_next(seg);
 	oldest = next > seg->lay.events_max ? next - seg->lay.events_max : 1;
 	seq = soj_max(watch->seq, oldest);
 	for (unsigned i = 0; seq < next && i < REPAIR_MAX; i++, seq++) {
@@ -528,66 +484,4 @@ bool soj_event_repair(struct soj_store *st, struct soj_worker *w,
 	}
 	watch->seq = seq;
 	return seq < next;
-}
-
-/* ---- reading ---- */
-
-int soj_event_decode(uint32_t events_max,
-		     const uint64_t raw[1 + SOJ_EVENT_PAYLOADS], uint64_t seq,
-		     struct soj_event *event)
-{
-	const uint64_t *payload = raw + 1;
-	const uint64_t tag = soj_event_tag(events_max, seq);
-	uint64_t what = payload[0];
-	bool whole = true;
-
-	if (soj_event_seq(raw[0]) != seq)
-		return soj_event_seq(raw[0]) > seq ? -ESTALE : -EAGAIN;
-	for (unsigned i = 0; i < SOJ_EVENT_PAYLOADS; i++)
-		whole &= payload[i] >> 48 == tag;
-	*event = (struct soj_event){.seq = seq, .type = SOJ_EVENT_LOST};
-	if (what >> 48 == tag && soj_field(what, 0, 6) == SOJ_EVENT_LOST)
-		return 0;
-	if (!whole)
-		return -EAGAIN;
-	/* Of another build, or spoilt: something happened. */
-	if (soj_field(what, 0, 6) > SOJ_EVENT_LOST)
-		return 0;
-	event->type = (enum soj_event_type)soj_field(what, 0, 6);
-	event->status = (enum soj_status)soj_field(what, WHAT_STATUS, 5);
-	event->source = (enum soj_source)soj_field(what, WHAT_SOURCE, 5);
-	event->collection = (uint32_t)soj_field(what, WHAT_COLLECTION, 6);
-	event->helped = soj_field(what, WHAT_HELPED, 1);
-	event->pid = (uint32_t)soj_field(what, WHAT_PID, 22);
-	event->time_ms = payload[1] & SOJ_MASK(48);
-	event->ref = payload[2] & SOJ_MASK(48);
-	event->digest48 = payload[3] & SOJ_MASK(48);
-	event->subject48 = payload[4] & SOJ_MASK(48);
-	event->detail[0] = payload[5] & SOJ_MASK(48);
-	event->detail[1] = payload[6] & SOJ_MASK(48);
-	return 0;
-}
-
-int soj_event_read(const struct soj_seg *seg, uint64_t seq,
-		   struct soj_event *event, uint64_t *oldest)
-{
-	const uint32_t events_max = seg->lay.events_max;
-	uint64_t raw[1 + SOJ_EVENT_PAYLOADS];
-	struct soj_shm_event *record;
-	int rc;
-
-	*oldest = 1;
-	if (events_max == 0)
-		return -EAGAIN;
-	record = record_of(seg, seq);
-	raw[0] = word_of(seg, seq);
-	for (unsigned i = 0; i < SOJ_EVENT_PAYLOADS; i++)
-		raw[1 + i] = soj_load_acquire(&record->payload[i]); /* V3 */
-	rc = soj_event_decode(events_max, raw, seq, event);
-	if (rc == -ESTALE) {
-		uint64_t next = first_free(seg);
-
-		*oldest = next > events_max ? next - events_max : 1;
-	}
-	return rc;
 }

@@ -65,6 +65,15 @@ enum soj_source {
 		SOJ_SOURCES_USED
 };
 
+/* Where the parts of payload word 0 begin; type is at 0. */
+enum {
+	WHAT_STATUS = 6,
+	WHAT_SOURCE = 11,
+	WHAT_COLLECTION = 16,
+	WHAT_HELPED = 22,
+	WHAT_PID = 23,
+};
+
 /* What an event says; soj_event_about() fills most of it. */
 struct soj_event_what {
 	enum soj_event_type type;
@@ -89,6 +98,14 @@ struct soj_event {
 	uint64_t digest48;  /* low bits of the digest's second word */
 	uint64_t subject48; /* low bits of the subject digest's first word */
 	uint64_t detail[2];
+};
+
+/* For who wants to know what his thread ends: right before the CAS, and right
+ * after it if it succeeded. */
+struct soj_end_watch {
+	void (*before)(struct soj_worker *w, uint64_t ref,
+		       enum soj_status reason);
+	void (*after)(struct soj_worker *w);
 };
 
 /* Are events of the collection told? */
@@ -178,7 +195,17 @@ static inline uint64_t soj_event_tag(uint32_t events_max, uint64_t seq)
 	return (seq - 1) / events_max % 65535 + 1;
 }
 
+/* The first number that is not taken. */
+uint64_t soj_event_next(const struct soj_seg *seg);
+
+/* The handle of an entry as callers know it (session/id.c); "" for ref 0. */
+#define SOJ_EVENT_HANDLE_CHARS 24u
+void soj_event_handle(uint64_t ref, uint64_t digest48,
+		      char text[SOJ_EVENT_HANDLE_CHARS + 1]);
+
 const char *soj_event_type_name(enum soj_event_type type);
 const char *soj_source_name(enum soj_source source);
+/* "deleted"; "none" for a status that is no end. */
+const char *soj_event_end_name(enum soj_status status);
 
 #endif /* SOJ_STORE_EVENT_H */

@@ -80,7 +80,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
-#include "store/store.h"
+#include "store/event.h"
 
 #define COUNT_BITS 24u
 #define UNTIL_BITS 27u
@@ -311,8 +311,11 @@ int soj_lock_take(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		return -EAGAIN;
 	}
 	SOJ_STEP("lock.word");
-	if (soj_lock_slot(was) != SOJ_SLOT_NONE)
+	if (soj_lock_slot(was) != SOJ_SLOT_NONE) {
 		soj_count(&w->thr, SOJ_COUNT_locks_recovered);
+		soj_event_tell_of(st, w, ref, SOJ_EVENT_LOCK_RECOVERED,
+				  SOJ_NONE, soj_lock_slot(was));
+	}
 	if (!bump(st, w, ref, &version) ||
 	    !same_holder(soj_load_acquire(lock), mine)) { /* K1 */
 		if (soj_gone(w))
@@ -393,12 +396,15 @@ bool soj_lock_clear(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		    uint64_t word)
 {
 	soj_word_t *lock = lock_of(st, ref);
+	const uint64_t held = word;
 
 	if (soj_gone(w) ||
 	    !soj_cas_acq_rel(lock, &word, given_back(word))) /* K0 */
 		return false;
 	SOJ_STEP("lock.cleared");
 	soj_count(&w->thr, SOJ_COUNT_locks_recovered);
+	soj_event_tell_of(st, w, ref, SOJ_EVENT_LOCK_RECOVERED, SOJ_NONE,
+			  soj_lock_slot(held));
 	wake(lock, word, 1);
 	return true;
 }

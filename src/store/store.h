@@ -18,7 +18,7 @@
  *   cap.c      how many logins a subject may have
  *   evict.c    whom to end when memory is short
  *   lock.c     locks of entries
- *   event.c    the event ring (store/event.h)
+ *   event*.c   the event ring (store/event.h)
  *
  * Every function that takes a worker must run in that worker's thread and may
  * return -ECANCELED in a forked child of it: nothing was then touched.
@@ -66,6 +66,8 @@ struct soj_held {
 	struct soj_digest id; /* by which it was asked for */
 };
 
+struct soj_end_watch; /* store/event.h */
+
 /* All of one thread.  Lives in memory that is wiped in a forked child. */
 struct soj_worker {
 	struct soj_thread thr;
@@ -75,7 +77,8 @@ struct soj_worker {
 	uint64_t random; /* for sampling */
 	uint32_t pid;    /* for events, as is: */
 	uint32_t source; /* enum soj_source (store/event.h) */
-	uint64_t spare;  /* entry that eviction must leave alone; 0: none */
+	const struct soj_end_watch *end_watch; /* of what is no old id */
+	uint64_t spare; /* entry that eviction must leave alone; 0: none */
 	uint32_t limbo_first;
 	uint32_t limbo_count;
 	uint32_t limbo_lost; /* retired, but no room: found by a scan only */
