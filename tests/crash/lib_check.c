@@ -179,7 +179,8 @@ void world_upkeep(struct world *w)
 		quiet = idle(&work) ? quiet + 1 : 0;
 		if (quiet == 2)
 			return;
-		if (w->standing || w->half_told)
+		/* What waits for time only: a writer of half an event. */
+		if (w->standing || i >= 4)
 			world_advance(w, w->s->st.seg.policy.expel_after_ms);
 	}
 	failed("upkeep does not come to rest: left %d repaired %u expelled %u "

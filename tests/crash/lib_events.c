@@ -87,5 +87,4 @@ void prepare_half_told(struct world *w)
 					  soj_event_tag(w->events, seq) << 48);
 		soj_store_relaxed(&seg->hdr->event_next, seq + 1);
 	}
-	w->half_told = true;
 }

@@ -86,7 +86,6 @@ struct world {
 	/* so many are in the making of dead threads, and count or not */
 	unsigned in_flight;
 	unsigned begun;  /* of those, at any time */
-	bool half_told;  /* an event waits for its writer */
 	bool standing;   /* somebody stands still in a section */
 	bool superseded; /* one was ended while it was in the making */
 	uint64_t ttl_ms; /* of what is created; 0: WORLD_TTL_MS */
