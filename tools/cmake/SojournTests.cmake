@@ -26,7 +26,7 @@ function(soj_register name label timeout)
 		ENVIRONMENT "${soj_test_env}")
 	# These fork many processes: beside another one they only prove that
 	# two cores are few.
-	if(label MATCHES "^(stress|crash|explore|semantics|e2e|model)$")
+	if(label MATCHES "^(stress|crash|explore|images|semantics|e2e|model)$")
 		set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
 	endif()
 endfunction()
@@ -54,6 +54,29 @@ endfunction()
 
 soj_add_tests(unit test 120 soj_tool_lib sojourn_helper sojourn_static)
 soj_add_tests(format test 120 soj_tool_lib sojourn_helper sojourn_static)
+# Crash images are of the objects that are shipped, not of a variant: of the
+# crash tests' world they use what needs no kill points.  images_planted is the
+# same with bugs that base/fault.h plants, for the self-check.
+function(soj_add_images name)
+	file(GLOB sources CONFIGURE_DEPENDS
+		${tests}/images/*.c ${tests}/crash/lib_*.c)
+	list(FILTER sources EXCLUDE REGEX
+		"crash/lib_(failures|found|leavings|life|locks|ops|shards|victim)")
+	add_executable(${name} ${sources})
+	target_include_directories(${name} PRIVATE
+		${tests} ${tests}/images ${PROJECT_SOURCE_DIR}/tools)
+	target_link_libraries(${name} PRIVATE
+		${ARGN} soj_internal ${CMAKE_DL_LIBS})
+endfunction()
+if(NOT SOJ_SANITIZE AND CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+	soj_add_images(images_run soj_tool_lib sojourn_helper sojourn_static)
+	soj_register(images_quick images 1800 images_run --quick)
+	if(SOJ_FAULTS)
+		soj_add_images(images_planted
+			sojourn_helper_faults sojourn_faults soj_tool_lib)
+	endif()
+endif()
+
 if(SOJ_FAULTS)
 	soj_add_tests(stress stress 300 sojourn_helper_faults sojourn_faults)
 	soj_add_tests(crash crash 900
@@ -82,7 +105,8 @@ foreach(source ${sources})
 endforeach()
 
 file(GLOB scripts CONFIGURE_DEPENDS
-	${tests}/crash/*.sh ${tests}/e2e/*.sh ${tests}/lint/*.sh
+	${tests}/crash/*.sh ${tests}/images/*.sh ${tests}/e2e/*.sh
+	${tests}/lint/*.sh
 	${tests}/model/run.sh
 	${tests}/install/run.sh)
 foreach(script ${scripts})

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_TESTS_IMAGES_LIB_OUTCOME_H
+#define SOJ_TESTS_IMAGES_LIB_OUTCOME_H
+
+/* What operations mean for the model: decisions and outcomes of rows. */
+
+#include "crash/lib_ops.h"
+
+unsigned after_nothing_decisions(struct world *w, const struct report *r);
+unsigned after_list_decisions(struct world *w, const struct report *r);
+unsigned after_touch_decisions(struct world *w, const struct report *r);
+unsigned after_stale_decisions(struct world *w, const struct report *r);
+unsigned after_create_decisions(struct world *w, const struct report *r);
+void after_create(struct world *w, const struct report *r, unsigned k);
+unsigned after_read_decisions(struct world *w, const struct report *r);
+void after_renew(struct world *w, const struct report *r, unsigned k);
+unsigned after_update_decisions(struct world *w, const struct report *r);
+void after_update(struct world *w, const struct report *r, unsigned k);
+unsigned after_delete_decisions(struct world *w, const struct report *r);
+void after_delete(struct world *w, const struct report *r, unsigned k);
+unsigned after_delete_old_decisions(struct world *w, const struct report *r);
+void after_delete_old(struct world *w, const struct report *r, unsigned k);
+unsigned after_delete_subject_decisions(struct world *w,
+					const struct report *r);
+void after_delete_subject(struct world *w, const struct report *r, unsigned k);
+unsigned after_delete_others_decisions(struct world *w, const struct report *r);
+void after_delete_others(struct world *w, const struct report *r, unsigned k);
+
+#endif /* SOJ_TESTS_IMAGES_LIB_OUTCOME_H */

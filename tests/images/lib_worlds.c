@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What operations find.  How to add one: lib_table.h. */
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "images/lib_table.h"
+#include "session/id.h"
+
+#define PERSON_BYTES 120u
+#define BULK_BYTES   8000u
+#define STANDING_MAX 8u
+
+static pid_t standing[STANDING_MAX];
+static unsigned standing_count;
+
+/* lib_world's has no other way to end one that stands: here it stays, and its
+ * mutex is marked as at its death, in each image anew. */
+static struct world *standing_in;
+
+void victim_kill(struct victim *v)
+{
+	if (v->pid > 0)
+		mark_dead(standing_in, (uint32_t)v->pid);
+}
+
+/* For judges by labels, which are linked but not called: here are none. */
+uint32_t passed(const struct report *r, const char *label)
+{
+	(void)r;
+	fprintf(stderr, "no label %s in the library as it is shipped\n", label);
+	abort();
+}
+
+void leavings_end(void)
+{
+	for (unsigned i = 0; i < standing_count; i++) {
+		kill(standing[i], SIGKILL);
+		waitpid(standing[i], NULL, 0);
+	}
+	standing_count = 0;
+}
+
+void leave_behind(struct world *w, const char *name, unsigned thousandths,
+		  bool alive)
+{
+	static struct world before;
+	static uint64_t turn;
+	const struct row *row = row_find(name);
+	struct record *rec = record_new(w->s->st.seg.bytes);
+	struct recording what = {.how = BY_STORE,
+				 .run = row->run,
+				 .keep = alive,
+				 .seed = mix(w->next_number, ++turn)};
+	unsigned decisions;
+	struct cursor c;
+	pid_t pid;
+	int k;
+
+	forget_self(w);
+	pid = record_run(rec, w, &what);
+	if (pid < 0)
+		return;
+	decisions = row_decisions(row, w, &rec->report);
+	cursor_init(&c, rec);
+	while (c.nth < rec->changes * thousandths / 1000 && cursor_next(&c))
+		;
+	cursor_put(&c, w, !alive);
+	w->in_flight++;
+	w->begun++;
+	world_copy(&before, w);
+	k = find_outcome(row, w, &before, &rec->report, 0, decisions);
+	if (k < 0)
+		failed("%s left behind is neither before nor after", name);
+	forget_self(w);
+	cursor_put(&c, w, !alive);
+	cursor_deinit(&c);
+	record_free(rec);
+	if (!alive || standing_count == STANDING_MAX)
+		return;
+	standing[standing_count++] = pid;
+	standing_in = w;
+	w->sleeper.pid = pid;
+	w->has_sleeper = w->standing = true;
+}
+
+/* ---- small ones ---- */
+
+static void prepare_nobody(struct world *w)
+{
+	w->target = w->bystander =
+		(unsigned)world_create(w, "anna", PERSON_BYTES);
+	world_delete(w, w->target, false);
+	world_upkeep(w);
+}
+
+static void prepare_idle_out(struct world *w)
+{
+	prepare_people(w);
+	world_advance(w, 70000);
+	for (unsigned i = 0; i < w->count; i++)
+		w->known[i].fate = GONE;
+	w->bystander = (unsigned)world_create(w, "anna", PERSON_BYTES);
+	world_create(w, "bert", PERSON_BYTES);
+}
+
+static void prepare_many(struct world *w)
+{
+	prepare_people(w);
+	for (unsigned i = 0; i < 12; i++)
+		world_create(w, "anna", PERSON_BYTES);
+	world_renew(w, 5, false);
+	world_delete(w, 7, false);
+}
+
+static void prepare_window_over(struct world *w)
+{
+	prepare_renewed(w);
+	world_advance(w, WORLD_GRACE_MS + 1);
+	w->known[w->target].old_gone = 1;
+}
+
+/* ---- full ones ---- */
+
+/* Two pages of bulk, half of it gone, and no unit left. */
+static void prepare_last_chunk(struct world *w)
+{
+	unsigned first;
+
+	prepare_people(w);
+	first = w->count;
+	w->full = true;
+	while (world_create(w, "bulk", BULK_BYTES) >= 0)
+		;
+	for (unsigned i = first; i < w->count; i++)
+		if ((i - first) % 40 > 1)
+			world_delete(w, i, false);
+	world_upkeep(w);
+}
+
+/* Not one chunk more. */
+static void prepare_no_memory(struct world *w)
+{
+	prepare_people(w);
+	w->full = true;
+	while (world_create(w, "bulk", BULK_BYTES) >= 0)
+		;
+	while (world_create(w, "more", 2 * PERSON_BYTES) >= 0)
+		;
+}
+
+static uint32_t bucket_of(struct world *w, const char *id)
+{
+	struct soj_digest digest;
+
+	if (!soj_id_digest(w->s, id, &digest))
+		return UINT32_MAX;
+	return (uint32_t)soj_scale(digest.word[0], w->s->st.seg.lay.buckets);
+}
+
+/* Fifteen places, all taken. */
+static void prepare_full_bucket(struct world *w)
+{
+	uint32_t bucket;
+
+	prepare_people(w);
+	bucket = bucket_of(w, w->known[w->bystander].id);
+	for (unsigned have = 1; have < SOJ_BUCKET_PLACES;) {
+		int made;
+
+		have = 0;
+		for (unsigned i = 0; i < w->count; i++)
+			have += w->known[i].fate == LIVES &&
+				bucket_of(w, w->known[i].id) == bucket;
+		if (have == SOJ_BUCKET_PLACES)
+			break;
+		made = world_create(w, "crowd", 8);
+		if (made < 0)
+			return;
+		if (bucket_of(w, w->known[made].id) == bucket)
+			continue;
+		world_delete(w, (unsigned)made, false);
+		w->count--; /* nobody asks for it again */
+		world_upkeep(w);
+	}
+}
+
+/* ---- others ---- */
+
+static void prepare_renewing(struct world *w)
+{
+	prepare_people(w);
+	world_advance(w, 10);
+	leave_behind(w, "renew", 550, true);
+}
+
+static void prepare_renewing_dead(struct world *w)
+{
+	prepare_people(w);
+	world_advance(w, 10);
+	leave_behind(w, "renew", 550, false);
+}
+
+static void prepare_renewed_dead(struct world *w)
+{
+	prepare_people(w);
+	world_advance(w, 10);
+	leave_behind(w, "renew", 880, false);
+}
+
+static void prepare_stander(struct world *w)
+{
+	prepare_people(w);
+	leave_behind(w, "list", 850, true);
+	world_delete(w, 2, false);
+	forget_self(w);
+}
+
+static void prepare_updating(struct world *w)
+{
+	prepare_people(w);
+	leave_behind(w, "update", 700, true);
+}
+
+static void prepare_helper(struct world *w)
+{
+	prepare_people(w);
+	leave_behind(w, "helper sleeps", 1000, true);
+}
+
+static void prepare_helper_dead(struct world *w)
+{
+	prepare_expired(w);
+	leave_behind(w, "helper sleeps", 1000, false);
+}
+
+/* Each at another point of something else; they are about other sessions. */
+static void prepare_dead(struct world *w)
+{
+	unsigned target = w->target;
+
+	prepare_renewed(w);
+	target = w->target;
+	leave_behind(w, "create", 300, false);
+	leave_behind(w, "create", 600, false);
+	leave_behind(w, "create", 900, false);
+	w->target = 0;
+	leave_behind(w, "update", 800, false);
+	w->target = 2;
+	leave_behind(w, "delete", 600, false);
+	w->target = 3;
+	leave_behind(w, "update larger", 950, false);
+	w->target = target;
+}
+
+/* Nobody has a slot left but the dead.  Of four: were all of them to die owning
+ * something nobody could claim one and repair (upkeep/claim.c). */
+static void prepare_slots_dead(struct world *w)
+{
+	prepare_people(w);
+	forget_self(w);
+	for (uint32_t i = 0; i < w->s->st.seg.lay.slots_max; i++)
+		leave_behind(w, i == 1 ? "create" : "read", i == 1 ? 700 : 1000,
+			     false);
+}
+
+const struct place places[] = {
+	{.name = "nobody", .prepare = prepare_nobody},
+	{.name = "people", .prepare = prepare_people},
+	{.name = "people, warm", .prepare = prepare_people, .warm = true},
+	{.name = "grace window", .prepare = prepare_renewed},
+	{.name = "grace window, warm",
+	 .prepare = prepare_renewed,
+	 .warm = true},
+	{.name = "two grace windows", .prepare = prepare_renewed_twice},
+	{.name = "grace window over", .prepare = prepare_window_over},
+	{.name = "touch due",
+	 .world = {.idle_ms = 60000},
+	 .prepare = prepare_stale},
+	{.name = "renewal due",
+	 .world = {.renewal_ms = 600000},
+	 .prepare = prepare_due},
+	{.name = "expired", .prepare = prepare_expired},
+	{.name = "idle for too long",
+	 .world = {.idle_ms = 60000},
+	 .prepare = prepare_idle_out},
+	{.name = "many of one subject",
+	 .world = {.entries = 24},
+	 .prepare = prepare_many},
+	{.name = "full of entries",
+	 .world = {.entries = 12, .units = 3},
+	 .prepare = prepare_full},
+	{.name = "full of expired ones",
+	 .world = {.entries = 12, .units = 3},
+	 .prepare = prepare_full_expired},
+	{.name = "full, evicting",
+	 .world = {.entries = 12, .units = 3, .evict = true},
+	 .prepare = prepare_full},
+	{.name = "full bucket",
+	 .world = {.entries = 24},
+	 .prepare = prepare_full_bucket,
+	 .aimed = true},
+	{.name = "last chunks",
+	 .world = {.entries = 96, .units = 3},
+	 .prepare = prepare_last_chunk},
+	{.name = "no memory",
+	 .world = {.entries = 64, .units = 2},
+	 .prepare = prepare_no_memory},
+	{.name = "renewing by another", .prepare = prepare_renewing},
+	{.name = "renewing by a dead one", .prepare = prepare_renewing_dead},
+	{.name = "renewed by a dead one", .prepare = prepare_renewed_dead},
+	{.name = "updating by another", .prepare = prepare_updating},
+	{.name = "stands in a section", .prepare = prepare_stander},
+	{.name = "helper present", .prepare = prepare_helper},
+	{.name = "helper dead", .prepare = prepare_helper_dead},
+	{.name = "leavings of the dead",
+	 .world = {.entries = 24, .slots = 16},
+	 .prepare = prepare_dead},
+	{.name = "people, events",
+	 .world = {.events = 64},
+	 .prepare = prepare_people},
+	{.name = "grace window, events",
+	 .world = {.events = 64},
+	 .prepare = prepare_renewed},
+	{.name = "slots of the dead",
+	 .world = {.slots = 4},
+	 .prepare = prepare_slots_dead},
+};
+
+const unsigned places_count = sizeof(places) / sizeof(places[0]);
+
+const struct row *row_find(const char *name)
+{
+	for (unsigned i = 0; i < rows_count; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	return NULL;
+}
