@@ -183,10 +183,13 @@ static const struct argp demo_argp = {
 	       "Pages for browsers; JSON for who asks for it by \"Accept: "
 	       "application/json\" or ?json:\n"
 	       "  GET  / /profile /devices /stat /health\n"
-	       "  POST /login (user, device, stay) /counter /devices/revoke "
+	       "  POST /login (user, device, stay, remember) /counter "
+	       "/devices/revoke "
 	       "(handle) /logout /logout-everywhere (keep)\n"
 	       "What changes something needs the session's token, as the field "
-	       "csrf or the header X-CSRF-Token; /login and /profile tell it. "
+	       "csrf or the header X-CSRF-Token; each JSON reply tells it in "
+	       "the "
+	       "header of that name, and it changes with the session's id. "
 	       "Each reply names its process in X-Worker-Pid.",
 };
 
@@ -290,6 +293,7 @@ int cmd_demo(int argc, char **argv)
 	snprintf(name, sizeof(name), "demo-%d", (int)getpid());
 	demo.name = in.name != NULL ? in.name : name;
 	demo.cookie_name = in.tls_terminated ? "__Host-sid" : "sid";
+	demo.remember_name = in.tls_terminated ? "__Host-remember" : "remember";
 	demo.tls_terminated = in.tls_terminated;
 	demo.workers = in.workers;
 	demo.port = in.port;

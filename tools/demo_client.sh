@@ -8,8 +8,8 @@
 # Requests and replies are lines of fields with | between them:
 #   request  user id method path form     id: session cookie, may be empty;
 #                                         form: with CSRF token
-#   reply    user id code pid renewal check new_id
-# id is the one that was sent, new_id the one that Set-Cookie brought, or
+#   reply    user id code pid renewal check new_id csrf
+# csrf is the token for the id that is valid then. id is the one that was sent, new_id the one that Set-Cookie brought, or
 # "cleared". Ids stay in files, never in arguments that a process list shows.
 
 : "${demo_bin:?the folder of the executables}"
@@ -88,11 +88,12 @@ demo_run() {
 				"%header{x-worker-pid}|" \
 				"%header{x-session-renewal}|" \
 				"%header{x-session-check}|" \
-				"%header{set-cookie}\\n\""
+				"%header{set-cookie}|" \
+				"%header{x-csrf-token}\\n\""
 		}' >"$demo_work/$name.config"
 	curl --parallel --parallel-immediate --parallel-max "$at_a_time" \
 		--config "$demo_work/$name.config" 2>"$demo_work/$name.errors" |
-		sed -e 's/|sid=;.*/|cleared/' -e 's/|sid=\([^;]*\);.*/|\1/' \
+		sed -e 's/|sid=;[^|]*/|cleared/' -e 's/|sid=\([^;]*\);[^|]*/|\1/' \
 			>"$demo_work/$name.replies" || true
 	find "$bodies" -type f -exec cat {} + >"$demo_work/$name.bodies"
 	rm -rf "$bodies" "$demo_work/$name.config"
@@ -126,14 +127,18 @@ demo_follow() {
 		FNR == NR {
 			if ($7 == "cleared")
 				gone[$1, $2] = 1
-			else if ($7 != "")
+			else if ($7 != "") {
 				id[$1, $2] = $7
+				csrf[$1, $2] = $8
+			}
 			next
 		}
 		gone[$1, $2] { next }
 		{
-			if (($1, $2) in id)
+			if (($1, $2) in id) {
+				$3 = csrf[$1, $2]
 				$2 = id[$1, $2]
+			}
 			print
 		}
 	' "$demo_work/$2.replies" "$1" >"$demo_work/follow.new"

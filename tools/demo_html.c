@@ -65,6 +65,7 @@ static const char style[] =
 	"input,select{display:block;width:100%;margin-top:.25rem;"
 	"background:var(--ground);color:var(--ink)}\n"
 	"button{background:var(--paper);cursor:pointer;white-space:nowrap}"
+	".check input{display:inline;width:auto}"
 	"button.main{background:var(--accent);border-color:var(--accent);"
 	"color:var(--onaccent);font-weight:600}"
 	"button.warn{color:var(--warm)}button.small{padding:.2rem .65rem;"
@@ -169,12 +170,14 @@ void soj_demo_html_button(struct soj_demo_request *r, const char *action,
 			  const char *name, const char *value,
 			  const char *label, const char *look)
 {
+	char csrf[SOJOURN_CSRF_CHARS + 1];
 	FILE *out = r->reply.out;
 
+	soj_demo_session_csrf(r, csrf);
 	fprintf(out,
 		"<form method=\"post\" action=\"%s\">"
-		"<input type=\"hidden\" name=\"csrf\" value=\"%.*s\">",
-		action, (int)SOJ_DEMO_CSRF_CHARS, r->session.data.csrf);
+		"<input type=\"hidden\" name=\"csrf\" value=\"%s\">",
+		action, csrf);
 	if (name) {
 		fprintf(out, "<input type=\"hidden\" name=\"%s\" value=\"",
 			name);

@@ -15,9 +15,13 @@
 #define POST_BUFFER    1024u
 
 static const char *const field_names[SOJ_DEMO_FIELDS] = {
-	[SOJ_DEMO_FIELD_USER] = "user",     [SOJ_DEMO_FIELD_DEVICE] = "device",
-	[SOJ_DEMO_FIELD_STAY] = "stay",     [SOJ_DEMO_FIELD_CSRF] = "csrf",
-	[SOJ_DEMO_FIELD_HANDLE] = "handle", [SOJ_DEMO_FIELD_KEEP] = "keep",
+	[SOJ_DEMO_FIELD_USER] = "user",
+	[SOJ_DEMO_FIELD_DEVICE] = "device",
+	[SOJ_DEMO_FIELD_REMEMBER] = "remember",
+	[SOJ_DEMO_FIELD_STAY] = "stay",
+	[SOJ_DEMO_FIELD_CSRF] = "csrf",
+	[SOJ_DEMO_FIELD_HANDLE] = "handle",
+	[SOJ_DEMO_FIELD_KEEP] = "keep",
 };
 
 const char *soj_demo_http_header(const struct soj_demo_request *r,
@@ -193,7 +197,7 @@ static void add_headers(const struct soj_demo_request *r,
 			struct MHD_Response *response)
 {
 	const struct soj_demo_reply *reply = &r->reply;
-	char pid[16];
+	char csrf[SOJOURN_CSRF_CHARS + 1], pid[16];
 
 	for (size_t i = 0;
 	     i < sizeof(common_headers) / sizeof(common_headers[0]); i++)
@@ -204,9 +208,16 @@ static void add_headers(const struct soj_demo_request *r,
 	add_header(response, "X-Session-Renewal",
 		   soj_demo_session_renewal_name(&r->session));
 	add_header(response, "X-Session-Check", reply->check);
+	/* For programs, which find the next request's there whatever they
+	 * asked for: it changes with the id. */
+	if (r->json) {
+		soj_demo_session_csrf(r, csrf);
+		add_header(response, "X-CSRF-Token", csrf);
+	}
 	add_header(response, "Content-Type",
 		   r->json ? "application/json" : "text/html; charset=utf-8");
 	add_header(response, "Set-Cookie", reply->set_cookie);
+	add_header(response, "Set-Cookie", reply->set_remember);
 	add_header(response, "Location", reply->location);
 	add_header(response, "Allow", reply->allow);
 	add_header(response, "Retry-After", reply->retry_later ? "1" : NULL);

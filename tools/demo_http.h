@@ -26,6 +26,7 @@ enum soj_demo_field {
 	SOJ_DEMO_FIELD_CSRF,
 	SOJ_DEMO_FIELD_HANDLE,
 	SOJ_DEMO_FIELD_KEEP,
+	SOJ_DEMO_FIELD_REMEMBER,
 	SOJ_DEMO_FIELDS
 };
 
@@ -41,6 +42,7 @@ struct soj_demo_reply {
 	const char *check;    /* static; of the session data */
 	bool retry_later;
 	char set_cookie[SOJOURN_COOKIE_BUF_BYTES];
+	char set_remember[SOJOURN_COOKIE_BUF_BYTES]; /* demo_remember.c */
 };
 
 struct soj_demo_request {

@@ -60,13 +60,15 @@ void soj_demo_json_profile(struct soj_demo_request *r)
 {
 	const struct soj_demo_session *session = &r->session;
 	const struct sojourn_info *info = &session->info;
+	char csrf[SOJOURN_CSRF_CHARS + 1];
 	struct soj_json j;
 
+	soj_demo_session_csrf(r, csrf);
 	begin(r, &j);
 	soj_json_string(&j, "user", info->subject);
 	soj_json_u64(&j, "counter", session->data.counter);
 	soj_json_bool(&j, "counted", r->counted);
-	soj_json_string_n(&j, "csrf", session->data.csrf, SOJ_DEMO_CSRF_CHARS);
+	soj_json_string(&j, "csrf", csrf);
 	soj_json_string(&j, "handle", info->handle);
 	soj_json_string(&j, "device", info->metadata.device_name);
 	soj_json_u64(&j, "version", info->version);
@@ -99,6 +101,7 @@ void soj_demo_json_devices(struct soj_demo_request *r,
 		soj_json_u64(&j, "renewals", d->renewals);
 		soj_json_bool(&j, "current", d->current);
 		soj_json_bool(&j, "renewed", d->renewed);
+		soj_json_bool(&j, "remembers", d->remembers);
 		soj_json_close(&j);
 	}
 	soj_json_close(&j);

@@ -85,6 +85,7 @@ function response(status, headers, body)
 		local at = place[body:match('"user":"([^"]*)"')]
 		if id and at then
 			ids[at] = id
+			tokens[at] = headers["X-CSRF-Token"] or tokens[at]
 		end
 	end
 end

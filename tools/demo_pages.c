@@ -55,6 +55,8 @@ void soj_demo_page_home(struct soj_demo_request *r)
 		"<option value=\"\">as long as usual</option>"
 		"<option value=\"1min\">a minute</option>"
 		"<option value=\"10s\">ten seconds</option></select></label>\n"
+		"<label class=\"check\"><input type=\"checkbox\" "
+		"name=\"remember\" value=\"1\"> Remember me here</label>\n"
 		"<button class=\"main\">Log in</button></form></section>\n",
 		r->demo->workers);
 	fputs("<section><h2>What to look at</h2>\n"
@@ -151,6 +153,8 @@ static void put_device(struct soj_demo_request *r,
 		fputs(" <span class=\"tag\">this one</span>", out);
 	if (d->renewed)
 		fputs(" <span class=\"tag\">former id</span>", out);
+	if (d->remembers)
+		fputs(" <span class=\"tag\">remembers you</span>", out);
 	fputs("</td><td class=\"wide\">", out);
 	soj_demo_html_text(out, d->ip);
 	fputs("</td><td>", out);
@@ -161,7 +165,8 @@ static void put_device(struct soj_demo_request *r,
 	/* What ends a former id ends the login, which has a row of its own. */
 	if (!d->renewed)
 		soj_demo_html_button(r, "/devices/revoke", "handle", d->handle,
-				     "Log out", "small");
+				     d->remembers ? "Forget" : "Log out",
+				     "small");
 	fputs("</td></tr>\n", out);
 }
 

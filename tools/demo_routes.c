@@ -17,6 +17,7 @@
 #include <sojourn/stat.h>
 
 #include "demo_http.h"
+#include "demo_remember.h"
 #include "demo_views.h"
 #include "lib_args.h"
 #include "lib_text.h"
@@ -171,6 +172,8 @@ static void answer_login(struct soj_demo_request *r)
 		return;
 	}
 	rc = soj_demo_session_login(r, user, device, ttl_ms);
+	if (rc == 0)
+		rc = soj_demo_remember_login(r);
 	if (rc != 0)
 		failed(r, rc);
 	else if (r->json)
@@ -230,6 +233,7 @@ static int add_device(void *arg, const struct sojourn_info *info)
 	d->renewals = info->renewals;
 	d->current = info->current;
 	d->renewed = info->renewed;
+	d->remembers = strcmp(info->collection, "remember-me") == 0;
 	return 0;
 }
 
@@ -309,6 +313,7 @@ static void answer_logout(struct soj_demo_request *r)
 		return;
 	}
 	soj_demo_session_clear_cookie(r);
+	soj_demo_remember_forget(r);
 	if (r->json)
 		soj_demo_json_number(r, "ended", (uint64_t)rc);
 	else
@@ -318,6 +323,7 @@ static void answer_logout(struct soj_demo_request *r)
 static void answer_logout_everywhere(struct soj_demo_request *r)
 {
 	bool keep = *r->field[SOJ_DEMO_FIELD_KEEP] != '\0';
+	bool remembered = keep && soj_demo_remember_known(r);
 	char text[80];
 	int rc;
 
@@ -330,6 +336,11 @@ static void answer_logout_everywhere(struct soj_demo_request *r)
 	}
 	if (!keep)
 		soj_demo_session_clear_cookie(r);
+	if (!remembered)
+		soj_demo_remember_forget(r);
+	else if (soj_demo_remember_again(r) < 0)
+		soj_args_complain("demo: not remembered again: %s",
+				  sojourn_error_text());
 	if (r->json) {
 		soj_demo_json_number(r, "ended", (uint64_t)rc);
 		return;
@@ -417,6 +428,16 @@ static bool let_in(struct soj_demo_request *r, const struct route *route)
 	if (!(route->flags & (NEEDS_SESSION | LOOKS_FOR_SESSION)))
 		return true;
 	rc = soj_demo_session_load(r, !(route->flags & NO_RENEWAL));
+	/* Nothing but looking: a form that logs in has no token yet. */
+	if (rc == 0 && !r->session.present && !strcmp(r->method, "GET"))
+		rc = soj_demo_remember_use(r);
+	if (rc == -EPERM) {
+		message(r, MHD_HTTP_UNAUTHORIZED, "Logged out everywhere",
+			"What this browser remembered you by was used from "
+			"elsewhere. All your logins were ended, everywhere: "
+			"please log in again.");
+		return false;
+	}
 	if (rc != 0) {
 		failed(r, rc);
 		return false;

@@ -25,7 +25,8 @@ struct soj_demo {
 	struct sojourn *segment;
 	const char *name; /* the segment's */
 	const char *cookie_name;
-	int listen_fd; /* blocking, listening */
+	const char *remember_name; /* of the cookie that remembers */
+	int listen_fd;             /* blocking, listening */
 	uint16_t port;
 	uint32_t workers;
 	bool tls_terminated; /* https in front: Secure cookies */

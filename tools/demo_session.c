@@ -34,14 +34,8 @@ static void data_seal(struct soj_demo_data *data)
 
 static void data_init(struct soj_demo_data *data)
 {
-	unsigned char token[SOJ_DEMO_CSRF_CHARS / 2];
-	char text[SOJ_DEMO_CSRF_CHARS + 1];
-
 	memset(data, 0, sizeof(*data));
 	memcpy(data->magic, magic, sizeof(magic));
-	randombytes_buf(token, sizeof(token));
-	sodium_bin2hex(text, sizeof(text), token, sizeof(token));
-	memcpy(data->csrf, text, sizeof(data->csrf));
 	data_seal(data);
 }
 
@@ -97,23 +91,28 @@ void soj_demo_session_clear_cookie(struct soj_demo_request *r)
 				  sojourn_cookie_strerror(&cookie));
 }
 
-/* The request's id: 0, -ENOENT without a cookie, -EINVAL if it cannot be one. */
-static int cookie_id(const struct soj_demo_request *r,
-		     char id[SOJOURN_ID_CHARS_MAX + 1])
+int soj_demo_session_cookie(const struct soj_demo_request *r, const char *name,
+			    char *text, size_t text_bytes)
 {
 	const char *header = soj_demo_http_cookie(r);
 	const char *value;
 	size_t bytes;
 
-	if (!header ||
-	    sojourn_cookie_find(header, strlen(header), r->demo->cookie_name,
-				&value, &bytes) != 0)
+	if (!header || sojourn_cookie_find(header, strlen(header), name, &value,
+					   &bytes) != 0)
 		return -ENOENT;
-	if (bytes == 0 || bytes > SOJOURN_ID_CHARS_MAX)
+	if (bytes == 0 || bytes >= text_bytes)
 		return -EINVAL;
-	memcpy(id, value, bytes);
-	id[bytes] = '\0';
+	memcpy(text, value, bytes);
+	text[bytes] = '\0';
 	return 0;
+}
+
+static int cookie_id(const struct soj_demo_request *r,
+		     char id[SOJOURN_ID_CHARS_MAX + 1])
+{
+	return soj_demo_session_cookie(r, r->demo->cookie_name, id,
+				       SOJOURN_ID_CHARS_MAX + 1);
 }
 
 /* ---- operations ---- */
@@ -250,9 +249,19 @@ bool soj_demo_session_csrf_ok(const struct soj_demo_request *r)
 
 	if (!token)
 		token = r->field[SOJ_DEMO_FIELD_CSRF];
-	return strlen(token) == SOJ_DEMO_CSRF_CHARS &&
-	       sodium_memcmp(token, r->session.data.csrf,
-			     SOJ_DEMO_CSRF_CHARS) == 0;
+	/* What the form was made for was the id in the cookie, even if this
+	 * request has just renewed it. */
+	return sojourn_csrf_check(r->demo->segment, r->session.sent_id,
+				  token) == 0;
+}
+
+void soj_demo_session_csrf(const struct soj_demo_request *r,
+			   char token[SOJOURN_CSRF_CHARS + 1])
+{
+	token[0] = '\0';
+	if (r->session.present &&
+	    sojourn_csrf_token(r->demo->segment, r->session.id, token) != 0)
+		soj_args_complain("demo: %s", sojourn_error_text());
 }
 
 const char *

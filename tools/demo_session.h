@@ -8,14 +8,14 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include <sojourn/sojourn.h>
+#include <sojourn/remember.h>
 
 struct soj_demo_request;
 
-#define SOJ_DEMO_CSRF_CHARS 32u
-#define SOJ_DEMO_TRAIL      8u
+#define SOJ_DEMO_TRAIL 8u
 
 /*
  * The data of a session.  The checksum is over all that precedes it, and the
@@ -25,9 +25,8 @@ struct soj_demo_request;
 struct soj_demo_data {
 	char magic[8];
 	uint64_t counter;
-	char csrf[SOJ_DEMO_CSRF_CHARS];
 	uint32_t trail[SOJ_DEMO_TRAIL]; /* pids that counted, newest first */
-	uint64_t filler[18];
+	uint64_t filler[22];
 	uint8_t checksum[16];
 };
 
@@ -65,9 +64,18 @@ int soj_demo_session_count(struct soj_demo_request *r);
 /* The reply tells the browser to forget the cookie. */
 void soj_demo_session_clear_cookie(struct soj_demo_request *r);
 
-/* Whether the request carries the session's CSRF token: in the X-CSRF-Token
- * header or in the form. */
+/* Whether the request carries a CSRF token of the id that it came with: in the
+ * X-CSRF-Token header or in the form. */
 bool soj_demo_session_csrf_ok(const struct soj_demo_request *r);
+
+/* A CSRF token of the session, another one each time; "" without a session. */
+void soj_demo_session_csrf(const struct soj_demo_request *r,
+			   char token[SOJOURN_CSRF_CHARS + 1]);
+
+/* A cookie of the request: 0, -ENOENT without one, -EINVAL if it is longer than
+ * bytes - 1. */
+int soj_demo_session_cookie(const struct soj_demo_request *r, const char *name,
+			    char *text, size_t bytes);
 
 /* "none", "won", "done", "here", "elsewhere"; NULL without a session. */
 const char *

@@ -30,6 +30,7 @@ struct soj_demo_device {
 	uint32_t renewals;
 	bool current;
 	bool renewed;
+	bool remembers; /* no session, but may become one without a login */
 };
 
 struct soj_demo_devices {

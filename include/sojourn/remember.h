@@ -57,7 +57,8 @@ sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
  * DONE if another had; info->renewals counts the rotations.
  * 0; -ENOENT with its reason (no such family, or over: expired, idle, deleted,
  * evicted, reused); -EPERM with reason REUSED (the token was used before: the
- * family has just been ended); -ENOBUFS (buffer too small: *data_bytes says
+ * family has just been ended, and info tells whose it was, as sessions that the
+ * thief began live on until they are ended, too); -ENOBUFS (buffer too small: *data_bytes says
  * what is needed; the token is still unused); -ENOSPC (no room to rotate; the
  * same).  Of all processes that use one token at a time one rotates.  Lock-free.
  */

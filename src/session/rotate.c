@@ -458,12 +458,12 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 	bytes = r->old.snap.data_bytes - r->own_bytes;
 	if (data_bytes && (rc == 0 || rc == -ENOBUFS))
 		*data_bytes = bytes;
+	if (info && (rc == 0 || rc == -EPERM))
+		fill_info(r, outcome, info);
 	if (rc == 0) {
 		memcpy(successor, r->successor, SOJ_ROTATE_CHARS + 1);
 		if (data)
 			memcpy(data, r->data + r->own_bytes, bytes);
-		if (info)
-			fill_info(r, outcome, info);
 		soj_ok();
 	}
 	end(r);

@@ -41,7 +41,7 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
  * info (may be NULL): `renewal` is WON if this call rotated, DONE if another
  * had; `renewals` counts the rotations; new_id is "".
  * 0; -EPERM, reason REUSED: the token was used before, or never made, and the
- * family has been ended; -ENOENT and its reason: no such family, or over;
+ * family has been ended (info tells whose it was); -ENOENT and its reason: no such family, or over;
  * -ENOBUFS (nothing was rotated); -ENOSPC (the same).
  */
 int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,

@@ -240,6 +240,78 @@ test_login_again() {
 		"$(as "$jar" "$demo_url/devices" | jq '.devices | length')"
 }
 
+token_of() {
+	awk '$6 == "remember" { print $7 }' "$1"
+}
+
+# without_session JAR: the browser was closed; what remembers stays.
+without_session() {
+	sed -i '/\tsid\t/d' "$1"
+}
+
+test_remember() {
+	local jar=$demo_work/ruth thief=$demo_work/thief head first second csrf
+
+	section "remember me"
+	head=$(curl -si -H 'Accept: application/json' -c "$jar" \
+		-d 'user=ruth&device=desk&remember=1' "$demo_url/login" |
+		tr -d '\r')
+	has "the second cookie" "$head" \
+		'^Set-Cookie: remember=[A-Za-z0-9_-]\{54\}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax$'
+	equal "listed beside the session" '[false,true]' "$(as "$jar" \
+		"$demo_url/devices" | jq -c '[.devices[].remembers] | sort')"
+	first=$(token_of "$jar")
+	equal "with a session it stays" ruth \
+		"$(as "$jar" "$demo_url/profile" | jq -r .user)"
+	equal "unused" "$first" "$(token_of "$jar")"
+
+	without_session "$jar"
+	cp "$jar" "$thief"
+	equal "a POST does not use it" 401 \
+		"$(code_as "$jar" -d x=1 "$demo_url/counter")"
+	equal "logged in again" '"ruth" "desk"' "$(as "$jar" \
+		"$demo_url/profile" | jq -c '.user, .device' | xargs -d '\n')"
+	second=$(token_of "$jar")
+	[ -n "$second" ] && [ "$second" != "$first" ] ||
+		equal "the token after its use" another "the same"
+	equal "with a session" 32 "$(id_of "$jar" | tr -d '\n' | wc -c)"
+
+	# Another request of the same start, and one whose answer was lost.
+	equal "at the same time" ruth \
+		"$(as "$thief" "$demo_url/" -L "$demo_url/profile" |
+			jq -sr '.[1].user')"
+	equal "the token it got" "$second" "$(token_of "$thief")"
+
+	without_session "$jar"
+	as "$jar" "$demo_url/profile" >/dev/null
+	head=$(curl -si -b "remember=${first:0:40}AAAAAAAAAAAAAA" \
+		"$demo_url/profile?json" | tr -d '\r')
+	has "a stolen one" "$head" '^HTTP/1.1 401'
+	has "what is said" "$head" 'ended, everywhere'
+	has "its cookie" "$head" '^Set-Cookie: remember=;.*Max-Age=0'
+	equal "the session of the browser" 401 \
+		"$(code_as "$jar" "$demo_url/profile")"
+	equal "its token" "" "$(token_of "$jar")"
+
+	csrf=$(as "$jar" -d 'user=ruth&remember=1' "$demo_url/login" |
+		jq -r .csrf)
+	as "$thief" -d 'user=ruth&remember=1' "$demo_url/login" >/dev/null
+	as "$jar" -d "csrf=$csrf&keep=1" "$demo_url/logout-everywhere" \
+		>/dev/null
+	without_session "$jar"
+	without_session "$thief"
+	equal "the others logged out" 401 "$(code_as "$thief" \
+		"$demo_url/profile")"
+	equal "remembered where it was kept" 200 \
+		"$(code_as "$jar" "$demo_url/profile")"
+	csrf=$(as "$jar" "$demo_url/profile" | jq -r .csrf)
+	cp "$jar" "$thief"
+	as "$jar" -d "csrf=$csrf" "$demo_url/logout" >/dev/null
+	equal "forgotten at logout" 401 "$(code_as "$jar" "$demo_url/profile")"
+	without_session "$thief"
+	equal "for good" 401 "$(code_as "$thief" "$demo_url/profile")"
+}
+
 # ---- many clients ----
 
 # Each request of a session that ended is refused, by all workers.
@@ -500,6 +572,7 @@ test_csrf
 test_escaping
 test_devices
 test_login_again
+test_remember
 test_counting
 test_everywhere
 test_expiry
