@@ -9,8 +9,9 @@
 #   request  user id method path form     id: session cookie, may be empty;
 #                                         form: with CSRF token
 #   reply    user id code pid renewal check new_id csrf
-# csrf is the token for the id that is valid then. id is the one that was sent, new_id the one that Set-Cookie brought, or
-# "cleared". Ids stay in files, never in arguments that a process list shows.
+# id is the one that was sent, new_id the one that Set-Cookie brought, or
+# "cleared"; csrf is the token for the one that is valid then. Ids
+# stay in files, never in arguments that a process list shows.
 
 : "${demo_bin:?the folder of the executables}"
 : "${demo_work:?a folder for files}"
