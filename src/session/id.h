@@ -31,7 +31,12 @@ bool soj_id_decode(const char *text, size_t chars, uint8_t *raw, size_t bytes);
  * of this library's own uses, which no caller's key can be.  It never is the
  * digest of a session id.
  */
-enum soj_key_kind { SOJ_KEY_CALLERS, SOJ_KEY_RANDOM, SOJ_KEY_FLIGHT };
+enum soj_key_kind {
+	SOJ_KEY_CALLERS,
+	SOJ_KEY_RANDOM,
+	SOJ_KEY_FLIGHT,
+	SOJ_KEY_MARK,
+};
 #define SOJ_KEY_LENGTH_MAX 1024u
 
 struct soj_digest soj_key_digest(const struct sojourn *s, uint32_t collection,
