@@ -343,6 +343,29 @@ static void s18_the_largest_data_rotates(void **state)
 	sojourn_detach(s);
 }
 
+static void s18_a_full_segment_uses_nothing_up(void **state)
+{
+	const struct sojourn_new n = {.subject = "anna",
+				      .data = calloc(1, 700000),
+				      .data_bytes = 700000};
+	struct sojourn *s = make_with(NULL);
+	char t[64][TOKEN], next[TOKEN] = "";
+	unsigned made = 0;
+
+	(void)state;
+	assert_non_null(n.data);
+	while (sojourn_remember_create(s, &n, t[made], NULL) == 0)
+		assert_true(++made < 64);
+	assert_true(made > 2);
+	expect_reason(use(s, t[0], next), -ENOSPC, SOJOURN_FULL);
+	assert_string_equal(next, "");
+	assert_int_equal(sojourn_remember_forget(s, t[1]), 1);
+	rotates(s, t[0], next);
+	assert_int_equal(sem_counter(s, "reuses"), 0);
+	free((void *)(uintptr_t)n.data);
+	sojourn_detach(s);
+}
+
 /* ---- traps: a token that can be used again, and outlives a logout ---- */
 
 struct naive {
@@ -483,6 +506,7 @@ int main(void)
 		cmocka_unit_test(s18_malformed_tokens_end_nothing),
 		cmocka_unit_test(s18_bad_arguments_are_named),
 		cmocka_unit_test(s18_the_largest_data_rotates),
+		cmocka_unit_test(s18_a_full_segment_uses_nothing_up),
 		cmocka_unit_test(s18_trap_reusable_token),
 		cmocka_unit_test(s18_trap_survives_logout_everywhere),
 		cmocka_unit_test(s18_a_listed_family_ends_by_its_handle),
