@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "lib_small.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct small the;
+
+const char *small_subject(unsigned number)
+{
+	static char names[SMALL_SUBJECTS][16];
+	char *text = names[number % SMALL_SUBJECTS];
+
+	snprintf(text, sizeof(names[0]), "subject-%u", number % SMALL_SUBJECTS);
+	return text;
+}
+
+static struct sojourn *create(void)
+{
+	struct sojourn_options o;
+	struct sojourn *s;
+
+	sojourn_options_init(&o);
+	o.entries_max = SMALL_ENTRIES;
+	o.threads_max = SMALL_SLOTS;
+	o.events_max = 64;
+	o.segment_bytes = 2400 * 1024;
+	o.helper = SOJOURN_HELPER_NONE;
+	o.manual_clock = true;
+	o.ttl_ms = 1800000;
+	o.idle_timeout_ms = 600000;
+	o.renewal_ms = 900000;
+	o.grace_window_ms = 60000;
+	o.max_lifetime_ms = 86400000;
+	if (sojourn_create(NULL, &o, &s) < 0)
+		fuzz_fail("create: %s", sojourn_error_text());
+	return s;
+}
+
+static void must(int rc)
+{
+	if (rc < 0)
+		fuzz_fail("making the small segment: %d %s", rc,
+			  sojourn_error_text());
+}
+
+static void login(struct sojourn *s, unsigned i)
+{
+	static const size_t sizes[] = {28, 0, 100, 20, 900, 100};
+	static uint8_t data[40000];
+	struct sojourn_info info;
+	struct sojourn_new n = {.subject = small_subject(i), .data = data};
+
+	n.data_bytes = i == 7 ? sizeof(data) : sizes[i % 6];
+	memset(data, 'x', sizeof(data));
+	n.metadata.ip = "192.0.2.7";
+	n.metadata.user_agent = i % 2 ? "agent" : NULL;
+	must(sojourn_session_create(s, &n, the.ids[i], &info));
+	memcpy(the.handles[i], info.handle, sizeof(info.handle));
+}
+
+static void upkeep(struct sojourn *s, struct soj_self *self, unsigned passes)
+{
+	struct soj_upkeep_work work;
+	struct soj_upkeep up;
+
+	must(soj_upkeep_init(&up, &s->st, &self->w));
+	while (passes-- > 0)
+		soj_upkeep_pass(&up, &work);
+	soj_upkeep_deinit(&up);
+}
+
+/* In the order of their numbers: freed ones, renewed ones, changed ones, ones
+ * that are retired, ones that are ended. */
+static void fill(struct sojourn *s, struct soj_self *self)
+{
+	struct sojourn_info info;
+
+	for (unsigned i = 0; i < SMALL_SESSIONS; i++)
+		login(s, i);
+	for (unsigned i = 10; i < 13; i++)
+		must(sojourn_session_delete(s, the.ids[i]));
+	upkeep(s, self, 8);
+	must(sojourn_clock_advance(s, 1000));
+	for (unsigned i = 0; i < 4; i++) {
+		must(sojourn_session_renew(s, the.ids[i], &info));
+		memcpy(the.renewed[i], info.new_id, sizeof(info.new_id));
+	}
+	for (unsigned i = 4; i < 8; i++)
+		must(sojourn_session_update(s, the.ids[i], "changed", 7, 0,
+					    NULL));
+	for (unsigned i = 13; i < 16; i++)
+		must(sojourn_session_delete(s, the.ids[i]));
+	upkeep(s, self, 1);
+	for (unsigned i = 16; i < 19; i++)
+		must(sojourn_session_delete(s, the.ids[i]));
+}
+
+/* As the kernel marks the mutex of a thread that died with it. */
+static void other_thread(uint32_t idx, uint32_t tid, bool dead)
+{
+	struct soj_shm_slot *slot = &the.st.seg.slots[idx];
+	uint32_t word = tid | (dead ? FUTEX_OWNER_DIED : 0);
+	uint64_t claim = soj_load_relaxed(&slot->claim);
+
+	soj_store_relaxed(
+		&slot->claim,
+		soj_claim(SOJ_CLAIM_HELD, soj_claim_gen(claim), 1, tid));
+	memcpy(&slot->life, &word, sizeof(word));
+}
+
+static void point(const struct soj_seg *seg)
+{
+	the.st.seg = *seg;
+	the.st.seg.base = the.image;
+	soj_seg_point(&the.st.seg);
+	soj_store_init(&the.st);
+}
+
+static void make(void)
+{
+	struct sojourn *s;
+	struct soj_self *self;
+	uint32_t entry, chunk, slot;
+	int rc;
+
+	fuzz_random(1);
+	s = create();
+	self = soj_self_writing(s, &rc);
+	must(rc);
+	fill(s, self);
+	must(soj_entry_own(&s->st, &self->w, &entry));
+	must(soj_chunk_own(&s->st, &self->w, 3, &chunk));
+	slot = self->w.thr.slot;
+	the.keys = s->keys;
+	the.bytes = s->st.seg.bytes;
+	the.fd = dup(sojourn_fd(s));
+	the.image = mmap(NULL, the.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 the.fd, 0);
+	the.good = malloc(the.bytes);
+	if (the.image == MAP_FAILED || the.good == NULL)
+		fuzz_fail("no memory");
+	point(&s->st.seg);
+	sojourn_detach(s);
+	other_thread(slot, 4000000, true);
+	other_thread(slot + 1, 1, false);
+	memcpy(the.good, the.image, the.bytes);
+}
+
+const struct small *small(void)
+{
+	if (the.image == NULL)
+		make();
+	return &the;
+}
+
+void small_restore(void)
+{
+	memcpy(the.image, the.good, the.bytes);
+}
+
+int small_attach(bool read_only, struct sojourn **out)
+{
+	uint8_t master[SOJ_KEY_BYTES] = {0};
+	struct soj_seg_error err = {""};
+	struct sojourn *s;
+	int rc;
+
+	must(soj_handle_new(&s));
+	rc = soj_seg_attach_fd(&s->st.seg, the.fd, read_only,
+			       the.keys.fingerprint, &err);
+	FUZZ_CHECK(rc <= 0 && (rc == 0) == (err.text[0] == '\0'));
+	if (rc == 0)
+		rc = soj_handle_open(s, master);
+	if (rc < 0) {
+		soj_handle_free(s);
+		return rc;
+	}
+	s->keys = the.keys;
+	*out = s;
+	return 0;
+}
+
+/* ---- spoiling ---- */
+
+/* Words that look like some, of entries and chunks that may be there. */
+static uint64_t word_take(struct fuzz_in *in)
+{
+	uint32_t idx = (uint32_t)fuzz_below(in, SMALL_ENTRIES + 3);
+	uint32_t gen = (uint32_t)fuzz_below(in, 4);
+	uint32_t small_number = (uint32_t)fuzz_take(in, 1);
+
+	switch (fuzz_below(in, 16)) {
+	case 0:
+		return 0;
+	case 1:
+		return UINT64_MAX;
+	case 2:
+		return soj_state((enum soj_phase)(small_number % 5),
+				 fuzz_below(in, SMALL_SLOTS + 2), gen);
+	case 3:
+		return soj_link(idx, small_number, gen & 1);
+	case 4:
+		return soj_place(soj_ref(idx, gen), (uint32_t)fuzz_take(in, 2));
+	case 5:
+		return soj_ctl((enum soj_status)(small_number % 16),
+			       soj_chunk((uint32_t)fuzz_below(in, 9),
+					 (uint32_t)fuzz_take(in, 2) % 1400),
+			       gen);
+	case 6:
+		return soj_unit((enum soj_unit_phase)(small_number % 6),
+				(uint32_t)fuzz_below(in, SOJ_CLASSES + 1),
+				(uint32_t)fuzz_below(in, SMALL_SLOTS + 1),
+				(uint32_t)fuzz_below(in, 17), gen);
+	case 7:
+		return soj_chunk_head0((uint32_t)fuzz_take(in, 3) % (1 << 21),
+				       small_number,
+				       (uint32_t)fuzz_below(in, 3000),
+				       gen & 1 ? 112 : small_number);
+	case 8:
+		return soj_claim((enum soj_claim_phase)gen, gen,
+				 small_number % 3, (uint32_t)fuzz_below(in, 3));
+	case 9:
+		return soj_section(small_number % 9, gen) ^ fuzz_below(in, 4);
+	case 10:
+		return soj_renew(gen, small_number % 8,
+				 fuzz_take(in, 4) & SOJ_MASK(30));
+	case 11:
+		return soj_life(gen, fuzz_take(in, 6)) |
+		       (small_number % 4 == 0 ? SOJ_LIFE_EXPIRED : 0);
+	case 12:
+		return soj_ref(idx, gen);
+	case 13:
+		return soj_chunk_head1(idx, small_number);
+	case 14:
+		return small_number;
+	default:
+		return fuzz_take(in, 8);
+	}
+}
+
+struct region {
+	uint64_t off, bytes;
+};
+
+static struct region region(unsigned number)
+{
+	const struct soj_layout *lay = &the.st.seg.lay;
+	const uint64_t ends[] = {
+		192, /* what changes of the header, to: */
+		960,
+		lay->slots_off,
+		lay->entry_states_off,
+		lay->chunk_states_off,
+		lay->units_off,
+		lay->entry_free_off,
+		lay->buckets_off,
+		lay->heads_off,
+		lay->entries_off,
+		lay->events_off,
+		lay->chunks_off,
+		lay->segment_bytes,
+	};
+	const unsigned count = sizeof(ends) / sizeof(ends[0]);
+	unsigned i = number % count;
+
+	return (struct region){i ? ends[i - 1] : 0,
+			       i ? ends[i] - ends[i - 1] : ends[0]};
+}
+
+/* A word of a chunk that some entry has, or an entry of the first ones. */
+static uint64_t chunk_off(struct fuzz_in *in)
+{
+	uint32_t idx = 1 + (uint32_t)fuzz_below(in, SMALL_ENTRIES);
+	uint64_t ctl = soj_load_relaxed(&the.st.seg.entries[idx].ctl);
+	uint32_t bytes;
+	soj_word_t *words =
+		soj_chunk_words(&the.st, soj_ctl_chunk(ctl), &bytes);
+
+	if (words == NULL)
+		return the.st.seg.lay.chunks_off;
+	return (uint64_t)((uint8_t *)words - the.image) +
+	       8 * fuzz_below(in, soj_min(bytes / 8, 40));
+}
+
+static uint64_t off_take(struct fuzz_in *in)
+{
+	unsigned where = (unsigned)fuzz_take(in, 1);
+	struct region r = region(where >> 2);
+
+	if (where % 4 == 0)
+		return chunk_off(in);
+	if (where % 4 == 1)
+		r = region(9); /* entries */
+	return r.off + 8 * fuzz_below(in, r.bytes / 8);
+}
+
+void patch_take(struct fuzz_in *in, struct patch *p)
+{
+	unsigned how = (unsigned)fuzz_take(in, 1);
+
+	p->after = (uint32_t)fuzz_take(in, 2);
+	p->off = off_take(in);
+	p->bytes = 8;
+	if (how % 4 == 0) {
+		p->how = PATCH_XOR;
+		p->value = UINT64_C(1) << (how >> 2);
+	} else if (how % 4 == 1) {
+		p->how = PATCH_BYTES;
+		p->off += how >> 5;
+		p->bytes = 1 + (how >> 2) % 8;
+		p->value = fuzz_take(in, p->bytes);
+	} else {
+		p->how = PATCH_WORD;
+		p->value = word_take(in);
+	}
+}
+
+void patch_apply(const struct patch *p)
+{
+	uint64_t value = 0;
+
+	if (p->off + p->bytes > the.bytes)
+		return;
+	memcpy(&value, the.image + p->off, p->bytes);
+	value = p->how == PATCH_XOR ? value ^ p->value : p->value;
+	memcpy(the.image + p->off, &value, p->bytes);
+}
