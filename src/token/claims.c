@@ -199,7 +199,7 @@ enum sojourn_token_reason soj_claims_check(const char *text, size_t bytes,
 	memset(claims, 0, sizeof(*claims));
 	if (soj_rules_error(rules) != NULL)
 		return SOJOURN_TOKEN_INTERNAL;
-	claims->json = soj_json_object(text, bytes, &fault);
+	claims->json = soj_json_parse(text, bytes, &fault);
 	if (claims->json == NULL)
 		return reason_of(fault);
 	reason = check(claims->json, rules, now_unix_ms, claims);

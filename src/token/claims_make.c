@@ -115,7 +115,7 @@ static int put_more(struct out *out, const struct soj_claims_new *what,
 
 	if (what->more == NULL)
 		return 0;
-	more = soj_json_object(what->more, what->more_bytes, &fault);
+	more = soj_json_parse(what->more, what->more_bytes, &fault);
 	if (fault == SOJ_JSON_MEMORY)
 		return -ENOMEM;
 	*why = more_error(more, fault);

@@ -58,8 +58,8 @@ static enum soj_json_fault fault_of(const json_error_t *error)
 	}
 }
 
-json_t *soj_json_object(const char *text, size_t bytes,
-			enum soj_json_fault *fault)
+json_t *soj_json_parse(const char *text, size_t bytes,
+		       enum soj_json_fault *fault)
 {
 	json_error_t error;
 	json_t *json;

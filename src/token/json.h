@@ -24,7 +24,7 @@ enum soj_json_fault {
 };
 
 /* The object, for json_decref(), or NULL and a fault. */
-json_t *soj_json_object(const char *text, size_t bytes,
-			enum soj_json_fault *fault);
+json_t *soj_json_parse(const char *text, size_t bytes,
+		       enum soj_json_fault *fault);
 
 #endif /* SOJ_TOKEN_JSON_H */

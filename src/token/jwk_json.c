@@ -254,7 +254,7 @@ int soj_jwk_from_json(enum sojourn_token_alg alg, const char *kid,
 	if (mask == NULL || copy == NULL)
 		goto out_free;
 	soj_mask_apply(mask, text, copy, bytes);
-	json = soj_json_object(copy, bytes, &fault);
+	json = soj_json_parse(copy, bytes, &fault);
 	if (json == NULL) {
 		*why = json_faults[fault];
 		rc = fault == SOJ_JSON_MEMORY ? -ENOMEM : -EINVAL;

@@ -124,7 +124,7 @@ enum sojourn_token_reason soj_jws_header(const struct soj_keyset *set,
 	*key = NULL;
 	if (!soj_b64_decode(header, chars, room, &bytes))
 		return SOJOURN_TOKEN_HEADER_BASE64;
-	json = soj_json_object((const char *)room, bytes, &fault);
+	json = soj_json_parse((const char *)room, bytes, &fault);
 	if (json == NULL)
 		return reason_of(fault);
 	reason = judge(set, typ, json, key);

@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	enum soj_json_fault fault;
 	enum sojourn_token_reason reason = soj_claims_check(
 		text, bytes, &fuzz_rules, FUZZ_NOW_MS, &claims);
-	json_t *json = soj_json_object(text, bytes, &fault);
+	json_t *json = soj_json_parse(text, bytes, &fault);
 
 	MUST((json == NULL) == (fault != SOJ_JSON_OK));
 	MUST(reason != SOJOURN_TOKEN_INTERNAL);
