@@ -175,8 +175,9 @@ struct sojourn_options {
 				     5 s; 0 = not at all; < ttl */
 	uint64_t redelivery_ms;  /* how long after the grace window the old id
 				   is still answered with the new one, though
-				   not with data; 0 = not at all (default); at
-				   most 49 days */
+				   not with data; default 60 s, as browsers give
+				   up on an answer by then; 0 = not at all, nor
+				   when grace_window_ms is 0; at most 49 days */
 	uint64_t
 		max_lifetime_ms; /* from the first ancestor; 0 = none (default);
 				     >= ttl */
@@ -288,6 +289,13 @@ struct sojourn_metadata {
 	const char *device_os;
 };
 
+/* What of a request differs from its session, where a rule asks for it. */
+enum sojourn_mismatch {
+	SOJOURN_MISMATCH_DEVICE = 1,
+	SOJOURN_MISMATCH_IP = 2,
+	SOJOURN_MISMATCH_USER_AGENT = 4,
+};
+
 /* A renewal that a read or renew found or made. */
 enum sojourn_renewal {
 	SOJOURN_RENEWAL_NONE = 0,
@@ -314,7 +322,12 @@ struct sojourn_info {
 	uint32_t renewals; /* how many ids its login had before */
 	bool renewed;      /* an old id within its grace window */
 	bool current;      /* in lists: the caller's own session */
+	unsigned mismatch; /* enum sojourn_mismatch, of a read with a client */
+	uint64_t login_created_ms; /* when the first of its ids was made; 0: not
+				      known (renewed, and no max_lifetime_ms) */
 	enum sojourn_renewal renewal;
+	/* What it was renewed to, as soon as that is known, else "". */
+	char successor[SOJOURN_HANDLE_CHARS + 1];
 	char new_id[SOJOURN_ID_CHARS_MAX + 1]; /* as `renewal` says, else "" */
 	struct sojourn_metadata metadata;
 	char text[SOJOURN_METADATA_BYTES_MAX];
@@ -350,24 +363,50 @@ sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,
 		       char id[SOJOURN_ID_CHARS_MAX + 1],
 		       struct sojourn_info *info);
 
+/*
+ * The read hook: 0 lets the read go on, anything else refuses it.  data is
+ * what the read is about to give, or NULL if it gives none.  It may call the
+ * library, also on the same session, and may fork.
+ */
+typedef int (*sojourn_veto_fn)(void *arg, const struct sojourn_info *info,
+			       const void *data, size_t data_bytes);
+
 struct sojourn_read {
 	const char *subject; /* must be the session's; NULL: by id alone */
 	bool no_touch;       /* leave the access time alone */
 	bool no_renew;       /* do not renew although due */
+	/* Who asks, for the collection's rules on device, ip and user agent;
+	 * NULL: they are not looked at.  A device counts if both have one.  An
+	 * address or user agent that is missing now differs from one that the
+	 * session was made with. */
+	const struct sojourn_metadata *client;
+	sojourn_veto_fn veto; /* NULL: none */
+	void *veto_arg;
 };
 
 /*
- * Reads a session: exists, not past its deadline, not idle, subject, renewal
- * if due, touch if due, in this order.
+ * Reads a session.  The order of what is looked at: exists, not past its
+ * absolute deadline, not idle, subject, binding (how->client), veto, renewal
+ * if due, touch if due.  What is refused is neither renewed nor touched.
  *
  * data: a buffer of *data_bytes bytes, or NULL; *data_bytes becomes the
  * session's length.  how and info may be NULL (then nothing is renewed, as the
  * new id could not be told).  An old id within its grace window shows the data
  * and version of the session that it was renewed to.
  * 0; -ENOENT with reason NOT_FOUND, EXPIRED, IDLE, DELETED, RENEWED or
- * EVICTED; -ENOBUFS (buffer too small: *data_bytes says what is needed, info
- * is filled, nothing was touched or renewed).
+ * EVICTED; -EPERM with reason BINDING (info->mismatch says what differs) or
+ * VETOED; -EILSEQ; -ENOBUFS (buffer too small: *data_bytes says what is needed,
+ * info is filled, nothing was touched or renewed).
  * When info->renewal is WON or DONE the client must be given info->new_id.
+ *
+ * RENEWED with info->renewal DONE: the grace window of the old id is over, but
+ * its redelivery_ms are not: the answer that told the new id was lost on the
+ * way.  info->new_id is it, info->successor its handle; the client is to ask
+ * again with it.  No data is given, and whatever else is asked for by the old
+ * id, but for deletion, is answered with RENEWED.
+ *
+ * The reason why a session is gone is told as long as its entry is there: by
+ * the read that finds it over, and as a rule not by later ones: NOT_FOUND.
  * Wait-free but for lost races with writers of the same session.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
@@ -417,6 +456,16 @@ SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_touch(struct sojourn *s,
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_renew(struct sojourn *s, const char *id,
 		      struct sojourn_info *info);
+
+/*
+ * The same for a change of privileges, such as a login on a session that an
+ * anonymous visitor had: the old id is over when the call returns, whatever
+ * grace_window_ms and redelivery_ms are, so that who planted or saw it does
+ * not get the new one.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_regenerate(struct sojourn *s, const char *id,
+			   struct sojourn_info *info);
 
 /*
  * Ends a session and whatever it was renewed to.  Once it has returned nothing

@@ -198,8 +198,8 @@ static int find_doomed(struct sojourn *s, struct soj_self *self,
 	struct soj_snapshot snap = {0};
 	struct soj_found found;
 	/* Over by time is not alive: its end is made final, nothing more. */
-	int rc = soj_session_find(s, self, digest, soj_seg_now_ms(&s->st.seg),
-				  &copy, &snap);
+	int rc = soj_session_find_late(
+		s, self, digest, soj_seg_now_ms(&s->st.seg), &copy, &snap);
 
 	*seen = rc == 0;
 	*ref = snap.ref;
@@ -423,6 +423,7 @@ static bool list_look(struct refs *r, uint64_t ref, struct soj_session *one)
 		rc = soj_entry_snapshot(&r->s->st, ref, NULL, &copy,
 					&one->snap);
 	return rc == 0 && soj_ctl_readable(one->snap.ctl) &&
+	       !soj_session_late(&one->snap, soj_seg_now_ms(&r->s->st.seg)) &&
 	       (!(one->snap.life & SOJ_LIFE_EXPIRED) ||
 		soj_ctl_status(one->snap.ctl) == SOJ_RENEWED) &&
 	       soj_digest_equal(one->cold.subject, r->subject) &&

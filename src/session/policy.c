@@ -40,6 +40,7 @@ void sojourn_options_init(struct sojourn_options *o)
 		.ttl_ms = builtins[SOJ_COLLECTION_SESSION].ttl_ms,
 		.grace_window_ms =
 			builtins[SOJ_COLLECTION_SESSION].grace_window_ms,
+		.redelivery_ms = 60 * 1000,
 		.lease_ms = 2000,
 		.expel_after_ms = 50,
 		.id_bytes = 24,
@@ -156,6 +157,9 @@ static int check_rules(const struct sojourn_collection *c)
 		return out_of_range("when_over", (uint64_t)c->when_over,
 				    "reject (0), evict oldest (1) or exclusive "
 				    "(2)");
+	if (c->per_subject_max == 0 && c->when_over != SOJOURN_WHEN_OVER_REJECT)
+		return out_of_range("per_subject_max", c->per_subject_max,
+				    "at least 1 where older sessions end");
 	for (size_t i = 0; i < 3; i++)
 		if (bindings[i].value > SOJOURN_BINDING_DELETE)
 			return out_of_range(bindings[i].option,

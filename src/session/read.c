@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Finding and reading sessions: index, snapshot, judge, subject, renewal,
- * touch, in this order.  A plain read stores nothing in the segment.
+ * Finding and reading sessions: index, snapshot, judge (absolute deadline, then
+ * idle), subject, binding, veto, renewal, touch, in this order.  A plain read
+ * stores nothing in the segment.
  *
  * Edges
  *   L0  touch: cas of life                          store/entry.c E1
@@ -12,17 +13,26 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "session/binding.h"
 #include "session/meta.h"
 #include "session/session.h"
 
 static void count_miss(struct soj_self *self, enum soj_status status)
 {
+	enum soj_counter counter = SOJ_COUNT_misses;
+
 	if (self == NULL)
 		return;
-	soj_count(&self->w.thr, status == SOJ_ENDED_IDLE ? SOJ_COUNT_misses_idle
-				: status == SOJ_ENDED_EXPIRED
-					? SOJ_COUNT_misses_expired
-					: SOJ_COUNT_misses);
+	if (status == SOJ_ENDED_IDLE)
+		counter = SOJ_COUNT_misses_idle;
+	else if (status == SOJ_ENDED_EXPIRED)
+		counter = SOJ_COUNT_misses_expired;
+	else if (status == SOJ_ENDED_GRACE)
+		counter = SOJ_COUNT_misses_renewed;
+	else if (soj_status_ends_line(status) || status == SOJ_ENDED_CLEARED ||
+		 status == SOJ_ENDED_REUSED)
+		counter = SOJ_COUNT_misses_ended;
+	soj_count(&self->w.thr, counter);
 }
 
 /* Over: make it final, so that no late touch undoes the answer.  False: it
@@ -114,18 +124,39 @@ static int find(struct sojourn *s, struct soj_self *self,
 	return soj_report_errno(-EBUSY);
 }
 
+/* Past its grace window an old id is as good as gone, but for who gives out the
+ * new one. */
+static int refuse_late(struct soj_self *reader, const struct soj_snapshot *snap,
+		       uint64_t now_ms, int rc)
+{
+	if ((rc != 0 && rc != -ENOBUFS) || !soj_session_late(snap, now_ms))
+		return rc;
+	count_miss(reader, SOJ_ENDED_GRACE);
+	return soj_report_ended(SOJ_ENDED_GRACE);
+}
+
+int soj_session_find_late(struct sojourn *s, struct soj_self *self,
+			  const struct soj_digest *digest, uint64_t now_ms,
+			  const struct soj_copy *copy,
+			  struct soj_snapshot *snap)
+{
+	return find(s, self, self, digest, now_ms, copy, snap);
+}
+
 int soj_session_find(struct sojourn *s, struct soj_self *self,
 		     const struct soj_digest *digest, uint64_t now_ms,
 		     const struct soj_copy *copy, struct soj_snapshot *snap)
 {
-	return find(s, self, self, digest, now_ms, copy, snap);
+	return refuse_late(self, snap, now_ms,
+			   find(s, self, self, digest, now_ms, copy, snap));
 }
 
 int soj_session_seek(struct sojourn *s, struct soj_self *self,
 		     const struct soj_digest *digest, uint64_t now_ms,
 		     const struct soj_copy *copy, struct soj_snapshot *snap)
 {
-	return find(s, self, NULL, digest, now_ms, copy, snap);
+	return refuse_late(NULL, snap, now_ms,
+			   find(s, self, NULL, digest, now_ms, copy, snap));
 }
 
 int soj_session_follow(struct sojourn *s, struct soj_self *self,
@@ -175,6 +206,20 @@ void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
 	SOJ_STEP("touch.done");
 }
 
+/* The maximum lifetime counts from there, and is handed down. */
+static uint64_t login_created(struct sojourn *s,
+			      const struct soj_session *session)
+{
+	uint64_t misc = session->cold.misc;
+	uint64_t most_ms = soj_collection(&s->st.seg, soj_misc_collection(misc))
+				   ->max_lifetime_ms;
+	uint64_t latest_ms = soj_misc_expires_max_ms(misc);
+
+	if (soj_misc_renewals(misc) == 0)
+		return session->snap.times.created_ms;
+	return most_ms && latest_ms > most_ms ? latest_ms - most_ms : 0;
+}
+
 void soj_info_fill(struct sojourn *s, const struct soj_session *session,
 		   struct sojourn_info *info)
 {
@@ -200,6 +245,12 @@ void soj_info_fill(struct sojourn *s, const struct soj_session *session,
 	info->version = snap->version;
 	info->data_bytes = snap->data_bytes;
 	info->renewals = soj_misc_renewals(session->cold.misc);
+	info->login_created_ms = login_created(s, session);
+	info->mismatch = 0;
+	info->successor[0] = 0;
+	if (snap->has_record)
+		soj_handle_text(&s->st, snap->record.successor,
+				info->successor);
 	info->renewed = soj_ctl_status(snap->ctl) == SOJ_RENEWED;
 	soj_meta_unpack(session->meta, snap->meta_bytes, &info->metadata,
 			info->text);
@@ -222,38 +273,173 @@ bool soj_record_open(struct sojourn *s, const char *old_id,
 	return true;
 }
 
-/* What a read does after the session was found alive.  tip: what a renewed one
- * leads to, else the same. */
-static int read_found(struct sojourn *s, struct soj_self *self, const char *id,
-		      const struct soj_digest *digest, uint64_t now_ms,
-		      const struct sojourn_read *how,
-		      const struct soj_session *session,
-		      const struct soj_snapshot *tip, struct sojourn_info *info)
+/* One read. */
+struct reading {
+	struct sojourn *s;
+	struct soj_self *self;
+	const char *id;
+	const struct sojourn_read *how;
+	struct sojourn_info *info; /* may be NULL */
+	uint64_t now_ms;
+	struct soj_digest digest;
+	struct soj_session session;
+	struct soj_snapshot tip; /* of its line; else the session's own */
+};
+
+/* ---- refusing ---- */
+
+/* From elsewhere than where it began? */
+static int check_binding(struct reading *r)
 {
-	const struct soj_snapshot *snap = &session->snap;
+	const struct soj_shm_collection *c = soj_collection(
+		&r->s->st.seg, soj_misc_collection(r->session.cold.misc));
+	char text[SOJOURN_METADATA_BYTES_MAX];
+	struct sojourn_metadata m;
+	unsigned mismatch, policy;
+
+	if (r->how->client == NULL)
+		return 0;
+	soj_meta_unpack(r->session.meta, r->session.snap.meta_bytes, &m, text);
+	mismatch = soj_binding_check(c, &m, r->how->client, &policy);
+	if (r->info)
+		r->info->mismatch = mismatch;
+	if (mismatch == 0)
+		return 0;
+	if (r->self)
+		soj_count(&r->self->w.thr, SOJ_COUNT_mismatches);
+	if (policy < SOJ_BINDING_REJECT)
+		return 0;
+	if (policy == SOJ_BINDING_DELETE && !r->s->st.seg.readonly) {
+		int rc = soj_session_delete_named(r->s, &r->digest);
+
+		if (rc < 0)
+			return rc;
+	}
+	return soj_report(-EPERM, SOJOURN_BINDING,
+			  "the session began elsewhere:%s%s%s differ%s",
+			  mismatch & SOJOURN_MISMATCH_DEVICE ? " device" : "",
+			  mismatch & SOJOURN_MISMATCH_IP ? " ip" : "",
+			  mismatch & SOJOURN_MISMATCH_USER_AGENT ? " user agent"
+								 : "",
+			  mismatch & (mismatch - 1) ? "" : "s");
+}
+
+/* The caller's function has the last word before anything is changed. */
+static int ask_veto(struct reading *r, const void *data)
+{
+	struct soj_self *self = r->self;
+	const uint64_t claim = self ? self->w.thr.claim : 0;
+	struct sojourn_info own, *info = r->info ? r->info : &own;
+	int vetoed;
+
+	if (r->how->veto == NULL)
+		return 0;
+	if (info == &own) {
+		memset(&own, 0, sizeof(own));
+		soj_info_fill(r->s, &r->session, &own);
+		own.version = r->tip.version;
+		own.data_bytes = r->tip.data_bytes;
+	}
+	vetoed = r->how->veto(r->how->veto_arg, info, data,
+			      data ? r->tip.data_bytes : 0);
+	/* It may have forked; this may be the child now. */
+	if (self &&
+	    (soj_gone(&self->w) || (claim != 0 && self->w.thr.claim != claim)))
+		return soj_report_errno(-ECANCELED);
+	if (vetoed == 0)
+		return 0;
+	if (self)
+		soj_count(&self->w.thr, SOJ_COUNT_vetoes);
+	return soj_report(-EPERM, SOJOURN_VETOED,
+			  "the caller's read hook refused the session");
+}
+
+/* ---- finding, and what follows ---- */
+
+/*
+ * The session of an id, and the tip of its line: an old id in its grace window
+ * shows what was written since.  0, -ENOBUFS, or a reported error.
+ */
+static int find_to_read(struct reading *r, const struct soj_copy *copy)
+{
 	int rc;
 
-	if (soj_ctl_status(snap->ctl) == SOJ_RENEWED) {
-		if (info && soj_record_open(s, id, snap, info->new_id))
-			info->renewal = SOJOURN_RENEWAL_DONE;
-		/* Whoever has the new id has a session that is LIVE. */
-		if (!s->st.seg.readonly && self && !soj_gone(&self->w))
-			soj_line_settle(&s->st, snap);
-		/* Whoever still has the old id uses the login as well. */
-		if (!how->no_touch)
-			soj_session_touch_due(s, self, tip, now_ms);
-		return 0;
+	r->session.snap.data_bytes = 0;
+	r->session.snap.has_record = false;
+	rc = soj_session_find_late(r->s, r->self, &r->digest, r->now_ms, copy,
+				   &r->session.snap);
+	r->tip = r->session.snap;
+	if ((rc == 0 || rc == -ENOBUFS) && r->session.snap.has_record &&
+	    !soj_session_late(&r->session.snap, r->now_ms))
+		rc = soj_session_follow(r->s, r->self, &r->digest, r->now_ms,
+					copy, &r->tip);
+	if (rc < 0 && rc != -ENOBUFS)
+		return rc;
+	if (r->how->subject &&
+	    !soj_digest_equal(soj_subject_digest(r->s, r->how->subject),
+			      r->session.cold.subject)) {
+		count_miss(r->self, SOJ_NONE);
+		return soj_report_ended(SOJ_NONE);
 	}
-	if (info && !how->no_renew && !s->st.seg.readonly &&
-	    soj_renewal_due(
-		    soj_collection(&s->st.seg,
-				   soj_misc_collection(session->cold.misc)),
-		    &snap->times, now_ms)) {
-		struct soj_self *writing = soj_self_writing(s, &rc);
+	if (r->info) {
+		soj_info_fill(r->s, &r->session, r->info);
+		r->info->version = r->tip.version;
+		r->info->data_bytes = r->tip.data_bytes;
+		sojourn_log_hash(r->s, r->id, r->info->log_hash);
+	}
+	return rc;
+}
+
+/* Whoever has the old id is given the new one, which leads to a session that
+ * is LIVE. */
+static bool give_new_id(struct reading *r)
+{
+	const struct soj_snapshot *snap = &r->session.snap;
+	bool given =
+		r->info && soj_record_open(r->s, r->id, snap, r->info->new_id);
+
+	if (given)
+		r->info->renewal = SOJOURN_RENEWAL_DONE;
+	if (!r->s->st.seg.readonly && r->self && !soj_gone(&r->self->w))
+		soj_line_settle(&r->s->st, snap);
+	return given;
+}
+
+/* The answer that told the new id was lost, and the grace window is over. */
+static int redeliver(struct reading *r)
+{
+	enum soj_counter counter = give_new_id(r) ? SOJ_COUNT_redelivered
+						  : SOJ_COUNT_misses_renewed;
+
+	if (r->self)
+		soj_count(&r->self->w.thr, counter);
+	return soj_report_ended(SOJ_ENDED_GRACE);
+}
+
+static bool renewal_due(const struct reading *r)
+{
+	const struct soj_shm_collection *c = soj_collection(
+		&r->s->st.seg, soj_misc_collection(r->session.cold.misc));
+
+	return soj_renewal_due(c, &r->session.snap.times, r->now_ms);
+}
+
+/* What a read does after the session was found alive and not refused. */
+static int read_found(struct reading *r)
+{
+	struct sojourn_info *info = r->info;
+	int rc;
+
+	if (soj_ctl_status(r->session.snap.ctl) == SOJ_RENEWED) {
+		give_new_id(r);
+	} else if (info && !r->how->no_renew && !r->s->st.seg.readonly &&
+		   renewal_due(r)) {
+		struct soj_self *writing = soj_self_writing(r->s, &rc);
 
 		/* Without a slot another read will renew it. */
-		rc = writing ? soj_session_renew_id(s, writing, id, digest,
-						    now_ms, info)
+		rc = writing ? soj_session_renew_id(r->s, writing, r->id,
+						    &r->digest, r->now_ms,
+						    false, info)
 			     : 0;
 		/* Only an end is news; a full segment is for another time. */
 		if (rc == -ENOENT || rc == -ECANCELED)
@@ -262,37 +448,35 @@ static int read_found(struct sojourn *s, struct soj_self *self, const char *id,
 		    info->renewal == SOJOURN_RENEWAL_DONE)
 			return 0;
 	}
-	if (!how->no_touch)
-		soj_session_touch_due(s, self, snap, now_ms);
+	/* Whoever still has the old id uses the login as well. */
+	if (!r->how->no_touch)
+		soj_session_touch_due(r->s, r->self, &r->tip, r->now_ms);
 	return 0;
 }
 
-/*
- * The session of an id, and the tip of its line: an old id in its grace window
- * shows what was written since.  0, -ENOBUFS, or a reported error.
- */
-static int find_to_read(struct sojourn *s, struct soj_self *self,
-			const struct sojourn_read *how,
-			const struct soj_digest *digest, uint64_t now_ms,
-			const struct soj_copy *copy,
-			struct soj_session *session, struct soj_snapshot *tip)
+/* All that follows the finding, in its order. */
+static int go_on(struct reading *r, int found, const void *data,
+		 size_t *data_bytes)
 {
-	int rc;
+	bool late = soj_session_late(&r->session.snap, r->now_ms);
+	int rc = check_binding(r);
 
-	session->snap.data_bytes = 0;
-	rc = soj_session_find(s, self, digest, now_ms, copy, &session->snap);
-	*tip = session->snap;
-	if ((rc == 0 || rc == -ENOBUFS) && session->snap.has_record)
-		rc = soj_session_follow(s, self, digest, now_ms, copy, tip);
-	if (rc < 0 && rc != -ENOBUFS)
+	if (rc < 0)
 		return rc;
-	if (how->subject &&
-	    !soj_digest_equal(soj_subject_digest(s, how->subject),
-			      session->cold.subject)) {
-		count_miss(self, SOJ_NONE);
-		return soj_report_ended(SOJ_NONE);
-	}
-	return rc;
+	if (data_bytes)
+		*data_bytes = late ? 0 : r->tip.data_bytes;
+	if (late)
+		return redeliver(r);
+	if (found == -ENOBUFS)
+		return soj_report_errno(found);
+	if (data)
+		rc = soj_validate(r->s, r->self, SOJ_COLLECTION_SESSION, data,
+				  r->tip.data_bytes);
+	if (rc == 0)
+		rc = ask_veto(r, data);
+	if (rc == 0)
+		rc = read_found(r);
+	return rc < 0 ? rc : soj_ok();
 }
 
 static const struct sojourn_read read_default;
@@ -315,69 +499,50 @@ int soj_session_read(struct sojourn *s, const char *id,
 		     const struct sojourn_read *how, void *data,
 		     size_t *data_bytes, struct sojourn_info *info)
 {
-	struct soj_self *self = soj_self(s);
-	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
-	struct soj_session session;
-	struct soj_snapshot tip;
-	struct soj_copy copy = {0};
-	struct soj_digest digest;
-	int rc, rest;
+	struct reading r = {.s = s,
+			    .self = soj_self(s),
+			    .id = id,
+			    .how = how ? how : &read_default,
+			    .info = info,
+			    .now_ms = soj_seg_now_ms(&s->st.seg)};
+	struct soj_copy copy = {.cold = &r.session.cold};
+	int rc;
 
-	if (how == NULL)
-		how = &read_default;
-	if (self)
-		self->w.source = SOJ_SOURCE_READ;
-	if (!soj_id_digest(s, id, &digest)) {
-		count_miss(self, SOJ_NONE);
+	if (r.self)
+		r.self->w.source = SOJ_SOURCE_READ;
+	if (!soj_id_digest(s, id, &r.digest)) {
+		count_miss(r.self, SOJ_NONE);
 		rc = soj_report_ended(SOJ_NONE);
-		note_outcome(s, self, 0, rc);
+		note_outcome(s, r.self, 0, rc);
 		return rc;
 	}
 	if (data && data_bytes) {
 		copy.data = data;
 		copy.data_capacity = *data_bytes;
 	}
+	if (info || r.how->veto)
+		copy.subject = r.session.subject;
+	if (info || r.how->veto || r.how->client)
+		copy.meta = r.session.meta;
 	if (info) {
-		copy.subject = session.subject;
-		copy.meta = session.meta;
 		info->renewal = SOJOURN_RENEWAL_NONE;
 		info->new_id[0] = 0;
+		info->mismatch = 0;
 		info->current = true;
 	}
-	if (info || how->subject)
-		copy.cold = &session.cold;
-	rc = find_to_read(s, self, how, &digest, now_ms, &copy, &session, &tip);
-	if (rc == 0 && copy.data)
-		rc = soj_validate(s, self, SOJ_COLLECTION_SESSION, data,
-				  tip.data_bytes);
-	if (rc < 0 && rc != -ENOBUFS)
-		goto out;
-	if (data_bytes)
-		*data_bytes = tip.data_bytes;
-	if (info) {
-		soj_info_fill(s, &session, info);
-		info->version = tip.version;
-		info->data_bytes = tip.data_bytes;
-		sojourn_log_hash(s, id, info->log_hash);
-	}
-	if (rc == -ENOBUFS) {
-		rc = soj_report_errno(rc);
-		goto out;
-	}
-	rest = read_found(s, self, id, &digest, now_ms, how, &session, &tip,
-			  info);
-	rc = rest < 0 ? rest : soj_ok();
-	if (self && rc == 0)
-		soj_count(&self->w.thr, SOJ_COUNT_hits);
-out:
+	rc = find_to_read(&r, &copy);
+	if (rc == 0 || rc == -ENOBUFS)
+		rc = go_on(&r, rc, copy.data, data_bytes);
+	if (r.self && rc == 0)
+		soj_count(&r.self->w.thr, SOJ_COUNT_hits);
 	/* Refused: what was copied before that is not the caller's. */
 	if (rc < 0 && copy.data)
 		soj_wipe(copy.data, soj_min(copy.data_capacity,
-					    soj_max(session.snap.data_bytes,
-						    tip.data_bytes)));
-	if (self)
-		soj_self_flush(s, self);
-	note_outcome(s, self, session.snap.ref, rc);
+					    soj_max(r.session.snap.data_bytes,
+						    r.tip.data_bytes)));
+	if (r.self)
+		soj_self_flush(s, r.self);
+	note_outcome(s, r.self, r.session.snap.ref, rc);
 	return rc;
 }
 

@@ -63,6 +63,8 @@ struct renewal {
 	uint8_t *data;
 	size_t data_capacity;
 	struct soj_held *held; /* its lock, if this thread has it */
+	bool at_once;          /* no grace window, no redelivery */
+	uint64_t successor;    /* reference; 0: not known */
 	char new_id[SOJOURN_ID_CHARS_MAX + 1];
 };
 
@@ -202,8 +204,12 @@ static void fill_record(struct renewal *r, uint64_t successor,
 
 	memset(record, 0, sizeof(*record));
 	record->successor = successor;
-	record->grace_until_ms = r->now_ms + c->grace_window_ms;
-	record->redelivery_ms = (uint32_t)c->redelivery_ms;
+	record->grace_until_ms = r->now_ms;
+	/* Who wants the old id to die at once does not want it to lead on. */
+	if (!r->at_once && c->grace_window_ms > 0) {
+		record->grace_until_ms += c->grace_window_ms;
+		record->redelivery_ms = (uint32_t)c->redelivery_ms;
+	}
 	soj_random(&record->nonce, sizeof(record->nonce));
 	record->sealed_bytes = (uint32_t)(chars + SOJ_SEAL_BYTES);
 	soj_seal(&r->s->keys, r->id, strlen(r->id), record->nonce, r->new_id,
@@ -300,6 +306,7 @@ static int renew_flagged(struct renewal *r)
 		return rc;
 	}
 	leave_lock(r);
+	r->successor = made.ref;
 	if (!soj_session_settle(r->s, r->self, &made))
 		return soj_gone(&r->self->w)
 			       ? soj_report_errno(-ECANCELED)
@@ -336,6 +343,7 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 		soj_count(&r->self->w.thr, SOJ_COUNT_renewals_lost);
 		if (soj_record_open(r->s, r->id, &r->old.snap, r->new_id))
 			*outcome = SOJOURN_RENEWAL_DONE;
+		r->successor = r->old.snap.record.successor;
 		note(r, SOJ_HOOK_RENEWAL_LOST, *outcome);
 		soj_line_settle(&r->s->st, &r->old.snap);
 		return 0;
@@ -365,7 +373,8 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 
 int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 			 const char *id, const struct soj_digest *digest,
-			 uint64_t now_ms, struct sojourn_info *info)
+			 uint64_t now_ms, bool at_once,
+			 struct sojourn_info *info)
 {
 	struct renewal *r = calloc(1, sizeof(*r));
 	int rc = -EAGAIN;
@@ -378,6 +387,7 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 	r->id = id;
 	r->digest = digest;
 	r->now_ms = now_ms;
+	r->at_once = at_once;
 	r->data = malloc(1); /* never NULL: the data is wanted */
 	info->renewal = SOJOURN_RENEWAL_NONE;
 	for (unsigned tries = 0;
@@ -390,8 +400,10 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 	if (rc < 0)
 		note(r, SOJ_HOOK_RENEWAL_FAILED, SOJOURN_RENEWAL_NONE);
 	if (rc == 0 && (info->renewal == SOJOURN_RENEWAL_WON ||
-			info->renewal == SOJOURN_RENEWAL_DONE))
+			info->renewal == SOJOURN_RENEWAL_DONE)) {
 		memcpy(info->new_id, r->new_id, sizeof(info->new_id));
+		soj_handle_text(&s->st, r->successor, info->successor);
+	}
 	if (r->data)
 		soj_wipe(r->data, r->data_capacity);
 	free(r->data);
@@ -401,7 +413,8 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 	return rc;
 }
 
-static int renew(struct sojourn *s, const char *id, struct sojourn_info *info)
+static int renew(struct sojourn *s, const char *id, bool at_once,
+		 struct sojourn_info *info)
 {
 	struct sojourn_read plain = {.no_renew = true, .no_touch = true};
 	struct soj_digest digest;
@@ -421,12 +434,49 @@ static int renew(struct sojourn *s, const char *id, struct sojourn_info *info)
 	if (rc < 0)
 		return rc;
 	rc = soj_session_renew_id(s, self, id, &digest,
-				  soj_seg_now_ms(&s->st.seg), info);
+				  soj_seg_now_ms(&s->st.seg), at_once, info);
 	return rc < 0 ? rc : soj_ok();
 }
 
 int sojourn_session_renew(struct sojourn *s, const char *id,
 			  struct sojourn_info *info)
 {
-	return soj_done(s, renew(s, id, info));
+	return soj_done(s, renew(s, id, false, info));
+}
+
+/* The ids that the login had before are over, too. */
+static int forget(struct sojourn *s, const struct sojourn_info *info)
+{
+	uint64_t ref = soj_handle_ref(&s->st, info->successor);
+	struct soj_self *self;
+	int rc;
+
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	soj_section_enter(&s->st.seg, &self->w.thr);
+	rc = soj_line_forget(&s->st, &self->w, ref);
+	soj_section_exit(&s->st.seg, &self->w.thr);
+	if (soj_gone(&self->w))
+		rc = -ECANCELED;
+	return rc < 0 ? soj_report_errno(rc) : soj_ok();
+}
+
+int sojourn_session_regenerate(struct sojourn *s, const char *id,
+			       struct sojourn_info *info)
+{
+	char now[SOJOURN_ID_CHARS_MAX + 1];
+	int rc = 0;
+
+	/* One that was renewed before: its newest id is what is to go. */
+	for (unsigned tries = 0; tries < RENEW_TRIES; tries++) {
+		rc = renew(s, tries ? now : id, true, info);
+		if (rc < 0 || info->renewal != SOJOURN_RENEWAL_DONE)
+			break;
+		memcpy(now, info->new_id, sizeof(now));
+	}
+	soj_wipe(now, sizeof(now));
+	if (rc == 0 && info->renewal == SOJOURN_RENEWAL_WON)
+		rc = forget(s, info);
+	return soj_done(s, rc);
 }

@@ -25,6 +25,22 @@ int soj_session_find(struct sojourn *s, struct soj_self *self,
 		     const struct soj_digest *digest, uint64_t now_ms,
 		     const struct soj_copy *copy, struct soj_snapshot *snap);
 
+/* Renewed, and past its grace window: it leads to the new id, and nowhere else,
+ * until its redelivery is over. */
+static inline bool soj_session_late(const struct soj_snapshot *snap,
+				    uint64_t now_ms)
+{
+	return soj_ctl_status(snap->ctl) == SOJ_RENEWED && snap->has_record &&
+	       now_ms >= snap->record.grace_until_ms;
+}
+
+/* The same, and 0 or -ENOBUFS also for one that is late; to others that is
+ * gone, for the reason RENEWED. */
+int soj_session_find_late(struct sojourn *s, struct soj_self *self,
+			  const struct soj_digest *digest, uint64_t now_ms,
+			  const struct soj_copy *copy,
+			  struct soj_snapshot *snap);
+
 /* The same for who is not reading: not counted as a miss. */
 int soj_session_seek(struct sojourn *s, struct soj_self *self,
 		     const struct soj_digest *digest, uint64_t now_ms,
@@ -151,11 +167,12 @@ int soj_session_lock_once(struct sojourn *s, struct soj_self *self,
 			  struct soj_lock_wait *wait, struct soj_held **held);
 int soj_session_lock_check(const struct soj_lock_wait *wait);
 
-/* renew.c: *info->renewal and new_id say what came of it.  forced: although
- * not due. */
+/* renew.c: *info->renewal, new_id and successor say what came of it.  at_once:
+ * the old id has no grace window and no redelivery. */
 int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 			 const char *id, const struct soj_digest *digest,
-			 uint64_t now_ms, struct sojourn_info *info);
+			 uint64_t now_ms, bool at_once,
+			 struct sojourn_info *info);
 
 /* validate.c: does the collection's validator take the data?  0 or a reported
  * -EILSEQ, counted. */

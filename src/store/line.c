@@ -282,6 +282,32 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	}
 }
 
+int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
+{
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		struct soj_cold cold;
+		struct soj_copy copy = {.cold = &cold};
+		struct soj_snapshot snap;
+		int rc = look(st, ref, &copy, &snap);
+
+		if (rc == 0 && cold.predecessor != 0)
+			rc = soj_line_names(st, cold.predecessor, ref);
+		else
+			return rc == -ENOENT ? 0 : rc;
+		if (rc <= 0)
+			return rc;
+		ref = cold.predecessor;
+		do {
+			rc = look(st, ref, NULL, &snap);
+			if (rc < 0)
+				return rc == -ENOENT ? 0 : rc;
+			SOJ_STEP("line.forget");
+		} while (soj_ctl_readable(snap.ctl) && !soj_gone(w) &&
+			 !soj_entry_end(st, w, ref, snap.ctl, SOJ_ENDED_GRACE));
+	}
+	return 0;
+}
+
 void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed)
 {
 	uint64_t next = renewed->record.successor;

@@ -476,6 +476,10 @@ void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed);
 void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		       enum soj_status reason);
 
+/* Ends the grace windows of all ids that were renewed to `ref`.  The caller is
+ * in a section.  0 or an error as soj_line_end. */
+int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref);
+
 /* Is the successor `ref` named by the record of `predecessor`?  1, 0, or -EBUSY
  * (it changed each time one looked). */
 int soj_line_names(const struct soj_store *st, uint64_t predecessor,

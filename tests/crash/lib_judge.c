@@ -193,6 +193,22 @@ void judge_renew(struct world *w, const struct report *r)
 	k->unlisted = !passed(r, "entry.live");
 }
 
+/* The old id is over as soon as it is decided, and leads nowhere: the new one
+ * is known to whom it was told. */
+void judge_regenerate(struct world *w, const struct report *r)
+{
+	struct known *k = &w->known[w->target];
+
+	returned(r, 0);
+	if (!passed(r, "renew.decided"))
+		return;
+	known_renewed(k, r->finished ? r->id : "");
+	k->old_gone = k->old_ids;
+	k->unlisted = !passed(r, "entry.live");
+	if (!r->finished)
+		w->target = KNOWN_MAX;
+}
+
 static void ends(struct known *k)
 {
 	k->fate = k->later = GONE;

@@ -125,6 +125,16 @@ void run_renew(void *arg, struct report *r)
 	strcpy(r->id, info.new_id);
 }
 
+void run_regenerate(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct sojourn_info info = {0};
+
+	r->rc = sojourn_session_regenerate(w->s, target(w)->id, &info);
+	r->renewal = info.renewal;
+	strcpy(r->id, info.new_id);
+}
+
 void run_delete(void *arg, struct report *r)
 {
 	struct world *w = arg;
