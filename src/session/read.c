@@ -16,6 +16,7 @@
 #include "session/binding.h"
 #include "session/meta.h"
 #include "session/session.h"
+#include "store/event.h"
 
 static void count_miss(struct soj_self *self, enum soj_status status)
 {
@@ -288,6 +289,15 @@ struct reading {
 
 /* ---- refusing ---- */
 
+static void tell(struct reading *r, enum soj_event_type type,
+		 enum soj_counter counter, uint64_t detail)
+{
+	if (r->self == NULL)
+		return;
+	soj_count(&r->self->w.thr, counter);
+	soj_tell_of(r->s, r->self, r->session.snap.ref, type, detail);
+}
+
 /* From elsewhere than where it began? */
 static int check_binding(struct reading *r)
 {
@@ -305,8 +315,7 @@ static int check_binding(struct reading *r)
 		r->info->mismatch = mismatch;
 	if (mismatch == 0)
 		return 0;
-	if (r->self)
-		soj_count(&r->self->w.thr, SOJ_COUNT_mismatches);
+	tell(r, SOJ_EVENT_MISMATCH, SOJ_COUNT_mismatches, mismatch);
 	if (policy < SOJ_BINDING_REJECT)
 		return 0;
 	if (policy == SOJ_BINDING_DELETE && !r->s->st.seg.readonly) {
@@ -348,8 +357,7 @@ static int ask_veto(struct reading *r, const void *data)
 		return soj_report_errno(-ECANCELED);
 	if (vetoed == 0)
 		return 0;
-	if (self)
-		soj_count(&self->w.thr, SOJ_COUNT_vetoes);
+	tell(r, SOJ_EVENT_VETOED, SOJ_COUNT_vetoes, 0);
 	return soj_report(-EPERM, SOJOURN_VETOED,
 			  "the caller's read hook refused the session");
 }
