@@ -17,19 +17,21 @@
  */
 
 /* Bugs that can be planted.  X(NAME, what is done wrong) */
-#define SOJ_PLANTS(X)                                                       \
-	X(REPAIR_LEAVES_OWNED, "repair leaves entries of the dead OWNED")   \
-	X(REAP_UNPROVED, "threads are taken for dead without proof")        \
-	X(WITHDRAW_SKIPPED, "a loser's successor is not withdrawn")         \
-	X(RETIRE_BEFORE_PUBLISH, "the old chunk is retired before the CAS") \
-	X(UPDATE_STORES, "an update publishes whatever ctl has become")     \
-	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again") \
-	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")         \
-	X(INTENT_FORGOTTEN, "repair does not end whom a dead login would")  \
-	X(WIPE_SKIPPED, "freed chunks keep their bytes")                    \
-	X(LOCK_OF_THE_DEAD, "a dead thread's lock stays taken")             \
-	X(LOCK_UNFENCED, "a locked update does not look at its fence")      \
-	X(LOCK_NO_BUMP, "taking a lock leaves ctl alone")                   \
+#define SOJ_PLANTS(X)                                                          \
+	X(REPAIR_LEAVES_OWNED, "repair leaves entries of the dead OWNED")      \
+	X(REAP_UNPROVED, "threads are taken for dead without proof")           \
+	X(WITHDRAW_SKIPPED, "a loser's successor is not withdrawn")            \
+	X(RETIRE_BEFORE_PUBLISH, "the old chunk is retired before the CAS")    \
+	X(UPDATE_STORES, "an update publishes whatever ctl has become")        \
+	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again")    \
+	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")            \
+	X(INTENT_FORGOTTEN, "repair does not end whom a dead login would")     \
+	X(WIPE_SKIPPED, "freed chunks keep their bytes")                       \
+	X(EVENT_UNTOLD, "who dies before he tells of an end does not")         \
+	X(EVENT_TWICE, "who tells for the dead does not look where they were") \
+	X(LOCK_OF_THE_DEAD, "a dead thread's lock stays taken")                \
+	X(LOCK_UNFENCED, "a locked update does not look at its fence")         \
+	X(LOCK_NO_BUMP, "taking a lock leaves ctl alone")                      \
 	X(LOCK_UNLOCKED, "who waited for a lock in vain goes on without")
 
 enum soj_plant {

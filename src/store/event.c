@@ -256,12 +256,14 @@ static void tell_stage(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 {
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
 	uint64_t told = told_of(e);
+	bool mine = false;
 
 	while (soj_told_gen(told) == soj_ref_gen(ref) &&
 	       soj_told_stage(told) == stage && !soj_gone(w)) {
 		uint64_t seq = soj_told_seq(told);
 
-		if (seq != 0 && take(st, w, seq, soj_ref_entry(ref))) {
+		if (seq != 0 && (mine || !SOJ_PLANT(EVENT_TWICE)) &&
+		    take(st, w, seq, soj_ref_entry(ref))) {
 			complete(st, w, soj_ref_entry(ref), told, own);
 			told = told_of(e);
 			continue;
@@ -270,7 +272,8 @@ static void tell_stage(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			       soj_event_next(&st->seg));
 		if (soj_gone(w))
 			return;
-		if (soj_cas_acq_rel(&e->event, &told, seq)) /* T0 */
+		mine = soj_cas_acq_rel(&e->event, &told, seq); /* T0 */
+		if (mine)
 			told = seq;
 		SOJ_STEP("event.meant");
 	}
@@ -413,7 +416,7 @@ bool soj_event_settle(struct soj_store *st, struct soj_worker *w, uint64_t ref)
 {
 	uint64_t next;
 
-	if (!is_on(st, ref))
+	if (!is_on(st, ref) || SOJ_PLANT(EVENT_UNTOLD))
 		return true;
 	if (!tell_end(st, w, ref, false))
 		return false;
