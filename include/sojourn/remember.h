@@ -59,7 +59,8 @@ sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
  * evicted, reused); -EPERM with reason REUSED (the token was used before: the
  * family has just been ended, and info tells whose it was, as sessions that the
  * thief began live on until they are ended, too); -ENOBUFS (buffer too small: *data_bytes says
- * what is needed; the token is still unused); -ENOSPC (no room to rotate; the
+ * what is needed; the token is still unused); -EILSEQ (the data is wanted, and the
+ * collection's validator refuses it; the same); -ENOSPC (no room to rotate; the
  * same).  Of all processes that use one token at a time one rotates.  Lock-free.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int

@@ -351,8 +351,9 @@ static int make_named(struct sojourn *s, struct soj_self *self,
 }
 
 int soj_session_create_in(struct sojourn *s, uint32_t collection,
-			  const struct sojourn_new *what, soj_name_fn name,
-			  void *arg, struct soj_digest *digest)
+			  const struct sojourn_new *what, size_t own_bytes,
+			  soj_name_fn name, void *arg,
+			  struct soj_digest *digest)
 {
 	uint8_t meta[SOJ_META_BYTES_MAX];
 	struct soj_birth birth = {.now_ms = soj_seg_now_ms(&s->st.seg),
@@ -377,7 +378,10 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 	if (self == NULL)
 		return rc;
 	self->w.source = SOJ_SOURCE_CREATE;
-	rc = soj_validate(s, self, collection, what->data, what->data_bytes);
+	rc = soj_validate(s, self, collection,
+			  own_bytes ? (const uint8_t *)what->data + own_bytes
+				    : what->data,
+			  what->data_bytes - own_bytes);
 	if (rc < 0)
 		return rc;
 	birth.subject = soj_subject_digest(s, what->subject);
@@ -416,8 +420,8 @@ static int create(struct sojourn *s, const struct sojourn_new *what,
 	int rc;
 
 	id[0] = 0;
-	rc = soj_session_create_in(s, SOJ_COLLECTION_SESSION, what, name_by_id,
-				   id, &digest);
+	rc = soj_session_create_in(s, SOJ_COLLECTION_SESSION, what, 0,
+				   name_by_id, id, &digest);
 	if (rc < 0) {
 		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
 		return rc;

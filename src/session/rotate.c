@@ -346,7 +346,8 @@ static int reused(struct rotation *r)
 			  "with its login are void now");
 }
 
-/* One attempt.  *outcome: WON or DONE. */
+/* One attempt.  room: for the data, SIZE_MAX if it is not wanted.  *outcome:
+ * WON or DONE. */
 static int use_once(struct rotation *r, size_t room,
 		    enum sojourn_renewal *outcome)
 {
@@ -366,6 +367,13 @@ static int use_once(struct rotation *r, size_t room,
 		return reused(r);
 	if (r->old.snap.data_bytes - r->own_bytes > room)
 		return soj_report_errno(-ENOBUFS);
+	if (room < SIZE_MAX) {
+		rc = soj_validate(r->s, r->self, r->collection,
+				  r->data + r->own_bytes,
+				  r->old.snap.data_bytes - r->own_bytes);
+		if (rc < 0)
+			return rc;
+	}
 	if (valid) {
 		*outcome = SOJOURN_RENEWAL_WON;
 		return rotate(r);
@@ -544,8 +552,8 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
 	if (what->data_bytes)
 		memcpy(naming.data + sizeof(struct head), what->data,
 		       what->data_bytes);
-	rc = soj_session_create_in(s, collection, &whole, name_family, &naming,
-				   &digest);
+	rc = soj_session_create_in(s, collection, &whole, sizeof(struct head),
+				   name_family, &naming, &digest);
 	soj_wipe(naming.data, whole.data_bytes);
 	free(naming.data);
 	if (rc == 0 && info && tell_new(s, collection, token, info) < 0)

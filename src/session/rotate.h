@@ -42,7 +42,7 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
  * had; `renewals` counts the rotations; new_id is "".
  * 0; -EPERM, reason REUSED: the token was used before, or never made, and the
  * family has been ended (info tells whose it was); -ENOENT and its reason: no such family, or over;
- * -ENOBUFS (nothing was rotated); -ENOSPC (the same).
+ * -ENOBUFS (nothing was rotated); -EILSEQ, -ENOSPC (the same).
  */
 int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 		   char successor[SOJ_ROTATE_CHARS + 1], void *data,

@@ -112,13 +112,16 @@ void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
 
 /*
  * create.c: all of a creation but its name, which `name` makes, for each
- * attempt another; *digest is that of the one it got.  0, or a reported error.
+ * attempt another; *digest is that of the one it got.  own_bytes: of the data,
+ * so many at its beginning are the library's, and no validator's business.
+ * 0, or a reported error.
  */
 typedef void (*soj_name_fn)(struct sojourn *s, uint32_t collection, void *arg,
 			    struct soj_digest *digest);
 int soj_session_create_in(struct sojourn *s, uint32_t collection,
-			  const struct sojourn_new *what, soj_name_fn name,
-			  void *arg, struct soj_digest *digest);
+			  const struct sojourn_new *what, size_t own_bytes,
+			  soj_name_fn name, void *arg,
+			  struct soj_digest *digest);
 
 /* Copies of what stays as it is when the data changes. */
 struct soj_kept {

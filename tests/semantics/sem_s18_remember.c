@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <sojourn/collection.h>
 #include <sojourn/remember.h>
 
 #include "lib_sem.h"
@@ -343,6 +344,41 @@ static void s18_the_largest_data_rotates(void **state)
 	sojourn_detach(s);
 }
 
+static int no_red(void *arg, const void *data, size_t bytes, char *why,
+		  size_t why_bytes)
+{
+	*(unsigned *)arg += 1;
+	if (bytes != 3 || memcmp(data, "red", 3) != 0)
+		return 0;
+	snprintf(why, why_bytes, "red is refused");
+	return -1;
+}
+
+static void s18_validators_see_the_callers_data(void **state)
+{
+	struct sojourn_new n = {
+		.subject = "anna", .data = "red", .data_bytes = 3};
+	struct sojourn *s = make_with(NULL);
+	char t0[TOKEN], t1[TOKEN], data[8];
+	size_t bytes = sizeof(data);
+	unsigned calls = 0;
+
+	(void)state;
+	remember(s, "anna", "red", t0);
+	assert_int_equal(sojourn_validator_set(s, 1, no_red, &calls), 0);
+	expect_reason(sojourn_remember_create(s, &n, t1, NULL), -EILSEQ,
+		      SOJOURN_INVALID_DATA);
+	expect_reason(sojourn_remember_use(s, t0, t1, data, &bytes, NULL),
+		      -EILSEQ, SOJOURN_INVALID_DATA);
+	assert_int_equal(calls, 2);
+	rotates(s, t0, t1); /* it was not used up */
+	remember(s, "anna", "blue", t0);
+	bytes = sizeof(data);
+	assert_int_equal(sojourn_remember_use(s, t0, t1, data, &bytes, NULL),
+			 0);
+	sojourn_detach(s);
+}
+
 static void s18_a_full_segment_uses_nothing_up(void **state)
 {
 	const struct sojourn_new n = {.subject = "anna",
@@ -506,6 +542,7 @@ int main(void)
 		cmocka_unit_test(s18_malformed_tokens_end_nothing),
 		cmocka_unit_test(s18_bad_arguments_are_named),
 		cmocka_unit_test(s18_the_largest_data_rotates),
+		cmocka_unit_test(s18_validators_see_the_callers_data),
 		cmocka_unit_test(s18_a_full_segment_uses_nothing_up),
 		cmocka_unit_test(s18_trap_reusable_token),
 		cmocka_unit_test(s18_trap_survives_logout_everywhere),
