@@ -26,4 +26,17 @@ void after_delete_subject(struct world *w, const struct report *r, unsigned k);
 unsigned after_delete_others_decisions(struct world *w, const struct report *r);
 void after_delete_others(struct world *w, const struct report *r, unsigned k);
 
+/* lib_items_outcome.c */
+unsigned after_item_decisions(struct world *w, const struct report *r);
+void after_item_made(struct world *w, const struct report *r, unsigned k);
+void after_item_put(struct world *w, const struct report *r, unsigned k);
+unsigned after_item_owned_decisions(struct world *w, const struct report *r);
+void after_item_owned(struct world *w, const struct report *r, unsigned k);
+void after_item_count(struct world *w, const struct report *r, unsigned k);
+unsigned after_item_remove_decisions(struct world *w, const struct report *r);
+void after_item_remove(struct world *w, const struct report *r, unsigned k);
+unsigned after_item_clear_decisions(struct world *w, const struct report *r);
+void after_item_clear(struct world *w, const struct report *r, unsigned k);
+void run_update_in_lock(void *arg, struct report *r);
+
 #endif /* SOJ_TESTS_IMAGES_LIB_OUTCOME_H */

@@ -107,6 +107,7 @@ static void use_evicting(struct world *w)
 {
 	unsigned more = w->s->st.seg.lay.entries_max + 4;
 
+	items_drain(w);
 	for (unsigned i = 0; i < w->count; i++)
 		if (w->known[i].fate == LIVES)
 			w->known[i].fate = EITHER;

@@ -108,6 +108,13 @@ static void prepare_idle_out(struct world *w)
 	world_create(w, "bert", PERSON_BYTES);
 }
 
+static void prepare_things(struct world *w)
+{
+	prepare_items(w);
+	w->bystander = 0;
+	w->target = 1;
+}
+
 static void prepare_many(struct world *w)
 {
 	prepare_people(w);
@@ -291,6 +298,7 @@ const struct place places[] = {
 	{.name = "many of one subject",
 	 .world = {.entries = 24},
 	 .prepare = prepare_many},
+	{.name = "items", .prepare = prepare_things},
 	{.name = "full of entries",
 	 .world = {.entries = 12, .units = 3},
 	 .prepare = prepare_full},
