@@ -91,8 +91,8 @@ int soj_demo_remember_use(struct soj_demo_request *r)
 
 	if (!cookie_token(r, token))
 		return 0;
-	rc = sojourn_remember_use(r->demo->segment, token, token, NULL, NULL,
-				  &info);
+	rc = sojourn_remember_use(r->demo->segment, token, NULL, token, NULL,
+				  NULL, &info);
 	if (rc == -EPERM || rc == -ENOENT)
 		set_cookie(r, "");
 	if (rc == -EPERM)
@@ -123,7 +123,7 @@ bool soj_demo_remember_known(struct soj_demo_request *r)
 	struct sojourn_info info;
 
 	return cookie_token(r, token) &&
-	       sojourn_remember_use(r->demo->segment, token, token, NULL, NULL,
-				    &info) == 0 &&
+	       sojourn_remember_use(r->demo->segment, token, NULL, token, NULL,
+				    NULL, &info) == 0 &&
 	       strcmp(info.subject, r->session.info.subject) == 0;
 }

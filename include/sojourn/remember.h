@@ -51,20 +51,25 @@ sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
 
 /*
  * Uses a token, and writes the one that follows it to new_token, which may be
- * the same buffer (left alone on failure); the browser must be given it.  data: a buffer of
+ * the same buffer (left alone on failure); the browser must be given it.  client: who asks, for
+ * the collection's rules on device, ip and user agent (NULL: they are not looked
+ * at), against the metadata that the family began with.  data: a buffer of
  * *data_bytes bytes, or NULL; *data_bytes becomes the length of the data.
  * data_bytes and info may be NULL.  info->renewal is WON if this call rotated,
  * DONE if another had; info->renewals counts the rotations.
  * 0; -ENOENT with its reason (no such family, or over: expired, idle, deleted,
  * evicted, reused); -EPERM with reason REUSED (the token was used before: the
  * family has just been ended, and info tells whose it was, as sessions that the
- * thief began live on until they are ended, too); -ENOBUFS (buffer too small: *data_bytes says
+ * thief began live on until they are ended, too); -EPERM with reason BINDING (info->mismatch says
+ * what differs; the token is still unused, unless the rule is to delete);
+ * -ENOBUFS (buffer too small: *data_bytes says
  * what is needed; the token is still unused); -EILSEQ (the data is wanted, and the
  * collection's validator refuses it; the same); -ENOSPC (no room to rotate; the
  * same).  Of all processes that use one token at a time one rotates.  Lock-free.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_remember_use(struct sojourn *s, const char *token,
+		     const struct sojourn_metadata *client,
 		     char new_token[SOJOURN_REMEMBER_CHARS + 1], void *data,
 		     size_t *data_bytes, struct sojourn_info *info);
 

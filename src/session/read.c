@@ -289,37 +289,42 @@ struct reading {
 
 /* ---- refusing ---- */
 
-static void tell(struct reading *r, enum soj_event_type type,
+static void tell(struct sojourn *s, struct soj_self *self,
+		 const struct soj_session *session, enum soj_event_type type,
 		 enum soj_counter counter, uint64_t detail)
 {
-	if (r->self == NULL)
+	if (self == NULL)
 		return;
-	soj_count(&r->self->w.thr, counter);
-	soj_tell_of(r->s, r->self, r->session.snap.ref, type, detail);
+	soj_count(&self->w.thr, counter);
+	soj_tell_of(s, self, session->snap.ref, type, detail);
 }
 
-/* From elsewhere than where it began? */
-static int check_binding(struct reading *r)
+int soj_session_bound(struct sojourn *s, struct soj_self *self,
+		      const struct soj_session *session,
+		      const struct soj_digest *digest,
+		      const struct sojourn_metadata *client,
+		      unsigned *mismatches)
 {
 	const struct soj_shm_collection *c = soj_collection(
-		&r->s->st.seg, soj_misc_collection(r->session.cold.misc));
+		&s->st.seg, soj_misc_collection(session->cold.misc));
 	char text[SOJOURN_METADATA_BYTES_MAX];
 	struct sojourn_metadata m;
 	unsigned mismatch, policy;
 
-	if (r->how->client == NULL)
+	*mismatches = 0;
+	if (client == NULL)
 		return 0;
-	soj_meta_unpack(r->session.meta, r->session.snap.meta_bytes, &m, text);
-	mismatch = soj_binding_check(c, &m, r->how->client, &policy);
-	if (r->info)
-		r->info->mismatch = mismatch;
+	soj_meta_unpack(session->meta, session->snap.meta_bytes, &m, text);
+	mismatch = soj_binding_check(c, &m, client, &policy);
+	*mismatches = mismatch;
 	if (mismatch == 0)
 		return 0;
-	tell(r, SOJ_EVENT_MISMATCH, SOJ_COUNT_mismatches, mismatch);
+	tell(s, self, session, SOJ_EVENT_MISMATCH, SOJ_COUNT_mismatches,
+	     mismatch);
 	if (policy < SOJ_BINDING_REJECT)
 		return 0;
-	if (policy == SOJ_BINDING_DELETE && !r->s->st.seg.readonly) {
-		int rc = soj_session_delete_named(r->s, &r->digest);
+	if (policy == SOJ_BINDING_DELETE && !s->st.seg.readonly) {
+		int rc = soj_session_delete_named(s, digest);
 
 		if (rc < 0)
 			return rc;
@@ -357,7 +362,7 @@ static int ask_veto(struct reading *r, const void *data)
 		return soj_report_errno(-ECANCELED);
 	if (vetoed == 0)
 		return 0;
-	tell(r, SOJ_EVENT_VETOED, SOJ_COUNT_vetoes, 0);
+	tell(r->s, r->self, &r->session, SOJ_EVENT_VETOED, SOJ_COUNT_vetoes, 0);
 	return soj_report(-EPERM, SOJOURN_VETOED,
 			  "the caller's read hook refused the session");
 }
@@ -467,8 +472,12 @@ static int go_on(struct reading *r, int found, const void *data,
 		 size_t *data_bytes)
 {
 	bool late = soj_session_late(&r->session.snap, r->now_ms);
-	int rc = check_binding(r);
+	unsigned mismatch;
+	int rc = soj_session_bound(r->s, r->self, &r->session, &r->digest,
+				   r->how->client, &mismatch);
 
+	if (r->info)
+		r->info->mismatch = mismatch;
 	if (rc < 0)
 		return rc;
 	if (data_bytes)

@@ -22,12 +22,13 @@ int sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
 }
 
 int sojourn_remember_use(struct sojourn *s, const char *token,
+			 const struct sojourn_metadata *client,
 			 char new_token[SOJOURN_REMEMBER_CHARS + 1], void *data,
 			 size_t *data_bytes, struct sojourn_info *info)
 {
 	char successor[SOJ_ROTATE_CHARS + 1];
-	int rc = soj_rotate_use(s, SOJ_COLLECTION_REMEMBER, token, successor,
-				data, data_bytes, info);
+	int rc = soj_rotate_use(s, SOJ_COLLECTION_REMEMBER, token, client,
+				successor, data, data_bytes, info);
 
 	/* They may be one buffer, and the old token still be of use. */
 	if (rc == 0)

@@ -107,6 +107,9 @@ struct rotation {
 	struct soj_digest family_digest;
 	uint64_t began_ms;
 	bool seen_valid; /* in this call */
+	const struct sojourn_metadata *client;
+	bool bound;        /* the client was looked at */
+	unsigned mismatch; /* and so much of it differs */
 	char successor[SOJ_ROTATE_CHARS + 1];
 	struct soj_session old;
 	struct family family;
@@ -346,6 +349,28 @@ static int reused(struct rotation *r)
 			  "with its login are void now");
 }
 
+/* May this client have the data, and does the validator?  The client is looked
+ * at, and told of, once. */
+static int admit(struct rotation *r, size_t room)
+{
+	size_t bytes = r->old.snap.data_bytes - r->own_bytes;
+	int rc = 0;
+
+	if (!r->bound)
+		rc = soj_session_bound(r->s, r->self, &r->old,
+				       &r->family_digest, r->client,
+				       &r->mismatch);
+	r->bound = true;
+	if (rc < 0)
+		return rc;
+	if (bytes > room)
+		return soj_report_errno(-ENOBUFS);
+	if (room == SIZE_MAX)
+		return 0;
+	return soj_validate(r->s, r->self, r->collection,
+			    r->data + r->own_bytes, bytes);
+}
+
 /* One attempt.  room: for the data, SIZE_MAX if it is not wanted.  *outcome:
  * WON or DONE. */
 static int use_once(struct rotation *r, size_t room,
@@ -365,15 +390,9 @@ static int use_once(struct rotation *r, size_t room,
 	r->seen_valid |= valid;
 	if (!valid && (idx == SOJ_ROTATE_USED_MAX || !window_open(r, idx)))
 		return reused(r);
-	if (r->old.snap.data_bytes - r->own_bytes > room)
-		return soj_report_errno(-ENOBUFS);
-	if (room < SIZE_MAX) {
-		rc = soj_validate(r->s, r->self, r->collection,
-				  r->data + r->own_bytes,
-				  r->old.snap.data_bytes - r->own_bytes);
-		if (rc < 0)
-			return rc;
-	}
+	rc = admit(r, room);
+	if (rc < 0)
+		return rc;
 	if (valid) {
 		*outcome = SOJOURN_RENEWAL_WON;
 		return rotate(r);
@@ -402,6 +421,7 @@ static void fill_info(const struct rotation *r, enum sojourn_renewal outcome,
 	info->renewals = r->family.head.rotations + won;
 	info->data_bytes -= (uint32_t)r->own_bytes;
 	info->current = true;
+	info->mismatch = r->mismatch;
 	info->renewal = outcome;
 }
 
@@ -435,6 +455,7 @@ static void end(struct rotation *r)
 }
 
 int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
+		   const struct sojourn_metadata *client,
 		   char successor[SOJ_ROTATE_CHARS + 1], void *data,
 		   size_t *data_bytes, struct sojourn_info *info)
 {
@@ -457,6 +478,7 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 	r = begin(s, self, collection, token);
 	if (r == NULL)
 		return soj_report_errno(-ENOMEM);
+	r->client = client;
 	rc = -EAGAIN;
 	for (unsigned tries = 0; rc == -EAGAIN && tries < SOJ_TRIES_MAX;
 	     tries++)

@@ -36,15 +36,18 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
 		      struct sojourn_info *info);
 
 /*
- * Uses a token up, and gives its successor.  data: a buffer of *data_bytes
+ * Uses a token up, and gives its successor.  client (may be NULL): who asks,
+ * for the collection's rules on bindings.  data: a buffer of *data_bytes
  * bytes, or NULL; *data_bytes (may be NULL) becomes the length of the data.
  * info (may be NULL): `renewal` is WON if this call rotated, DONE if another
  * had; `renewals` counts the rotations; new_id is "".
  * 0; -EPERM, reason REUSED: the token was used before, or never made, and the
- * family has been ended (info tells whose it was); -ENOENT and its reason: no such family, or over;
- * -ENOBUFS (nothing was rotated); -EILSEQ, -ENOSPC (the same).
+ * family has been ended (info tells whose it was); -EPERM, reason BINDING
+ * (info->mismatch; nothing was rotated); -ENOENT and its reason: no such family,
+ * or over; -ENOBUFS, -EILSEQ, -ENOSPC (nothing was rotated).
  */
 int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
+		   const struct sojourn_metadata *client,
 		   char successor[SOJ_ROTATE_CHARS + 1], void *data,
 		   size_t *data_bytes, struct sojourn_info *info);
 

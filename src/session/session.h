@@ -60,6 +60,17 @@ int soj_session_read(struct sojourn *s, const char *id,
 void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
 			   const struct soj_snapshot *snap, uint64_t now_ms);
 
+/*
+ * Is the client where the session began?  By the rules of its collection: 0, or
+ * a reported -EPERM, and what they say is done and told.  client may be NULL:
+ * not looked at.  *mismatches: enum sojourn_mismatch.
+ */
+int soj_session_bound(struct sojourn *s, struct soj_self *self,
+		      const struct soj_session *session,
+		      const struct soj_digest *digest,
+		      const struct sojourn_metadata *client,
+		      unsigned *mismatches);
+
 /* All of *info but renewal, new_id, current and log_hash. */
 void soj_info_fill(struct sojourn *s, const struct soj_session *session,
 		   struct sojourn_info *info);

@@ -31,7 +31,8 @@ void run_use_token(void *arg, struct report *r)
 	struct world *w = arg;
 	struct sojourn_info info = {0};
 
-	r->rc = sojourn_remember_use(w->s, w->token, r->id, NULL, NULL, &info);
+	r->rc = sojourn_remember_use(w->s, w->token, NULL, r->id, NULL, NULL,
+				     &info);
 	r->renewal = info.renewal;
 }
 
@@ -48,7 +49,8 @@ void run_use_stolen(void *arg, struct report *r)
 	char token[64];
 
 	stolen(w, token);
-	r->rc = sojourn_remember_use(w->s, token, r->id, NULL, NULL, NULL);
+	r->rc = sojourn_remember_use(w->s, token, NULL, r->id, NULL, NULL,
+				     NULL);
 }
 
 void run_forget_token(void *arg, struct report *r)
@@ -62,8 +64,8 @@ void run_forget_token(void *arg, struct report *r)
 
 void meddle_use_token(struct world *w)
 {
-	int rc = sojourn_remember_use(w->s, w->token, w->rotated, NULL, NULL,
-				      NULL);
+	int rc = sojourn_remember_use(w->s, w->token, NULL, w->rotated, NULL,
+				      NULL, NULL);
 
 	if (rc < 0)
 		failed("use: %d %s", rc, sojourn_error_text());
@@ -75,8 +77,8 @@ void world_end_family(struct world *w)
 
 	if (rc < 0)
 		failed("delete all of dora: %d %s", rc, sojourn_error_text());
-	if (sojourn_remember_use(w->s, w->token, w->token, NULL, NULL, NULL) !=
-	    -ENOENT)
+	if (sojourn_remember_use(w->s, w->token, NULL, w->token, NULL, NULL,
+				 NULL) != -ENOENT)
 		failed("a token outlives the logout everywhere");
 	w->token[0] = 0;
 }
@@ -94,7 +96,7 @@ static void is_over(struct world *w)
 	char next[64];
 
 	if (sojourn_remember_use(w->s, w->rotated[0] ? w->rotated : w->token,
-				 next, NULL, NULL, NULL) != -ENOENT)
+				 NULL, next, NULL, NULL, NULL) != -ENOENT)
 		failed("a token of a family that ended is good");
 }
 
@@ -107,8 +109,8 @@ static void goes_on(struct world *w, bool used, char next[64])
 	struct sojourn_info info = {0};
 	char data[sizeof(DATA)];
 	size_t bytes = sizeof(data);
-	int rc =
-		sojourn_remember_use(w->s, w->token, next, data, &bytes, &info);
+	int rc = sojourn_remember_use(w->s, w->token, NULL, next, data, &bytes,
+				      &info);
 
 	if (rc < 0 || bytes != sizeof(data) || memcmp(data, DATA, bytes) != 0) {
 		failed("use: %d %s", rc, sojourn_error_text());
@@ -119,7 +121,8 @@ static void goes_on(struct world *w, bool used, char next[64])
 		       used ? "used" : "not used", info.renewal);
 	if (w->rotated[0] && strcmp(next, w->rotated) != 0)
 		failed("use: not the token that followed");
-	rc = sojourn_remember_use(w->s, next, w->rotated, NULL, NULL, &info);
+	rc = sojourn_remember_use(w->s, next, NULL, w->rotated, NULL, NULL,
+				  &info);
 	if (rc < 0 || info.renewal != SOJOURN_RENEWAL_WON || info.renewals != 2)
 		failed("use of the next token: %d %s", rc,
 		       sojourn_error_text());

@@ -27,7 +27,7 @@ static void remember(struct sojourn *s, char token[TOKEN])
 
 static int use(struct sojourn *s, const char *token, char next[TOKEN])
 {
-	return sojourn_remember_use(s, token, next, NULL, NULL, NULL);
+	return sojourn_remember_use(s, token, NULL, next, NULL, NULL, NULL);
 }
 
 static void rotates(struct sojourn *s, const char *token, char next[TOKEN])
@@ -61,8 +61,8 @@ static int race_one(unsigned i, void *arg)
 
 	for (unsigned n = 0; n < ROUNDS; n++) {
 		meet(r, n);
-		if (sojourn_remember_use(r->s, r->token[n], r->got[i][n], NULL,
-					 NULL, &info) < 0) {
+		if (sojourn_remember_use(r->s, r->token[n], NULL, r->got[i][n],
+					 NULL, NULL, &info) < 0) {
 			atomic_fetch_add(&r->bad, 1);
 			continue;
 		}

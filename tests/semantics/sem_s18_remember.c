@@ -47,14 +47,14 @@ static void remember(struct sojourn *s, const char *subject, const char *data,
 
 static int use(struct sojourn *s, const char *token, char next[TOKEN])
 {
-	return sojourn_remember_use(s, token, next, NULL, NULL, NULL);
+	return sojourn_remember_use(s, token, NULL, next, NULL, NULL, NULL);
 }
 
 static void rotates(struct sojourn *s, const char *token, char next[TOKEN])
 {
 	struct sojourn_info info;
 
-	if (sojourn_remember_use(s, token, next, NULL, NULL, &info) < 0)
+	if (sojourn_remember_use(s, token, NULL, next, NULL, NULL, &info) < 0)
 		fail_msg("%s", sojourn_error_text());
 	assert_int_equal(info.renewal, SOJOURN_RENEWAL_WON);
 	assert_string_not_equal(next, token);
@@ -66,7 +66,7 @@ static void redelivers(struct sojourn *s, const char *token, const char *valid)
 	struct sojourn_info info;
 	char next[TOKEN];
 
-	if (sojourn_remember_use(s, token, next, NULL, NULL, &info) < 0)
+	if (sojourn_remember_use(s, token, NULL, next, NULL, NULL, &info) < 0)
 		fail_msg("%s", sojourn_error_text());
 	assert_int_equal(info.renewal, SOJOURN_RENEWAL_DONE);
 	assert_string_equal(next, valid);
@@ -84,8 +84,8 @@ static void s18_a_use_gives_subject_data_and_another_token(void **state)
 	(void)state;
 	remember(s, "anna", "blue", t0);
 	assert_int_equal(strlen(t0), SOJOURN_REMEMBER_CHARS);
-	assert_int_equal(sojourn_remember_use(s, t0, t1, data, &bytes, &info),
-			 0);
+	assert_int_equal(
+		sojourn_remember_use(s, t0, NULL, t1, data, &bytes, &info), 0);
 	assert_int_equal(bytes, 4);
 	assert_memory_equal(data, "blue", 4);
 	assert_string_equal(info.subject, "anna");
@@ -101,8 +101,8 @@ static void s18_a_use_gives_subject_data_and_another_token(void **state)
 		rotates(s, t0, t1);
 	}
 	bytes = sizeof(data);
-	assert_int_equal(sojourn_remember_use(s, t1, t1, data, &bytes, &info),
-			 0);
+	assert_int_equal(
+		sojourn_remember_use(s, t1, NULL, t1, data, &bytes, &info), 0);
 	assert_memory_equal(data, "blue", 4);
 	assert_int_equal(info.renewals, 2002);
 	assert_int_equal(sem_count(s, "anna"), 1);
@@ -119,7 +119,7 @@ static void s18_a_small_buffer_uses_nothing_up(void **state)
 	remember(s, "anna", "blue", t0);
 	memcpy(same, t0, TOKEN);
 	assert_int_equal(
-		sojourn_remember_use(s, same, same, data, &bytes, NULL),
+		sojourn_remember_use(s, same, NULL, same, data, &bytes, NULL),
 		-ENOBUFS);
 	assert_int_equal(bytes, 4);
 	assert_string_equal(same, t0);
@@ -336,11 +336,51 @@ static void s18_the_largest_data_rotates(void **state)
 		rotates(s, t[i], t[i + 1]);
 	memset(data, 0, bytes);
 	assert_int_equal(
-		sojourn_remember_use(s, t[5], t[5], data, &bytes, NULL), 0);
+		sojourn_remember_use(s, t[5], NULL, t[5], data, &bytes, NULL),
+		0);
 	assert_int_equal(bytes, SOJOURN_REMEMBER_BYTES_MAX);
 	for (size_t i = 0; i < bytes; i++)
 		assert_int_equal(data[i], 'x');
 	free(data);
+	sojourn_detach(s);
+}
+
+static void bound(struct sojourn_collection *c)
+{
+	c->ip = SOJOURN_BINDING_REJECT;
+	c->user_agent = SOJOURN_BINDING_DELETE;
+}
+
+static void s18_bindings_are_the_collections(void **state)
+{
+	struct sojourn *s = make_with(bound);
+	struct sojourn_new n = {.subject = "anna"};
+	struct sojourn_metadata client;
+	char t0[TOKEN], t1[TOKEN];
+	struct sojourn_info info;
+
+	(void)state;
+	n.metadata.ip = "192.0.2.1";
+	n.metadata.user_agent = "Browser/1";
+	client = n.metadata;
+	assert_int_equal(sojourn_remember_create(s, &n, t0, NULL), 0);
+	client.ip = "198.51.100.1";
+	expect_reason(
+		sojourn_remember_use(s, t0, &client, t1, NULL, NULL, &info),
+		-EPERM, SOJOURN_BINDING);
+	assert_int_equal(info.mismatch, SOJOURN_MISMATCH_IP);
+	assert_string_equal(t1, "");
+	client.ip = "192.0.2.1"; /* it was not used up */
+	assert_int_equal(
+		sojourn_remember_use(s, t0, &client, t1, NULL, NULL, &info), 0);
+	assert_int_equal(info.mismatch, 0);
+	assert_int_equal(sem_counter(s, "reuses"), 0);
+	assert_int_equal(sem_counter(s, "mismatches"), 1);
+	client.user_agent = "Browser/2";
+	expect_reason(
+		sojourn_remember_use(s, t1, &client, t0, NULL, NULL, &info),
+		-EPERM, SOJOURN_BINDING);
+	assert_int_equal(use(s, t1, t0), -ENOENT);
 	sojourn_detach(s);
 }
 
@@ -368,14 +408,14 @@ static void s18_validators_see_the_callers_data(void **state)
 	assert_int_equal(sojourn_validator_set(s, 1, no_red, &calls), 0);
 	expect_reason(sojourn_remember_create(s, &n, t1, NULL), -EILSEQ,
 		      SOJOURN_INVALID_DATA);
-	expect_reason(sojourn_remember_use(s, t0, t1, data, &bytes, NULL),
+	expect_reason(sojourn_remember_use(s, t0, NULL, t1, data, &bytes, NULL),
 		      -EILSEQ, SOJOURN_INVALID_DATA);
 	assert_int_equal(calls, 2);
 	rotates(s, t0, t1); /* it was not used up */
 	remember(s, "anna", "blue", t0);
 	bytes = sizeof(data);
-	assert_int_equal(sojourn_remember_use(s, t0, t1, data, &bytes, NULL),
-			 0);
+	assert_int_equal(
+		sojourn_remember_use(s, t0, NULL, t1, data, &bytes, NULL), 0);
 	sojourn_detach(s);
 }
 
@@ -542,6 +582,7 @@ int main(void)
 		cmocka_unit_test(s18_malformed_tokens_end_nothing),
 		cmocka_unit_test(s18_bad_arguments_are_named),
 		cmocka_unit_test(s18_the_largest_data_rotates),
+		cmocka_unit_test(s18_bindings_are_the_collections),
 		cmocka_unit_test(s18_validators_see_the_callers_data),
 		cmocka_unit_test(s18_a_full_segment_uses_nothing_up),
 		cmocka_unit_test(s18_trap_reusable_token),
