@@ -19,6 +19,7 @@ int cmd_destroy(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_new(int argc, char **argv);
 int cmd_get(int argc, char **argv);
 int cmd_set(int argc, char **argv);

@@ -26,6 +26,7 @@ static const struct command {
 	{"stat", "sojourn stat", cmd_stat, "numbers about a segment"},
 	{"dump", "sojourn dump", cmd_dump, "one entry a line"},
 	{"fsck", "sojourn fsck", cmd_fsck, "check every invariant"},
+	{"events", "sojourn events", cmd_events, "who did what"},
 	{"new", "sojourn new", cmd_new, "make a session, print its id"},
 	{"get", "sojourn get", cmd_get, "print a session's data"},
 	{"set", "sojourn set", cmd_set, "replace a session's data"},

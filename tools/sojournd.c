@@ -6,7 +6,7 @@
  * Starts the helper's two threads and waits for a reason to stop them: a
  * signal, the end of the segment, or the end of all processes that inherited
  * an anonymous one.  Trusts nothing in the segment that the library did not
- * check, opens nothing but the segment, and needs no privileges: what it was
+ * check, opens nothing but the segment and its audit log, and needs no privileges: what it was
  * started with is given up.
  */
 
@@ -31,6 +31,7 @@
 #include <sojourn/version.h>
 
 #include "helper/helper.h"
+#include "sojournd_audit.h"
 #include "sojournd_notify.h"
 
 #define POLL_MS 250 /* how often it looks whether the segment was destroyed */
@@ -44,6 +45,7 @@ struct options {
 	int life_fd;      /* -1: none */
 	uint32_t tick_ms;
 	bool foreground;
+	const char *audit; /* path; NULL: none */
 };
 
 struct daemon {
@@ -53,6 +55,7 @@ struct daemon {
 	int signal_fd;
 	struct soj_store store;
 	struct soj_helper *helper;
+	struct soj_audit audit;
 	/* what was last told to the service manager */
 	bool told, told_active;
 	struct soj_helper_status watched;
@@ -102,7 +105,7 @@ static int exit_code(int error)
 
 /* ---- options ---- */
 
-enum { KEY_FD = 256, KEY_LIFE_FD, KEY_TICK };
+enum { KEY_FD = 256, KEY_LIFE_FD, KEY_TICK, KEY_AUDIT };
 
 static uint32_t need_number(struct argp_state *state, const char *option,
 			    const char *text, const char *unit, long min,
@@ -141,6 +144,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opts->tick_ms = need_number(state, "--tick", arg, "ms", 1,
 					    SOJ_HELPER_TICK_MS_MAX);
 		return 0;
+	case KEY_AUDIT:
+		opts->audit = arg;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 0)
 			argp_error(state, "%s: one segment only", arg);
@@ -172,6 +178,8 @@ static void options_parse(struct options *opts, int argc, char **argv)
 		 "End at the end of file on the inherited descriptor N", 0},
 		{"tick", KEY_TICK, "TIME", 0,
 		 "How exact expiry is, 1ms to 10ms (default 8ms)", 0},
+		{"audit", KEY_AUDIT, "FILE", 0,
+		 "Append the segment's events to FILE, as lines of JSON", 0},
 		{0},
 	};
 	static const struct argp argp = {
@@ -342,6 +350,30 @@ static int start(struct daemon *d)
 	return exit_code(rc);
 }
 
+/* Now, so that a path that cannot be used is an error at the start. */
+static int open_audit(struct daemon *d)
+{
+	int rc;
+
+	if (d->opts.audit == NULL)
+		return 0;
+	if (d->store.seg.lay.events_max == 0) {
+		complain("%s keeps no events for --audit: it was created with "
+			 "none",
+			 d->what);
+		rc = -EINVAL;
+	} else {
+		rc = soj_audit_open(&d->audit, &d->store);
+		if (rc < 0)
+			complain("--audit %s: %s", d->audit.path,
+				 strerror(-rc));
+	}
+	if (rc == 0)
+		return 0;
+	soj_seg_detach(&d->store.seg);
+	return rc == -EINVAL ? EX_USAGE : EX_CANTCREAT;
+}
+
 /* Signals come through a descriptor, and no thread gets any.  Blocked, they
  * are kept even if who started us ignored them, as a shell does for what runs
  * in the background. */
@@ -362,6 +394,29 @@ static int catch_signals(struct daemon *d)
 	return EX_OSERR;
 }
 
+/*
+ * Appends what is new, as the helper that serves: those that stand by would
+ * write it again.  One that takes over reads where the former stopped.
+ */
+static void audit(struct daemon *d)
+{
+	struct soj_helper_status now;
+	int rc;
+
+	soj_helper_status(d->helper, &now);
+	if (!now.active) {
+		soj_audit_close(&d->audit);
+		return;
+	}
+	rc = soj_audit_step(&d->audit, &d->store);
+	if (rc < 0 && !d->audit.failing) {
+		complain("%s: %s", d->audit.path, strerror(-rc));
+		soj_notify("STATUS=Cannot write to %s: %s", d->audit.path,
+			   strerror(-rc));
+	}
+	d->audit.failing = rc < 0;
+}
+
 /* True: a signal that means the end. */
 static bool ended_by_signal(struct daemon *d)
 {
@@ -370,8 +425,13 @@ static bool ended_by_signal(struct daemon *d)
 	while (read(d->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo != SIGHUP)
 			return true;
-		soj_notify("STATUS=SIGHUP ignored: there is nothing to read "
-			   "again");
+		if (d->audit.path == NULL)
+			soj_notify("STATUS=SIGHUP ignored: there is nothing to "
+				   "read again");
+		/* It was moved away: what comes goes to a new one. */
+		audit(d);
+		soj_audit_close(&d->audit);
+		audit(d);
 		d->told = false;
 	}
 	return false;
@@ -433,6 +493,7 @@ static const char *wait_for_end(struct daemon *d)
 			return "all processes are gone";
 		if (soj_load_relaxed(&d->store.seg.hdr->destroyed))
 			return "the segment was destroyed";
+		audit(d);
 		tell_manager(d);
 	}
 }
@@ -444,6 +505,8 @@ static int run(struct daemon *d)
 
 	if (code == 0)
 		code = attach(d);
+	if (code == 0)
+		code = open_audit(d);
 	if (code == 0)
 		code = start(d);
 	if (code != 0) {
@@ -457,7 +520,9 @@ static int run(struct daemon *d)
 	soj_notify("READY=1");
 	why = wait_for_end(d);
 	soj_notify("STOPPING=1\nSTATUS=Stopping: %s", why);
+	audit(d);
 	soj_helper_stop(d->helper);
+	soj_audit_deinit(&d->audit);
 	soj_seg_detach(&d->store.seg);
 	return 0;
 }
@@ -467,6 +532,7 @@ int main(int argc, char **argv)
 	static struct daemon d = {
 		.opts = {.fd = -1, .life_fd = -1},
 		.ready_fd = -1,
+		.audit = {.fd = -1},
 	};
 
 	if (getauxval(AT_SECURE) || !open_stdio())
@@ -482,6 +548,12 @@ int main(int argc, char **argv)
 		snprintf(d.what, sizeof(d.what), "an anonymous segment");
 	close_others(&d.opts);
 	drop_privileges();
+	if (d.opts.audit &&
+	    soj_audit_init(&d.audit, d.opts.audit,
+			   d.opts.name ? d.opts.name : "") < 0) {
+		complain("--audit %s: %m", d.opts.audit);
+		return EX_OSERR;
+	}
 	/* Started by a library inside a service, it is not that service. */
 	soj_notify_init(d.opts.foreground && d.opts.fd < 0);
 	if (!d.opts.foreground) {

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# C3 for operators: `sojourn events`, and the audit log of sojournd.
+#
+# shellcheck source=tests/e2e/lib_cli.sh
+. "$(dirname "$0")/lib_cli.sh"
+
+# lines FILTER WANTED: of the lines that were printed last, as one array.
+lines() {
+	equal "$2" "$(jq -sc "$1" <"$out")"
+}
+
+# login NAME SUBJECT: sets id.
+login() {
+	id=$(echo hello | sojourn new "$1" --subject "$2" --data -)
+}
+
+section "who did what"
+web=$prefix-web
+create "$web"
+login "$web" anna
+run 0 renew "$web" "$id"
+run 0 rm "$web" --subject anna
+run 0 events "$web" --json
+lines 'map(.type)' '["created","renewed","ended"]'
+lines 'map(.seq)' '[1,2,3]'
+lines '.[2].reason' '"subject"'
+lines '.[2].source' '"delete_subject"'
+lines '.[1].before == .[0].handle and .[2].handle == .[1].handle' true
+lines 'map(.subject_digest) | unique | length' 1
+lines 'map(.pid) | unique | length' 3
+run 0 events "$web" --json --since 3
+lines 'map(.seq)' '[3]'
+run 0 events "$web" --json --since 4
+lines 'length' 0
+run 0 events "$web"
+equal 3 "$(grep -cE '^[1-3] +20[0-9-]+ [0-9:.]+ ' "$out")"
+cp "/dev/shm/sojourn.$web" "$work/image"
+run 0 events "$work/image" --json --follow
+lines 'length' 3
+run 64 events "$web" --since 0
+says "--since"
+run 66 events "$prefix-none"
+
+section "follow, and what is missed"
+sojourn events "$web" --json --follow >"$work/followed" &
+follower=$!
+login "$web" bert
+until_true grep -q '"seq":4' "$work/followed"
+run 0 bench "$web" --workers 1 --entries 50 --seconds 1
+run 0 destroy "$web"
+wait $follower
+equal 0 $?
+
+section "audit"
+run 0 create "$web" --entries 200 --bytes 16MiB --helper none
+log=$work/audit.log
+
+# audited: starts a helper; sets helper.
+audited() {
+	"$bin/sojournd" --foreground --audit "$log" "$web" &
+	helper=$!
+}
+
+has_line() {
+	grep -qs "\"seq\":$1," "$log"
+}
+
+login "$web" anna
+audited
+until_true has_line 1
+run 0 rm "$web" "$id"
+until_true has_line 2
+equal 600 "$(stat -c %a "$log")"
+
+# Moved away: the next lines are in a new file.
+mv "$log" "$log.1"
+kill -HUP $helper
+until_true [ -s "$log" ]
+login "$web" anna
+until_true has_line 3
+equal '["continued","created"]' "$(jq -sc 'map(.type)' "$log")"
+equal '["created","ended"]' "$(jq -sc 'map(.type)' "$log.1")"
+
+# Killed in the middle of a line; the next one goes on.
+kill -KILL $helper
+wait $helper 2>/dev/null
+printf '{"segment":"' >>"$log"
+run 0 rm "$web" "$id"
+audited
+until_true has_line 4
+kill $helper
+wait $helper
+equal 0 $?
+equal '[2,3,4]' "$(grep '}$' "$log" | jq -sc 'map(.seq)')"
+
+# Two of them: one writes.
+audited
+first=$helper
+audited
+login "$web" carl
+until_true has_line 5
+kill -KILL $first
+wait $first 2>/dev/null
+run 0 rm "$web" "$id"
+until_true has_line 6
+kill $helper
+wait $helper
+equal '[2,3,4,5,6]' "$(grep '}$' "$log" | jq -sc 'map(.seq)')"
+
+# Another segment of that name begins anew.
+run 0 destroy "$web"
+run 0 create "$web" --entries 200 --bytes 16MiB --helper none
+login "$web" dora
+audited
+until_true eval "tail -n 1 '$log' | grep -q '\"seq\":1,'"
+kill $helper
+wait $helper
+"$bin/sojournd" --foreground --audit "$work/none/x" "$web" 2>"$err"
+equal 73 $?
+says "--audit"
+run 0 destroy "$web"
+
+finish
