@@ -75,6 +75,7 @@ static void one_life(struct world *w, unsigned round)
 	world_read(w, (unsigned)made);
 	world_delete(w, (unsigned)made, false);
 	w->count--;
+	w->begun++; /* the events tell of it */
 }
 
 static void churn(struct world *w)
@@ -294,6 +295,8 @@ static void resume(struct world *w, const struct stopped *stop,
 	case EFFECT_NONE:
 		if (stop->op->run == run_list)
 			resume_list(w, r);
+		if (stop->op->run == run_use_token)
+			resume_token(w, r);
 		/* Draining a page is given up when others are at it. */
 		if (r->rc < 0 && r->rc != -ENOENT &&
 		    !(r->rc == -EPERM && stop->op->run == run_use_stolen) &&

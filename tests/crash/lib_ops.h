@@ -138,6 +138,7 @@ void run_use_stolen(void *arg, struct report *r);
 void run_forget_token(void *arg, struct report *r);
 void meddle_use_token(struct world *w);
 void meddle_end_family(struct world *w);
+void resume_token(struct world *w, const struct report *r);
 void judge_use_token(struct world *w, const struct report *r);
 void judge_use_stolen(struct world *w, const struct report *r);
 void judge_forget_token(struct world *w, const struct report *r);

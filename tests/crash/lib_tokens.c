@@ -147,6 +147,23 @@ void judge_use_token(struct world *w, const struct report *r)
 		       r->renewal);
 }
 
+/* Continued when the family had moved on: what it got leads to the valid one. */
+void resume_token(struct world *w, const struct report *r)
+{
+	char next[64];
+
+	if (w->token[0] == 0) {
+		if (r->rc != -ENOENT)
+			failed("used after the end: %d", r->rc);
+		return;
+	}
+	if (r->rc != 0 || sojourn_remember_use(w->s, r->id, NULL, next, NULL,
+					       NULL, NULL) != 0)
+		failed("the victim, continued, returned %d, and its token is "
+		       "no good: %s",
+		       r->rc, sojourn_error_text());
+}
+
 static void judge_end(struct world *w, const struct report *r, int want)
 {
 	char next[64];
