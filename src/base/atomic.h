@@ -165,6 +165,12 @@ static inline void soj_copy_in(soj_word_t *words, const void *src, size_t bytes)
 	}
 }
 
+/* For who will look there soon; of no other effect. */
+static inline void soj_prefetch(const void *p)
+{
+	__builtin_prefetch(p);
+}
+
 static inline void soj_zero_words(soj_word_t *words, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

@@ -18,8 +18,8 @@
 
 static const struct sojourn_read get_default;
 
-static void fill(struct sojourn *s, const struct soj_session *found,
-		 struct sojourn_info *info)
+void soj_item_info(struct sojourn *s, const struct soj_session *found,
+		   struct sojourn_info *info)
 {
 	soj_info_fill(s, found, info);
 	info->log_hash[0] = 0;
@@ -78,7 +78,7 @@ static int get(struct sojourn *s, struct soj_self *self,
 	if (data_bytes)
 		*data_bytes = found.snap.data_bytes;
 	if (info)
-		fill(s, &found, info);
+		soj_item_info(s, &found, info);
 	if (rc == -ENOBUFS)
 		return soj_report_errno(rc);
 	if (!how->no_touch)
@@ -89,19 +89,17 @@ static int get(struct sojourn *s, struct soj_self *self,
 	return soj_ok();
 }
 
-int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
-		const struct sojourn_read *how, void *data, size_t *data_bytes,
-		struct sojourn_info *info)
+int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
+		 const struct soj_digest *digest,
+		 const struct sojourn_read *how, void *data, size_t *data_bytes,
+		 struct sojourn_info *info)
 {
 	struct soj_self *self = soj_self(s);
-	struct soj_digest digest;
-	int rc = soj_item_digest(s, item, &digest);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	if (self)
 		self->w.source = SOJ_SOURCE_READ;
-	rc = get(s, self, &digest, how ? how : &get_default, data, data_bytes,
+	rc = get(s, self, digest, how ? how : &get_default, data, data_bytes,
 		 info);
 	if (self)
 		soj_self_flush(s, self);
@@ -111,6 +109,18 @@ int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
 					    .collection = item->collection,
 					    .reason = sojourn_reason()});
 	return soj_done(s, rc);
+}
+
+int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
+		const struct sojourn_read *how, void *data, size_t *data_bytes,
+		struct sojourn_info *info)
+{
+	struct soj_digest digest;
+	int rc = soj_item_digest(s, item, &digest);
+
+	return rc < 0 ? rc
+		      : soj_item_get(s, item, &digest, how, data, data_bytes,
+				     info);
 }
 
 int sojourn_has(struct sojourn *s, const struct sojourn_item *item)

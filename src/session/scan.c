@@ -141,13 +141,6 @@ static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
 
 /* ---- scan and count ---- */
 
-static void info_of(struct sojourn *s, const struct soj_session *one,
-		    struct sojourn_info *info)
-{
-	memset(info, 0, offsetof(struct sojourn_info, text));
-	soj_info_fill(s, one, info);
-}
-
 int sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
 		 uint64_t *cursor, uint32_t limit, sojourn_list_fn fn,
 		 void *arg)
@@ -165,7 +158,8 @@ int sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
 	while (*cursor < last) {
 		if (!look(&f, (uint32_t)++ * cursor, &one))
 			continue;
-		info_of(s, &one, &info);
+		memset(&info, 0, offsetof(struct sojourn_info, text));
+		soj_item_info(s, &one, &info);
 		calls++;
 		if (fn(arg, &info) != 0 || (uint32_t)calls == limit)
 			break;

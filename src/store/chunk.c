@@ -85,3 +85,24 @@ bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
 	view->version = soj_head_version(head1);
 	return true;
 }
+
+#define PREFETCH_BYTES 256u /* the hardware goes on behind that */
+
+void soj_entry_prefetch(const struct soj_store *st, uint32_t idx)
+{
+	const struct soj_shm_entry *e = soj_entry(st, idx);
+
+	soj_prefetch(e);
+	soj_prefetch((const uint8_t *)e + SOJ_CACHELINE_BYTES);
+}
+
+void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx)
+{
+	uint64_t ctl = soj_load_relaxed(&soj_entry(st, idx)->ctl);
+	uint32_t bytes;
+	const void *words = soj_chunk_words(st, soj_ctl_chunk(ctl), &bytes);
+
+	for (uint32_t at = 0; words && at < soj_min(bytes, PREFETCH_BYTES);
+	     at += SOJ_CACHELINE_BYTES)
+		soj_prefetch((const uint8_t *)words + at);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Views: the caller's function looks at the data where it lies.
+ *
+ * A chunk never changes once it is published, and is not reused before every
+ * section has ended that was open when it was replaced; so inside a section the
+ * data of the ctl that was seen there stands still.  A section that lasts too
+ * long is expelled: then memory may have been reused under the function's
+ * eyes, and the call says -ESTALE.  The memory stays mapped whatever happens,
+ * and its length is bounded by the chunk's class (store/chunk.c).
+ *
+ * Crash table: killed in the function: upkeep sees a dead thread's section.
+ * Stop table: stopped in it: expelled; it holds back nothing.
+ *
+ * Edges
+ *   E2  locate: fence before the second look at ctl    store/slab.c S2
+ */
+
+#include <errno.h>
+
+#include "base/fault.h"
+#include "session/item.h"
+#include "store/event.h"
+
+struct view {
+	sojourn_view_fn fn;
+	void *arg;
+	uint32_t collection;
+	const struct sojourn_read *how;
+};
+
+/* Where the data of an entry lies, of exactly that ctl.  -EAGAIN: it changed. */
+static int locate(const struct soj_store *st, const struct soj_snapshot *snap,
+		  struct soj_chunk_view *chunk)
+{
+	if (!soj_chunk_look(st, soj_ctl_chunk(snap->ctl), chunk))
+		return -EAGAIN;
+	soj_fence_acquire(); /* E2 */
+	return soj_load_relaxed(
+		       &soj_entry(st, soj_ref_entry(snap->ref))->ctl) ==
+			       snap->ctl
+		       ? 0
+		       : -EAGAIN;
+}
+
+/* In a section. */
+static int look(struct sojourn *s, struct soj_self *self,
+		const struct soj_digest *digest, uint64_t now_ms,
+		const struct view *v, struct soj_snapshot *snap)
+{
+	struct soj_chunk_view chunk;
+	struct soj_cold cold;
+	const struct soj_copy copy = {.cold = &cold};
+	const void *data;
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++) {
+		rc = soj_session_follow(s, self, digest, now_ms, &copy, snap);
+		if (rc == 0)
+			rc = locate(&s->st, snap, &chunk);
+	}
+	if (rc < 0)
+		return rc == -EAGAIN ? soj_report_errno(-EBUSY) : rc;
+	if (v->how && v->how->subject &&
+	    !soj_digest_equal(soj_subject_digest(s, v->how->subject),
+			      cold.subject))
+		return soj_report_ended(SOJ_NONE);
+	SOJ_STEP("view.located");
+	data = (const void *)(uintptr_t)chunk.data;
+	rc = soj_validate(s, self, v->collection, data, chunk.data_bytes);
+	return rc < 0 ? rc
+		      : v->fn(v->arg, data, chunk.data_bytes, chunk.version);
+}
+
+static int view(struct sojourn *s, const struct soj_digest *digest,
+		const struct view *v)
+{
+	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
+	struct soj_snapshot snap;
+	struct soj_self *self;
+	bool valid;
+	int rc;
+
+	if (v->fn == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "fn is NULL, but must be a function");
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	self->w.source = SOJ_SOURCE_READ;
+	soj_ok();
+	soj_section_enter(&s->st.seg, &self->w.thr);
+	rc = look(s, self, digest, now_ms, v, &snap);
+	valid = soj_section_exit(&s->st.seg, &self->w.thr);
+	if (soj_gone(&self->w))
+		return soj_report_errno(-ECANCELED);
+	if (!valid)
+		rc = soj_report(-ESTALE, SOJOURN_STALE,
+				"the function took too long: what it saw may "
+				"have been overwritten meanwhile");
+	if (rc == 0) {
+		if (!v->how || !v->how->no_touch)
+			soj_session_touch_due(s, self, &snap, now_ms);
+		if (v->collection != SOJ_COLLECTION_SESSION)
+			soj_count(&self->w.thr, SOJ_COUNT_hits);
+	}
+	soj_self_flush(s, self);
+	return soj_done(s, rc);
+}
+
+int sojourn_view(struct sojourn *s, const struct sojourn_item *item,
+		 const struct sojourn_read *how, sojourn_view_fn fn, void *arg)
+{
+	const struct view v = {.fn = fn,
+			       .arg = arg,
+			       .collection = item->collection,
+			       .how = how};
+	struct soj_digest digest;
+	int rc = soj_item_digest(s, item, &digest);
+
+	return rc < 0 ? rc : view(s, &digest, &v);
+}
+
+int sojourn_session_view(struct sojourn *s, const char *id,
+			 const struct sojourn_read *how, sojourn_view_fn fn,
+			 void *arg)
+{
+	const struct view v = {.fn = fn,
+			       .arg = arg,
+			       .collection = SOJ_COLLECTION_SESSION,
+			       .how = how};
+	struct soj_digest digest;
+	/* All that a read checks; what it counts and touches is the view's. */
+	int rc = sojourn_session_read(s, id, how, NULL, NULL, NULL);
+
+	if (rc < 0)
+		return rc;
+	if (!soj_id_digest(s, id, &digest))
+		return soj_report_ended(SOJ_NONE);
+	return view(s, &digest, &v);
+}
