@@ -271,6 +271,33 @@ SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_validator_set(struct sojourn *s, uint32_t collection,
 		      sojourn_validator_fn fn, void *arg);
 
+/*
+ * A ready-made validator: data is one JSON object of a shape, such as
+ *
+ *   {"required": {"name": "string", "age": "integer"},
+ *    "optional": {"tags": "array", "address": {"required": {...}}},
+ *    "closed": true, "bytes_max": 4096}
+ *
+ * Types: string, integer, number, boolean, null, array, object, any, or the
+ * shape of an object within.  closed: no other members.  bytes_max (outermost
+ * only): of the text.  A member that is there twice is refused.
+ *
+ *   sojourn_json_shape_create(text, &shape);
+ *   sojourn_validator_set(s, collection, sojourn_json_validator, shape);
+ *
+ * 0; -EINVAL (the text names what of the description and the rule); -ENOMEM.
+ * The shape may be used for several collections, and belongs to the caller.
+ */
+struct sojourn_json_shape;
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_json_shape_create(const char *description,
+			  struct sojourn_json_shape **out);
+/* After the handles that use it are detached.  NULL is fine. */
+SOJOURN_API void sojourn_json_shape_destroy(struct sojourn_json_shape *shape);
+SOJOURN_API int sojourn_json_validator(void *shape, const void *data,
+				       size_t data_bytes, char *why,
+				       size_t why_bytes);
+
 #ifdef __cplusplus
 }
 #endif
