@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "session/item.h"
+#include "store/fetch.h"
 
 /* More would drive each other out of the buffers that wait for memory. */
 #define GROUP 16u

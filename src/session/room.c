@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "session/session.h"
+#include "store/fetch.h"
 
 #define ROUNDS      24u
 #define EVICT_BATCH 32u

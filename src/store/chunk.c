@@ -7,7 +7,7 @@
  * here by the chunk's class before they are used.
  */
 
-#include "store/store.h"
+#include "store/fetch.h"
 
 static uint64_t padded(uint64_t bytes)
 {

@@ -49,7 +49,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
-#include "store/store.h"
+#include "store/fetch.h"
 
 #define SOJ_FIND_TRIES 4096u
 
