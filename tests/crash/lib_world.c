@@ -84,6 +84,7 @@ bool world_make(struct world *w, const struct world_options *given)
 	o.idle_timeout_ms = wo.idle_ms;
 	o.renewal_ms = wo.renewal_ms;
 	o.grace_window_ms = WORLD_GRACE_MS;
+	o.redelivery_ms = 0; /* old ids are gone with their grace window */
 	o.events_max = wo.events;
 	o.per_subject_max = wo.cap;
 	o.when_over = wo.when_over;
