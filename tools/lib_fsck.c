@@ -31,6 +31,8 @@ static void (*const checks[SOJ_ITEMS])(struct soj_fsck *f, uint64_t item) = {
 	[SOJ_ITEM_CHUNK] = soj_fsck_chunk,
 	[SOJ_ITEM_AREA] = soj_fsck_area,
 	[SOJ_ITEM_HINTS] = soj_fsck_hints,
+	[SOJ_ITEM_EVENT] = soj_fsck_event,
+	[SOJ_ITEM_TOLD] = soj_fsck_told,
 };
 
 /* ---- findings ---- */
@@ -58,7 +60,11 @@ static void place_text(char place[48], enum soj_fsck_item kind, uint64_t item,
 			snprintf(place, 48, "chain %u entry %u", i, w);
 		break;
 	case SOJ_ITEM_ENTRY:
+	case SOJ_ITEM_TOLD:
 		snprintf(place, 48, "entry %u", i);
+		break;
+	case SOJ_ITEM_EVENT:
+		snprintf(place, 48, "event place %u", i);
 		break;
 	case SOJ_ITEM_CHUNK:
 		snprintf(place, 48, "chunk %u:%u", soj_chunk_unit(i),
@@ -243,6 +249,8 @@ static void check_all(struct soj_fsck *f)
 		check_item(f, SOJ_ITEM_AREA, u);
 	}
 	check_items(f, SOJ_ITEM_HINTS, SOJ_FSCK_BITMAPS);
+	check_items(f, SOJ_ITEM_TOLD, lay->entries_max + 1ull);
+	check_items(f, SOJ_ITEM_EVENT, lay->events_max);
 }
 
 static void pause_ms(long ms)

@@ -91,7 +91,15 @@
 	X(CHAIN_FREED, CORRUPT, "chain.freed", "leads to a freed entry")       \
 	X(CHAIN_MARKED, REPAIRABLE, "chain.marked", "marked, still linked")    \
 	X(CHAIN_LOST, CORRUPT, "chain.lost", "marked, but not ended")          \
-	X(HINT_RANGE, CORRUPT, "hint.range", "hint of something that is not")
+	X(HINT_RANGE, CORRUPT, "hint.range", "hint of something that is not")  \
+	X(EVENT_PLACE, CORRUPT, "event.place", "number or entry not of here")  \
+	X(EVENT_GAP, CORRUPT, "event.gap", "a number was left out")            \
+	X(EVENT_ROUND, CORRUPT, "event.round", "payload of another round")     \
+	X(EVENT_TYPE, CORRUPT, "event.type", "unknown type")                   \
+	X(EVENT_HINT, CORRUPT, "event.hint", "next number beyond a free one")  \
+	X(EVENT_TOLD, CORRUPT, "event.told", "entry told of what is not")      \
+	X(EVENT_HALF, REPAIRABLE, "event.half", "not complete")                \
+	X(EVENT_UNTOLD, REPAIRABLE, "event.untold", "entry not told of")
 
 enum soj_fsck_severity { SOJ_FSCK_REPAIRABLE, SOJ_FSCK_CORRUPT };
 

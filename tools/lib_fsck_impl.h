@@ -9,6 +9,7 @@
  *   lib_fsck_meta.c   header, slots, units, hints
  *   lib_fsck_index.c  buckets, chains
  *   lib_fsck_slab.c   entries, chunks, unused memory
+ *   lib_fsck_event.c  the event ring
  *
  * The segment is a set of items: each slot, unit, bucket, chain, entry and
  * chunk.  There is one check for each kind, and it is run on one item.  First
@@ -32,6 +33,8 @@ enum soj_fsck_item {
 	SOJ_ITEM_CHUNK, /* numbered as in ctl */
 	SOJ_ITEM_AREA,  /* memory of a unit that no chunk has */
 	SOJ_ITEM_HINTS, /* a bitmap */
+	SOJ_ITEM_EVENT, /* a place of the ring */
+	SOJ_ITEM_TOLD,  /* an entry's word; 0: the header's hint */
 	SOJ_ITEMS,
 };
 
@@ -155,6 +158,11 @@ bool soj_fsck_committed(struct soj_fsck *f, uint64_t ref,
 			const struct soj_digest *digest);
 bool soj_fsck_chained(struct soj_fsck *f, uint32_t idx,
 		      const struct soj_digest *subject);
+
+/* ---- lib_fsck_event.c ---- */
+
+void soj_fsck_event(struct soj_fsck *f, uint64_t place);
+void soj_fsck_told(struct soj_fsck *f, uint64_t idx);
 
 /* ---- lib_fsck_slab.c ---- */
 
