@@ -22,7 +22,7 @@
 #define WAIT_SECS 600u
 /* Without --full the recoveries of so many images of a case are stepped, and
  * so many images of each recovery are recovered. */
-#define NESTED_IMAGES  5u
+#define NESTED_IMAGES  4u
 #define NESTED_CHANGES 16u
 #define SEEN_LOG2      20u
 

@@ -220,14 +220,14 @@ static void run_one_pass(void *arg, struct report *r)
 	r->rc = 0;
 }
 
-/* Three, so that a grace period passes. */
+/* Two, so that a grace period passes. */
 static void run_repair(void *arg, struct report *r)
 {
 	struct world *w = arg;
 	struct soj_upkeep_work work;
 
 	world_self(w);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 2; i++)
 		soj_upkeep_full(&w->up, &work);
 	r->rc = 0;
 }
