@@ -55,6 +55,21 @@ struct sojourn_stat {
 SOJOURN_API SOJOURN_MUST_CHECK int sojourn_stat(struct sojourn *s,
 						struct sojourn_stat *stat);
 
+/* What the sessions of a segment are like now. */
+struct sojourn_session_stat {
+	uint64_t total;    /* logins; what one was renewed to counts with it */
+	uint64_t active;   /* used within SOJOURN_ACTIVE_MS */
+	uint64_t age_ms;   /* average since creation or renewal; of none: 0 */
+	uint64_t subjects; /* different ones */
+	uint64_t entries[64]; /* by number of collection, session included */
+};
+#define SOJOURN_ACTIVE_MS 300000u
+
+/* Fills *stat: looks at every entry for itself, stops nobody, works read-only.
+ * O(entries) time, 8 bytes of memory per login.  0, -ENOMEM. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_stat(struct sojourn *s, struct sojourn_session_stat *stat);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,7 @@
  */
 
 #include <errno.h>
+#include <sojourn/stat.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,6 +186,82 @@ int sojourn_count(struct sojourn *s, const struct sojourn_filter *filter)
 	free(f.glob);
 	soj_ok();
 	return count;
+}
+
+/* ---- numbers about sessions ---- */
+
+struct census {
+	struct sojourn_session_stat *stat;
+	uint64_t *subject; /* half of the digest of each login's */
+	uint64_t age_ms;   /* of all */
+};
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *p = a, *q = b;
+
+	return *p < *q ? -1 : *p > *q;
+}
+
+static bool add_login(struct census *c, const struct soj_session *one,
+		      uint64_t now_ms)
+{
+	const struct soj_times *t = &one->snap.times;
+	const uint64_t count = c->stat->total;
+
+	/* Room for the next power of two. */
+	if ((count & (count - 1)) == 0) {
+		uint64_t *more = realloc(c->subject, soj_max(16, 2 * count) *
+							     sizeof(*more));
+
+		if (more == NULL)
+			return false;
+		c->subject = more;
+	}
+	c->subject[c->stat->total++] = one->cold.subject.word[0];
+	c->age_ms += now_ms - soj_min(now_ms, t->created_ms);
+	c->stat->active +=
+		now_ms - soj_min(now_ms, t->accessed_ms) < SOJOURN_ACTIVE_MS;
+	return true;
+}
+
+static void sum_up(struct census *c)
+{
+	struct sojourn_session_stat *stat = c->stat;
+
+	if (stat->total == 0)
+		return;
+	stat->age_ms = c->age_ms / stat->total;
+	qsort(c->subject, stat->total, sizeof(c->subject[0]), by_value);
+	for (uint64_t i = 0; i < stat->total; i++)
+		stat->subjects += i == 0 || c->subject[i] != c->subject[i - 1];
+}
+
+int sojourn_session_stat(struct sojourn *s, struct sojourn_session_stat *stat)
+{
+	struct sieve f = {.s = s,
+			  .collection = SOJOURN_COLLECTION_ANY,
+			  .now_ms = soj_seg_now_ms(&s->st.seg)};
+	struct census c = {.stat = stat};
+	struct soj_session one;
+	bool room = true;
+
+	memset(stat, 0, sizeof(*stat));
+	for (uint32_t i = 1; room && i <= s->st.seg.lay.entries_max; i++) {
+		uint32_t collection;
+
+		if (!look(&f, i, &one) ||
+		    soj_ctl_status(one.snap.ctl) != SOJ_ACTIVE)
+			continue;
+		collection = soj_misc_collection(one.cold.misc);
+		stat->entries[collection % SOJ_COLLECTIONS]++;
+		if (collection == SOJ_COLLECTION_SESSION)
+			room = add_login(&c, &one, f.now_ms);
+	}
+	if (room)
+		sum_up(&c);
+	free(c.subject);
+	return room ? soj_ok() : soj_report_errno(-ENOMEM);
 }
 
 /* ---- clear and prune ---- */

@@ -188,6 +188,21 @@ void run_add(void *arg, struct report *r)
 	r->rc = sojourn_add(w->s, &item, &v, NULL);
 }
 
+static int see_data(void *arg, const void *data, size_t bytes, uint64_t version)
+{
+	(void)arg;
+	(void)version;
+	return value_is(data, bytes, 2) ? 0 : -EIO;
+}
+
+void run_view(void *arg, struct report *r)
+{
+	const struct world *w = arg;
+	const struct sojourn_item item = item_of(OWNED);
+
+	r->rc = sojourn_view(w->s, &item, NULL, see_data, NULL);
+}
+
 void run_remove(void *arg, struct report *r)
 {
 	const struct world *w = arg;

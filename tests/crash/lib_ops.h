@@ -120,6 +120,7 @@ void run_put_owned(void *arg, struct report *r);
 void run_put_for_another(void *arg, struct report *r);
 void run_put_if_exists(void *arg, struct report *r);
 void run_add(void *arg, struct report *r);
+void run_view(void *arg, struct report *r);
 void run_remove(void *arg, struct report *r);
 void run_count_add(void *arg, struct report *r);
 void run_clear(void *arg, struct report *r);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <sojourn/collection.h>
+#include <sojourn/stat.h>
 
 #include "lib_sem.h"
 #include "session/glob.h"
@@ -332,6 +333,54 @@ static void c6_clear_by_wildcard(void **state)
 	assert_non_null(strstr(sojourn_error_text(), "a[b"));
 }
 
+/* ---- S21 ---- */
+
+static void s21_session_metrics(void **state)
+{
+	struct sojourn_session_stat stat;
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_info info;
+
+	(void)state;
+	sem_login(s, "anna", "x", id);
+	sem_advance(s, 100000);
+	sem_login(s, "bert", "x", id);
+	sem_login(s, "anna", "x", id);
+	assert_int_equal(put("a", "carl", 0), 0);
+	assert_int_equal(put("b", NULL, 0), 0);
+	assert_int_equal(sojourn_session_stat(s, &stat), 0);
+	assert_int_equal(stat.total, 3);
+	assert_int_equal(stat.active, 3);
+	assert_int_equal(stat.age_ms, 100000 / 3);
+	assert_int_equal(stat.subjects, 2);
+	assert_int_equal(stat.entries[0], 3);
+	assert_int_equal(stat.entries[carts], 2);
+	/* The first one is idle now; what a login was renewed to is one. */
+	sem_advance(s, 200000);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	assert_int_equal(sojourn_session_stat(s, &stat), 0);
+	assert_int_equal(stat.total, 3);
+	assert_int_equal(stat.active, 2);
+	sem_advance(s, UINT64_C(3600000) * 24 * 40);
+	assert_int_equal(sojourn_session_stat(s, &stat), 0);
+	assert_int_equal(stat.total + stat.entries[carts], 0);
+}
+
+/* The naive one divides by how many there are. */
+static void s21_trap_nan_on_no_sessions(void **state)
+{
+	struct sojourn_session_stat stat = {.age_ms = 7};
+	double sum = 0, naive;
+
+	(void)state;
+	assert_int_equal(sojourn_session_stat(s, &stat), 0);
+	naive = sum / (double)stat.total;
+	assert_true(naive != naive); /* planted */
+	assert_int_equal(stat.age_ms, 0);
+	assert_int_equal(stat.subjects, 0);
+	assert_int_equal(stat.active, 0);
+}
+
 /* ---- the matcher ---- */
 
 /* The naive one goes back to each star; it counts its steps. */
@@ -461,6 +510,8 @@ int main(void)
 		TEST(s17_clear_ends_whole_lines),
 		TEST(c5_prune_ends_what_is_over),
 		TEST(c6_clear_by_wildcard),
+		TEST(s21_session_metrics),
+		TEST(s21_trap_nan_on_no_sessions),
 		cmocka_unit_test(c6_wildcards),
 		cmocka_unit_test(c6_wildcards_as_the_naive),
 		cmocka_unit_test(c6_trap_many_stars),
@@ -470,6 +521,8 @@ int main(void)
 	if (failed == 0)
 		printf("S17 scan, count, clear: ok\n"
 		       "S17 trap, scan without a cursor: ok\n"
+		       "S21 session metrics: ok\n"
+		       "S21 trap, not a number on no sessions: ok\n"
 		       "C5 prune: ok\n"
 		       "C6 wildcards: ok\n"
 		       "C6 trap, many stars: ok\n");
