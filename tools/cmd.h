@@ -14,6 +14,8 @@
  * after the command and turns a failed write into EX_IOERR.
  */
 
+#include <stdbool.h>
+
 int cmd_create(int argc, char **argv);
 int cmd_destroy(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
@@ -27,6 +29,15 @@ int cmd_touch(int argc, char **argv);
 int cmd_renew(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
+int cmd_put(int argc, char **argv);
+int cmd_has(int argc, char **argv);
+int cmd_scan(int argc, char **argv);
+int cmd_count(int argc, char **argv);
+int cmd_clear(int argc, char **argv);
+/* get and rm with --key. */
+bool cmd_is_item(int argc, char **argv);
+int cmd_get_item(int argc, char **argv);
+int cmd_rm_item(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 

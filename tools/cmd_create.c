@@ -14,10 +14,12 @@
 
 #include "cmd.h"
 #include "lib_args.h"
+#include "lib_collection.h"
 #include "shm/segment.h"
 
 struct create_input {
 	const char *name;
+	struct sojourn_collection collection[SOJOURN_COLLECTIONS];
 	struct sojourn_options options;
 };
 
@@ -36,6 +38,7 @@ enum {
 	OPT_HELPER,
 	OPT_SLIDING,
 	OPT_ID_BYTES,
+	OPT_COLLECTION,
 };
 
 static const struct argp_option create_options[] = {
@@ -59,6 +62,10 @@ static const struct argp_option create_options[] = {
 	 "How long a renewed id still answers (5s)", 0},
 	{"max-lifetime", OPT_MAX_LIFETIME, "D", 0,
 	 "From the first login, whatever the renewals (0: no limit)", 0},
+	{"collection", OPT_COLLECTION, "NAME,RULE...", 0,
+	 "A collection of items, or other rules for a built-in one; may come "
+	 "again. Rules: " SOJ_COLLECTION_HELP,
+	 0},
 	{NULL, 0, NULL, 0, "Access:", 3},
 	{"group", OPT_GROUP, "G", 0, "Let this group use it too", 0},
 	{"key-file", OPT_KEY_FILE, "FILE", 0,
@@ -91,6 +98,22 @@ static int need_choice(struct argp_state *state, const char *option,
 
 static const char *const when_full_names[] = {"reject", "evict", NULL};
 static const char *const helper_names[] = {"spawn", "external", "none", NULL};
+
+static void add_collection(struct argp_state *state, struct create_input *in,
+			   char *text)
+{
+	struct sojourn_options *o = &in->options;
+	char why[300];
+
+	if (o->collections_count == SOJOURN_COLLECTIONS)
+		argp_error(state, "--collection: more than %u",
+			   SOJOURN_COLLECTIONS);
+	if (soj_collection_parse(text, &in->collection[o->collections_count],
+				 why, sizeof(why)) < 0)
+		argp_error(state, "--collection %s", why);
+	o->collections = in->collection;
+	o->collections_count++;
+}
 
 static error_t parse_create(int key, char *arg, struct argp_state *state)
 {
@@ -143,6 +166,9 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 	case OPT_ID_BYTES:
 		o->id_bytes = (uint32_t)soj_args_need_number(
 			state, "--id-bytes", arg, 16, 48);
+		break;
+	case OPT_COLLECTION:
+		add_collection(state, in, arg);
 		break;
 	case OPT_HELPER:
 		o->helper = (enum sojourn_helper)need_choice(state, "--helper",

@@ -287,7 +287,8 @@ static const struct argp get_argp = {
 	.args_doc = "NAME ID",
 	.doc = "Prints a session's data as it is, without a newline. This "
 	       "counts as use of the session, but never gives it a new id "
-	       "unless asked to.\v"
+	       "unless asked to. With --collection C and --key K it prints an "
+	       "item.\v"
 	       "In the object, data is a string if it is UTF-8 without NUL; "
 	       "else data_base64 is there in its place." ID_NOTE,
 	.children = soj_args_key_file_child,
@@ -338,6 +339,8 @@ int cmd_get(int argc, char **argv)
 	void *data;
 	int code;
 
+	if (cmd_is_item(argc, argv))
+		return cmd_get_item(argc, argv);
 	soj_args_parse(&get_argp, argc, argv, &r);
 	data = malloc(SOJOURN_DATA_BYTES_MAX);
 	if (data == NULL) {
@@ -513,7 +516,8 @@ static const struct argp_option rm_options[] = {
 static const struct argp rm_argp = {
 	.options = rm_options,
 	.parser = parse,
-	.args_doc = "NAME ID\nNAME --handle H\nNAME --subject S",
+	.args_doc = "NAME ID\nNAME --handle H\nNAME --subject S\n"
+		    "NAME --collection C --key K",
 	.doc = "Ends a session and whatever it was renewed to, or all of a "
 	       "subject; then it prints how many logins that were, 0 too."
 	       "\v" ID_NOTE,
@@ -551,6 +555,8 @@ int cmd_rm(int argc, char **argv)
 	struct sojourn *s;
 	int code;
 
+	if (cmd_is_item(argc, argv))
+		return cmd_rm_item(argc, argv);
 	soj_args_parse(&rm_argp, argc, argv, &r);
 	code = begin(&r, r.id != NULL ? r.id : r.except, id, &s);
 	if (code != 0)

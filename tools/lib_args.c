@@ -425,6 +425,8 @@ static const struct {
 	{-EMFILE, EX_OSERR, "Raise the limit of open files: ulimit -n."},
 	{-ENFILE, EX_OSERR, NULL},
 	{-ENOSYS, EX_OSERR, NULL},
+	{-EUSERS, EX_TEMPFAIL, NULL},
+	{-EILSEQ, EX_DATAERR, NULL},
 };
 
 int soj_args_exit(int error)

@@ -34,6 +34,11 @@ static const struct command {
 	{"renew", "sojourn renew", cmd_renew, "give a session a new id"},
 	{"rm", "sojourn rm", cmd_rm, "end sessions"},
 	{"ls", "sojourn ls", cmd_ls, "list a subject's sessions"},
+	{"put", "sojourn put", cmd_put, "put an item under a key"},
+	{"has", "sojourn has", cmd_has, "is there an item?"},
+	{"scan", "sojourn scan", cmd_scan, "list entries, step by step"},
+	{"count", "sojourn count", cmd_count, "count entries"},
+	{"clear", "sojourn clear", cmd_clear, "end entries by collection"},
 	{"bench", "sojourn bench", cmd_bench, "put load on a segment"},
 	{"demo", "sojourn demo", cmd_demo, "a web site with logins"},
 };

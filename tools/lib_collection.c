@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "lib_collection.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib_args.h"
+
+static int refuse(char *why, size_t why_bytes, const char *word,
+		  const char *rule)
+{
+	snprintf(why, why_bytes, "%.60s: %s", word, rule);
+	return -EINVAL;
+}
+
+static uint64_t *duration_of(struct sojourn_collection *c, const char *name)
+{
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} list[] = {
+		{"ttl", &c->ttl_ms},
+		{"idle", &c->idle_timeout_ms},
+		{"renewal", &c->renewal_ms},
+		{"grace-window", &c->grace_window_ms},
+		{"redelivery", &c->redelivery_ms},
+		{"max-lifetime", &c->max_lifetime_ms},
+	};
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (strcmp(list[i].name, name) == 0)
+			return list[i].value;
+	return NULL;
+}
+
+static bool *flag_of(struct sojourn_collection *c, const char *name)
+{
+	if (strcmp(name, "sliding") == 0)
+		return &c->sliding;
+	if (strcmp(name, "quiet") == 0)
+		return &c->quiet;
+	if (strcmp(name, "update-events") == 0)
+		return &c->update_events;
+	return strcmp(name, "keep") == 0 ? &c->keep : NULL;
+}
+
+static int when_over(const char *value, enum sojourn_when_over *out)
+{
+	static const char *const names[] = {"reject", "evict-oldest",
+					    "exclusive"};
+
+	for (unsigned i = 0; i < 3; i++)
+		if (strcmp(names[i], value) == 0) {
+			*out = (enum sojourn_when_over)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int parse_rule(char *word, struct sojourn_collection *c, char *why,
+		      size_t why_bytes)
+{
+	char *value = strchr(word, '=');
+	uint64_t number, *duration;
+	bool *flag;
+
+	if (value == NULL) {
+		flag = flag_of(c, word);
+		if (flag == NULL)
+			return refuse(why, why_bytes, word,
+				      "rules are " SOJ_COLLECTION_HELP);
+		*flag = true;
+		return 0;
+	}
+	*value++ = 0;
+	duration = duration_of(c, word);
+	if (duration)
+		return soj_args_duration(value, duration) == 0
+			       ? 0
+			       : refuse(why, why_bytes, value,
+					"a duration is written 250ms, 5s, "
+					"30min, 12h or 7d");
+	if (strcmp(word, "per-subject-max") == 0) {
+		if (soj_args_number(value, 0, 67108862, &number) < 0)
+			return refuse(why, why_bytes, value,
+				      "per-subject-max is 0 to 67108862");
+		c->per_subject_max = (uint32_t)number;
+		return 0;
+	}
+	if (strcmp(word, "when-over") == 0)
+		return when_over(value, &c->when_over) == 0
+			       ? 0
+			       : refuse(why, why_bytes, value,
+					"when-over is reject, evict-oldest or "
+					"exclusive");
+	return refuse(why, why_bytes, word, "rules are " SOJ_COLLECTION_HELP);
+}
+
+int soj_collection_parse(char *text, struct sojourn_collection *c, char *why,
+			 size_t why_bytes)
+{
+	char *rest = text, *name = strsep(&rest, ",");
+
+	sojourn_collection_init(c, name);
+	while (rest) {
+		int rc = parse_rule(strsep(&rest, ","), c, why, why_bytes);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
