@@ -115,6 +115,14 @@ static void add_collection(struct argp_state *state, struct create_input *in,
 	o->collections_count++;
 }
 
+static void take_name(struct argp_state *state, struct create_input *in,
+		      const char *name)
+{
+	if (in->name != NULL)
+		argp_error(state, "one NAME only");
+	in->name = name;
+}
+
 static error_t parse_create(int key, char *arg, struct argp_state *state)
 {
 	struct create_input *in = state->input;
@@ -175,9 +183,7 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 							     arg, helper_names);
 		break;
 	case ARGP_KEY_ARG:
-		if (in->name != NULL)
-			argp_error(state, "one NAME only");
-		in->name = arg;
+		take_name(state, in, arg);
 		break;
 	case ARGP_KEY_END:
 		if (in->name == NULL)

@@ -206,10 +206,11 @@ static struct sojourn_item item_of(const struct item_input *in)
 
 static int failed(int error, const char *what)
 {
-	if (error != -ENOENT && error != -EEXIST)
+	/* Not the segment is of no use, but the version. */
+	if (error != -ENOENT && error != -EEXIST && error != -ESTALE)
 		return soj_args_fail(error, what);
 	soj_args_complain("%s", sojourn_error_text());
-	return NOT_FOUND;
+	return error == -ESTALE ? EX_DATAERR : NOT_FOUND;
 }
 
 bool cmd_is_item(int argc, char **argv)
