@@ -110,11 +110,10 @@ static void push_hint(const struct soj_seg *seg, uint64_t next)
 }
 
 /* One payload word.  False: the record is another event's by now. */
-static bool fill_word(const struct soj_seg *seg, uint64_t seq, unsigned i,
-		      uint64_t value)
+static bool fill_word(const struct soj_seg *seg, uint64_t seq, uint64_t tag,
+		      unsigned i, uint64_t value)
 {
 	soj_word_t *word = &record_of(seg, seq)->payload[i];
-	const uint64_t tag = soj_event_tag(seg->lay.events_max, seq);
 	uint64_t was = soj_load_acquire(word); /* V3 */
 
 	while (was >> 48 != tag) {
@@ -145,9 +144,11 @@ static void fill(const struct soj_store *st, const struct soj_worker *w,
 		what->detail[1],
 	};
 
+	const uint64_t tag = soj_event_tag(st->seg.lay.events_max, seq);
+
 	/* What happened comes last: it says that all is there. */
 	for (unsigned i = SOJ_EVENT_PAYLOADS; i-- > 0;)
-		if (!fill_word(&st->seg, seq, i, value[i]))
+		if (!fill_word(&st->seg, seq, tag, i, value[i]))
 			return;
 }
 
@@ -360,10 +361,11 @@ static int led_to(const struct soj_store *st, uint64_t ref, uint64_t *successor)
 }
 
 /*
- * Is there an end to be told?  1, 0, or an error: cannot be said now.  What
+ * Is there something to be told?  1, and whether it was the last of its line; 0;
+ * or an error: cannot be said now.  What
  * nobody ever had in hand, and what only led on, has none.
  */
-static int has_end(const struct soj_store *st, uint64_t ref)
+static int has_end(const struct soj_store *st, uint64_t ref, bool *last)
 {
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
 	uint64_t ctl, before, next;
@@ -379,6 +381,7 @@ static int has_end(const struct soj_store *st, uint64_t ref)
 	    !is_told(st, ref, SOJ_TOLD_MADE))
 		return 0;
 	rc = led_to(st, ref, &next);
+	*last = rc == 0;
 	if (rc != 0)
 		return rc == -EAGAIN ? 0 : !is_told(st, ref, SOJ_TOLD_MADE);
 	before = predecessor_of(st, ref);
@@ -391,16 +394,16 @@ static int has_end(const struct soj_store *st, uint64_t ref)
 static bool tell_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		     bool own)
 {
-	uint64_t next;
+	bool last;
 	int rc;
 
 	if (is_told(st, ref, SOJ_TOLD_ENDED))
 		return true;
-	rc = has_end(st, ref);
+	rc = has_end(st, ref, &last);
 	if (rc <= 0)
 		return rc == 0;
 	soj_event_made(st, w, ref, false);
-	if (led_to(st, ref, &next) == 0)
+	if (last)
 		tell_stage(st, w, ref, SOJ_TOLD_MADE, own);
 	return !soj_gone(w);
 }
@@ -482,7 +485,8 @@ bool soj_event_repair(struct soj_store *st, struct soj_worker *w,
 		if (now_ms - watch->since_ms < seg->policy.expel_after_ms ||
 		    soj_gone(w))
 			break;
-		fill_word(seg, seq, 0, SOJ_EVENT_LOST);
+		fill_word(seg, seq, soj_event_tag(seg->lay.events_max, seq), 0,
+			  SOJ_EVENT_LOST);
 		SOJ_STEP("event.lost");
 	}
 	watch->seq = seq;

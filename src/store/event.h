@@ -192,7 +192,7 @@ static inline uint32_t soj_event_place(uint32_t events_max, uint64_t seq)
 /* Bits 0 to 47 value, 48 to 63 the round's tag, never 0. */
 static inline uint64_t soj_event_tag(uint32_t events_max, uint64_t seq)
 {
-	return (seq - 1) / events_max % 65535 + 1;
+	return ((seq - 1) >> soj_ctz64(events_max)) % 65535 + 1;
 }
 
 /* The first number that is not taken. */
