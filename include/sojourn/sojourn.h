@@ -488,16 +488,30 @@ sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 			       const char *except_id);
 
 /*
- * Calls fn for each living session of a subject, newest first; an id within
- * its grace window is listed too (info->renewed).  current_id may be NULL.
- * fn may call the library; nonzero stops.  Returns the number of calls.
- * Needs memory for 8 bytes per session of the subject: -ENOMEM.
+ * Calls fn for each living session of a subject, the newest login first; an id
+ * within its grace window is listed too (info->renewed).  current_id may be
+ * NULL.  fn may call the library; nonzero stops.  Returns the number of calls.
+ * -ENOMEM.  A login that lives throughout is listed, whatever it is renewed to
+ * meanwhile.
  */
 typedef int (*sojourn_list_fn)(void *arg, const struct sojourn_info *info);
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_list_subject(struct sojourn *s, const char *subject,
 			     const char *current_id, sojourn_list_fn fn,
 			     void *arg);
+
+/*
+ * The same page by page: those of at most `limit` logins (1 to 100,000), from
+ * *cursor on, which the caller sets to 0 at first; it is 0 again after the
+ * last page.  When fn has stopped a page, the next begins behind the login it
+ * stopped at.  Each login that lives throughout is listed once, and nothing is
+ * held between the pages.  Takes memory for a page, and time for a walk
+ * through all sessions of the subject.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_session_list_next(struct sojourn *s, const char *subject,
+			  const char *current_id, uint64_t *cursor,
+			  uint32_t limit, sojourn_list_fn fn, void *arg);
 
 /* A short keyed hash of an id, stable for the life of the key, for logs. */
 SOJOURN_API void sojourn_log_hash(const struct sojourn *s, const char *id,

@@ -34,6 +34,7 @@
 #include "base/fault.h"
 #include "session/meta.h"
 #include "session/session.h"
+#include "store/cap.h"
 
 /* ---- making an entry ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Ending sessions, and listing those of a subject.
+ * Ending sessions.
  *
  * A delete that has returned is final: it has ended the session and the line
  * of its successors (store/line.c), each by a CAS of its ctl, and every other
@@ -14,7 +14,8 @@
  *
  * Delete-all walks the subject's chain and ends whatever it meets, also what
  * is OWNED by a maker; then, because entries come in at the head only, it
- * walks again what came in meanwhile, until nothing did.
+ * walks again what came in meanwhile, until nothing did.  It does so in many
+ * short sections (soj_chain_walk_long), and so ends any number of sessions.
  *
  * Crash table: killed between two sessions: the others live; the call was not
  * acknowledged.  Killed inside a line: upkeep completes the line.
@@ -26,11 +27,12 @@
  */
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
 #include "session/session.h"
+
+#define ENDS_PER_SECTION 256u
 
 /* ---- all of a subject ---- */
 
@@ -106,17 +108,28 @@ static bool end_one(void *arg, uint32_t idx)
 	return true;
 }
 
-/* Until nothing new came in.  In a section.  0 or an error. */
+static void begin_walk(void *arg)
+{
+	struct end_all *a = arg;
+
+	a->first = 0;
+	a->error = 0;
+}
+
+/* Until nothing new came in.  0 or an error. */
 static int end_walks(struct end_all *a, uint32_t head)
 {
+	const struct soj_long_walk walk = {.begin = begin_walk,
+					   .fn = end_one,
+					   .arg = a,
+					   .per_section = ENDS_PER_SECTION};
 	struct soj_store *st = &a->s->st;
 
 	for (unsigned walks = 0; walks < SOJ_TRIES_MAX; walks++) {
 		uint64_t seen;
-		int rc;
+		int rc = soj_chain_walk_long(st, &a->self->w, head, &seen,
+					     &walk);
 
-		a->first = 0;
-		rc = soj_chain_walk(st, &a->self->w, head, &seen, end_one, a);
 		SOJ_STEP("delete.subject.walked");
 		if (a->error < 0)
 			return a->error;
@@ -130,20 +143,15 @@ static int end_walks(struct end_all *a, uint32_t head)
 	return -EBUSY;
 }
 
-/* Again from the start whenever it was expelled.  0 or an error. */
+/* Again from the start when it was expelled in the middle of a line. */
 static int end_all(struct end_all *a)
 {
-	const struct soj_seg *seg = &a->s->st.seg;
 	int rc = -ESTALE;
 
 	for (unsigned tries = 0; rc == -ESTALE && tries < SOJ_TRIES_MAX;
 	     tries++) {
 		a->stop_at = 0;
-		a->error = 0;
-		soj_section_enter(seg, &a->self->w.thr);
 		rc = end_walks(a, soj_head_of(&a->s->st, a->subject));
-		if (!soj_section_exit(seg, &a->self->w.thr))
-			rc = soj_gone(&a->self->w) ? -ECANCELED : -ESTALE;
 	}
 	return rc == -ESTALE ? -EBUSY : rc;
 }
@@ -354,135 +362,4 @@ int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 				   const char *except_id)
 {
 	return soj_done(s, delete_subject(s, subject, except_id));
-}
-
-/* ---- list ---- */
-
-struct refs {
-	struct sojourn *s;
-	struct soj_digest subject;
-	uint64_t *ref;
-	size_t count, capacity;
-	bool no_memory;
-};
-
-static bool collect(void *arg, uint32_t idx)
-{
-	struct refs *r = arg;
-	struct soj_store *st = &r->s->st;
-	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
-
-	/* OWNED: being made, known to nobody yet. */
-	if (soj_state_phase(state) != SOJ_LIVE ||
-	    !soj_digest_equal(soj_entry_subject(st, idx), r->subject))
-		return true;
-	if (r->count == r->capacity) {
-		size_t capacity = r->capacity ? 2 * r->capacity : 16;
-		uint64_t *more = realloc(r->ref, capacity * sizeof(*more));
-
-		r->no_memory = more == NULL;
-		if (more == NULL)
-			return false;
-		r->ref = more;
-		r->capacity = capacity;
-	}
-	r->ref[r->count++] = soj_ref(idx, soj_state_gen(state));
-	return true;
-}
-
-static int collect_refs(struct sojourn *s, struct soj_self *self,
-			struct refs *r)
-{
-	int rc = -ESTALE;
-
-	for (unsigned tries = 0; rc == -ESTALE && tries < SOJ_TRIES_MAX;
-	     tries++) {
-		uint64_t head;
-
-		r->count = 0;
-		soj_section_enter(&s->st.seg, &self->w.thr);
-		rc = soj_chain_walk(&s->st, &self->w,
-				    soj_head_of(&s->st, r->subject), &head,
-				    collect, r);
-		if (!soj_section_exit(&s->st.seg, &self->w.thr))
-			rc = soj_gone(&self->w) ? -ECANCELED : -ESTALE;
-	}
-	if (r->no_memory)
-		return -ENOMEM;
-	return rc == -ESTALE ? -EBUSY : rc;
-}
-
-/* True if the reference still is a living session of the subject. */
-static bool list_look(struct refs *r, uint64_t ref, struct soj_session *one)
-{
-	struct soj_copy copy = {
-		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
-	int rc = -EAGAIN;
-
-	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
-		rc = soj_entry_snapshot(&r->s->st, ref, NULL, &copy,
-					&one->snap);
-	return rc == 0 && soj_ctl_readable(one->snap.ctl) &&
-	       !soj_session_late(&one->snap, soj_seg_now_ms(&r->s->st.seg)) &&
-	       (!(one->snap.life & SOJ_LIFE_EXPIRED) ||
-		soj_ctl_status(one->snap.ctl) == SOJ_RENEWED) &&
-	       soj_digest_equal(one->cold.subject, r->subject) &&
-	       (soj_ctl_status(one->snap.ctl) != SOJ_RENEWED ||
-		soj_line_status(&r->s->st, &one->snap, NULL) == SOJ_ACTIVE) &&
-	       soj_times_judge(&one->snap.times,
-			       soj_seg_now_ms(&r->s->st.seg)) == SOJ_ACTIVE;
-}
-
-static int list_all(struct refs *r, uint64_t current, sojourn_list_fn fn,
-		    void *arg)
-{
-	struct soj_session one;
-	struct sojourn_info info;
-	int calls = 0;
-
-	for (size_t i = 0; i < r->count; i++) {
-		if (!list_look(r, r->ref[i], &one))
-			continue;
-		memset(&info, 0, sizeof(info));
-		soj_info_fill(r->s, &one, &info);
-		info.current = r->ref[i] == current;
-		calls++;
-		if (fn(arg, &info) != 0)
-			break;
-	}
-	return calls;
-}
-
-int sojourn_session_list_subject(struct sojourn *s, const char *subject,
-				 const char *current_id, sojourn_list_fn fn,
-				 void *arg)
-{
-	struct refs r = {.s = s};
-	struct soj_digest digest;
-	struct soj_found found = {0};
-	struct soj_self *self;
-	int rc;
-
-	if (subject == NULL || subject[0] == 0 || fn == NULL)
-		return soj_report(
-			-EINVAL, SOJOURN_INVALID,
-			"the subject must have 1 to 255 bytes, and fn "
-			"be a function");
-	self = soj_self_writing(s, &rc);
-	if (self == NULL)
-		return rc;
-	self->w.source = SOJ_SOURCE_LIST;
-	r.subject = soj_subject_digest(s, subject);
-	if (current_id && soj_id_digest(s, current_id, &digest) &&
-	    soj_index_find(&s->st, digest, &found) != 0)
-		found.ref = 0;
-	rc = collect_refs(s, self, &r);
-	if (rc == 0) {
-		soj_ok();
-		rc = list_all(&r, found.ref, fn, arg);
-	} else {
-		rc = soj_report_errno(rc);
-	}
-	free(r.ref);
-	return rc;
 }

@@ -56,7 +56,7 @@
 #include <stdlib.h>
 
 #include "base/fault.h"
-#include "store/store.h"
+#include "store/cap.h"
 
 /* Times that a count is begun again before it is given up. */
 #define TRIES_MAX 1000u

@@ -49,6 +49,9 @@
 #define CHECK_EVERY 64u
 /* A chain that changes all the time is left to another pass. */
 #define SWEEPS_MAX 64u
+/* Times that a long walk begins again.  Each time it has done a section's work,
+ * so one that ends what it meets gets through any chain. */
+#define LONG_TRIES 100000u
 
 int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		   bool inherit_login)
@@ -101,6 +104,106 @@ int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
 		link = soj_load_acquire(&soj_entry(st, idx)->link); /* K2 */
 	}
 	return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG : -ESTALE;
+}
+
+/* ---- in many short sections ---- */
+
+/* Where a walk pauses: an entry that is LIVE. */
+struct finger {
+	uint32_t idx; /* 0: at the head */
+	uint64_t state;
+};
+
+/*
+ * In a new section: the link to go on with.  An entry that still is the same
+ * and is not marked is in the chain now, so what it leads to cannot be reused
+ * while this section lasts.  False: it may be out of the chain.
+ */
+static bool resume(const struct soj_store *st, const struct finger *f,
+		   uint64_t *link)
+{
+	*link = soj_load_acquire(&soj_entry(st, f->idx)->link); /* K2 */
+	return !(*link & SOJ_LINK_MARK) &&
+	       soj_load_acquire(&st->seg.entry_states[f->idx]) == /* S1 */
+		       f->state;
+}
+
+/* A good place to pause: what has ended may be out of the chain soon. */
+static bool will_stay(const struct soj_store *st, uint32_t idx, uint64_t state,
+		      bool any)
+{
+	return soj_state_phase(state) == SOJ_LIVE &&
+	       (any || soj_ctl_status(soj_load_relaxed(
+			       &soj_entry(st, idx)->ctl)) == SOJ_ACTIVE);
+}
+
+/* One section of it.  1: done; 0: it pauses at *f; an error. */
+static int walk_part(struct soj_store *st, struct soj_worker *w,
+		     const struct soj_long_walk *walk, struct finger *f,
+		     uint64_t link, uint32_t *steps)
+{
+	for (uint32_t here = 1; *steps <= st->seg.lay.entries_max; here++) {
+		uint32_t idx = soj_link_entry(link);
+		uint64_t state;
+
+		if (idx == 0)
+			return 1;
+		if (!soj_entry_idx_ok(st, idx))
+			return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG
+								    : -ESTALE;
+		SOJ_STEP("chain.long.at");
+		++*steps;
+		if (!walk->fn(walk->arg, idx))
+			return 1;
+		state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+		link = soj_load_acquire(&soj_entry(st, idx)->link);   /* K2 */
+		if (here >= walk->per_section &&
+		    will_stay(st, idx, state, here >= 2 * walk->per_section)) {
+			f->idx = idx;
+			f->state = state;
+			return 0;
+		}
+	}
+	return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG : -ESTALE;
+}
+
+/* From the head to the end, or until its place is lost: -ESTALE. */
+static int walk_parts(struct soj_store *st, struct soj_worker *w, uint32_t head,
+		      uint64_t *head_word, const struct soj_long_walk *walk)
+{
+	struct finger f = {.idx = 0};
+	uint32_t steps = 0;
+	int rc = 0;
+
+	while (rc == 0) {
+		uint64_t link;
+
+		soj_section_enter(&st->seg, &w->thr);
+		if (f.idx == 0)
+			*head_word = link =
+				soj_load_acquire(&st->seg.heads[head]); /* K2 */
+		else if (!resume(st, &f, &link))
+			rc = -ESTALE;
+		if (rc == 0)
+			rc = walk_part(st, w, walk, &f, link, &steps);
+		if (!soj_section_exit(&st->seg, &w->thr))
+			return soj_gone(w) ? -ECANCELED : -ESTALE;
+		SOJ_STEP("chain.long.pause");
+	}
+	return rc < 0 ? rc : 0;
+}
+
+int soj_chain_walk_long(struct soj_store *st, struct soj_worker *w,
+			uint32_t head, uint64_t *head_word,
+			const struct soj_long_walk *walk)
+{
+	int rc = -ESTALE;
+
+	for (unsigned i = 0; i < LONG_TRIES && rc == -ESTALE; i++) {
+		walk->begin(walk->arg);
+		rc = walk_parts(st, w, head, head_word, walk);
+	}
+	return rc == -ESTALE ? -EBUSY : rc;
 }
 
 /* Is it the time to take the entry out, and may it be?  Then mark it. */

@@ -15,7 +15,7 @@
  *   chain.c    by subject: push, walk, unlink
  *   entry.c    snapshots of entries, ending and expiring them
  *   line.c     ending an entry together with its successors
- *   cap.c      how many logins a subject may have
+ *   cap.c      how many logins a subject may have (store/cap.h)
  *   evict.c    whom to end when memory is short
  *   lock.c     locks of entries
  *   event*.c   the event ring (store/event.h)
@@ -311,6 +311,21 @@ int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
 		   void *arg);
 
 /*
+ * The same in sections of its own, of about per_section entries each, so that a
+ * long one is not expelled.  When its place is lost it goes on from the head;
+ * begin() is called first each time.  0, -EBUSY, -EBADMSG, -ECANCELED.
+ */
+struct soj_long_walk {
+	void (*begin)(void *arg);
+	bool (*fn)(void *arg, uint32_t idx); /* false: done */
+	void *arg;
+	uint32_t per_section;
+};
+int soj_chain_walk_long(struct soj_store *st, struct soj_worker *w,
+			uint32_t head, uint64_t *head_word,
+			const struct soj_long_walk *walk);
+
+/*
  * One pass over one chain: marks and unlinks every ended entry whose state is
  * LIVE, for which may_unlink() agrees.  Afterwards each entry for which the
  * call `met` is false is out.  0, -ESTALE, -EAGAIN (it changes all the time),
@@ -479,34 +494,6 @@ int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref);
  * (it changed each time one looked). */
 int soj_line_names(const struct soj_store *st, uint64_t predecessor,
 		   uint64_t ref);
-
-/* ---- cap.c: `now_ms` is the time at which the others are judged ---- */
-
-/*
- * May the login `ref`, which the caller OWNS and has pushed on its chain, be
- * made, where logins over the cap are rejected?  0; -EUSERS; -EBUSY, -ENOMEM,
- * -ECANCELED.
- */
-int soj_cap_admit(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		  uint64_t now_ms);
-
-/* Has to follow soj_entry_go_live() before a login in a collection with a cap
- * is acknowledged.  False: it has ended. */
-bool soj_cap_confirm(struct soj_store *st, struct soj_worker *w, uint64_t ref);
-
-/* What the calling thread is about to do; 0: done.  Before its entry is made
- * LIVE, so that repair carries on with it if the thread dies. */
-void soj_cap_intend(struct soj_store *st, const struct soj_worker *w,
-		    uint64_t intent);
-uint64_t soj_cap_intent(const struct soj_store *st, uint32_t slot);
-
-/*
- * Confirms the login of the intent, if it is LIVE, and ends those that it
- * leaves no room for; itself, if newer ones leave none to it.  Idempotent.  0,
- * -EBUSY, -ENOMEM, -ECANCELED.
- */
-int soj_cap_enforce(struct soj_store *st, struct soj_worker *w, uint64_t intent,
-		    uint64_t now_ms);
 
 /* ---- evict.c ---- */
 

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "store/cap.h"
 #include "upkeep/upkeep.h"
 
 /* Claim words by slot; 0: alive, free, or owner of something. */

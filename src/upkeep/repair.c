@@ -36,6 +36,7 @@
 #include <stdlib.h>
 
 #include "base/fault.h"
+#include "store/cap.h"
 #include "store/event.h"
 #include "upkeep/repair.h"
 

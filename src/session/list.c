@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Listing the sessions of a subject, in pages, the newest login first.
+ *
+ * A page is picked in one walk through the subject's chain: the highest login
+ * numbers below the cursor, as many as are wanted.  A number stays what it is
+ * when its login is renewed, although the successor goes to the head of the
+ * chain: so nothing that lives throughout is missed or listed again, and
+ * nothing has to be held from one page to the next.  What was picked is looked
+ * at again when its turn comes; all that is stored is a page of references.
+ *
+ * No ordered access is decided here: crash and stop leave nothing.
+ *
+ * Edges
+ *   S1  load of a state          store/slab.c S0
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "session/session.h"
+
+#define LIMIT_MAX         100000u
+#define LIMIT_DEFAULT     1000u
+#define LOOKS_PER_SECTION 4096u
+
+struct picked {
+	uint64_t login;
+	uint64_t ref;
+};
+
+struct page {
+	struct sojourn *s;
+	struct soj_digest subject;
+	uint64_t below; /* login number; those are wanted */
+	uint32_t limit; /* logins */
+	struct picked *pick;
+	size_t count, capacity;
+	bool more; /* there are others for another page */
+	int error;
+	/* telling */
+	uint64_t current;
+	sojourn_list_fn fn;
+	void *arg;
+	bool stopped;
+};
+
+/* ---- picking ---- */
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct picked *p = a, *q = b;
+
+	if (p->login != q->login)
+		return p->login < q->login ? 1 : -1;
+	return p->ref < q->ref ? -1 : p->ref > q->ref;
+}
+
+/* Leaves the newest `limit` logins, each with all of its ids, in order. */
+static void trim(struct page *p)
+{
+	uint32_t logins = 0;
+
+	if (p->count == 0)
+		return;
+	qsort(p->pick, p->count, sizeof(p->pick[0]), newest_first);
+	for (size_t i = 0; i < p->count; i++) {
+		logins += i == 0 || p->pick[i].login != p->pick[i - 1].login;
+		if (logins <= p->limit)
+			continue;
+		/* From now on older ones need not be picked. */
+		p->count = i;
+		p->more = true;
+		return;
+	}
+}
+
+static bool make_room(struct page *p)
+{
+	size_t capacity = p->capacity ? 2 * p->capacity : 64;
+	struct picked *more;
+
+	if (p->count < p->capacity)
+		return true;
+	if (p->count >= 2 * (size_t)p->limit)
+		trim(p);
+	if (p->count < p->capacity / 2 + p->capacity / 4)
+		return true;
+	more = realloc(p->pick, capacity * sizeof(*more));
+	if (more == NULL) {
+		p->error = -ENOMEM;
+		return false;
+	}
+	p->pick = more;
+	p->capacity = capacity;
+	return true;
+}
+
+static bool pick(void *arg, uint32_t idx)
+{
+	struct page *p = arg;
+	struct soj_store *st = &p->s->st;
+	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	uint64_t login;
+
+	/* OWNED: being made, known to nobody yet. */
+	if (soj_state_phase(state) != SOJ_LIVE ||
+	    !soj_digest_equal(soj_entry_subject(st, idx), p->subject))
+		return true;
+	login = soj_load_relaxed(&soj_entry(st, idx)->login);
+	if (login >= p->below ||
+	    soj_ctl_ended(soj_load_relaxed(&soj_entry(st, idx)->ctl)))
+		return true;
+	if (!make_room(p))
+		return false;
+	p->pick[p->count++] = (struct picked){
+		.login = login, .ref = soj_ref(idx, soj_state_gen(state))};
+	return true;
+}
+
+static void begin(void *arg)
+{
+	struct page *p = arg;
+
+	p->count = 0;
+	p->more = false;
+}
+
+static int pick_page(struct page *p, struct soj_self *self)
+{
+	const struct soj_long_walk walk = {.begin = begin,
+					   .fn = pick,
+					   .arg = p,
+					   .per_section = LOOKS_PER_SECTION};
+	uint64_t head;
+	int rc = soj_chain_walk_long(&p->s->st, &self->w,
+				     soj_head_of(&p->s->st, p->subject), &head,
+				     &walk);
+
+	if (p->error < 0)
+		return p->error;
+	trim(p);
+	return rc;
+}
+
+/* ---- telling ---- */
+
+/* True if the reference still is a living session of the subject. */
+static bool look(struct page *p, uint64_t ref, struct soj_session *one)
+{
+	struct soj_copy copy = {
+		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
+	uint64_t now_ms = soj_seg_now_ms(&p->s->st.seg);
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
+		rc = soj_entry_snapshot(&p->s->st, ref, NULL, &copy,
+					&one->snap);
+	return rc == 0 && soj_ctl_readable(one->snap.ctl) &&
+	       !soj_session_late(&one->snap, now_ms) &&
+	       (!(one->snap.life & SOJ_LIFE_EXPIRED) ||
+		soj_ctl_status(one->snap.ctl) == SOJ_RENEWED) &&
+	       soj_digest_equal(one->cold.subject, p->subject) &&
+	       (soj_ctl_status(one->snap.ctl) != SOJ_RENEWED ||
+		soj_line_status(&p->s->st, &one->snap, NULL) == SOJ_ACTIVE) &&
+	       soj_times_judge(&one->snap.times, now_ms) == SOJ_ACTIVE;
+}
+
+/* Returns the number of calls; p->below becomes where to go on. */
+static int tell_page(struct page *p)
+{
+	struct soj_session one;
+	struct sojourn_info info;
+	int calls = 0;
+
+	for (size_t i = 0; i < p->count && !p->stopped; i++) {
+		p->below = p->pick[i].login;
+		if (!look(p, p->pick[i].ref, &one))
+			continue;
+		memset(&info, 0, sizeof(info));
+		soj_info_fill(p->s, &one, &info);
+		info.current = p->pick[i].ref == p->current;
+		calls++;
+		p->stopped = p->fn(p->arg, &info) != 0;
+		p->more |= p->stopped && i + 1 < p->count;
+	}
+	return calls;
+}
+
+/* One page from *cursor on.  Calls, or a reported error. */
+static int list_page(struct page *p, struct soj_self *self, uint64_t *cursor)
+{
+	int rc;
+
+	p->below = *cursor ? *cursor : UINT64_MAX;
+	rc = pick_page(p, self);
+	if (rc < 0)
+		return soj_report_errno(rc);
+	soj_ok();
+	rc = tell_page(p);
+	*cursor = p->more ? p->below : 0;
+	return rc;
+}
+
+/* ---- calls ---- */
+
+static int begin_list(struct page *p, const char *subject,
+		      const char *current_id, struct soj_self **self)
+{
+	struct soj_found found = {0};
+	struct soj_digest digest;
+	int rc;
+
+	if (subject == NULL || subject[0] == 0 || p->fn == NULL)
+		return soj_report(
+			-EINVAL, SOJOURN_INVALID,
+			"the subject must have 1 to 255 bytes, and fn "
+			"be a function");
+	*self = soj_self_writing(p->s, &rc);
+	if (*self == NULL)
+		return rc;
+	(*self)->w.source = SOJ_SOURCE_LIST;
+	p->subject = soj_subject_digest(p->s, subject);
+	if (current_id && soj_id_digest(p->s, current_id, &digest) &&
+	    soj_index_find(&p->s->st, digest, &found) == 0)
+		p->current = found.ref;
+	return 0;
+}
+
+int sojourn_session_list_next(struct sojourn *s, const char *subject,
+			      const char *current_id, uint64_t *cursor,
+			      uint32_t limit, sojourn_list_fn fn, void *arg)
+{
+	struct page p = {.s = s, .limit = limit, .fn = fn, .arg = arg};
+	struct soj_self *self;
+	int rc;
+
+	if (cursor == NULL || limit < 1 || limit > LIMIT_MAX)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "limit is %u, but must be 1 to 100000, and "
+				  "cursor not NULL",
+				  limit);
+	rc = begin_list(&p, subject, current_id, &self);
+	if (rc == 0)
+		rc = list_page(&p, self, cursor);
+	free(p.pick);
+	return rc;
+}
+
+int sojourn_session_list_subject(struct sojourn *s, const char *subject,
+				 const char *current_id, sojourn_list_fn fn,
+				 void *arg)
+{
+	struct page p = {.s = s, .limit = LIMIT_DEFAULT, .fn = fn, .arg = arg};
+	struct soj_self *self;
+	uint64_t cursor = 0;
+	int rc, calls = 0;
+
+	rc = begin_list(&p, subject, current_id, &self);
+	while (rc >= 0) {
+		/* fn may have forked: the child has a part of its own. */
+		self = soj_self_writing(s, &rc);
+		if (self == NULL)
+			break;
+		rc = list_page(&p, self, &cursor);
+		calls += rc > 0 ? rc : 0;
+		if (rc < 0 || cursor == 0 || p.stopped)
+			break;
+	}
+	free(p.pick);
+	return rc < 0 ? rc : calls;
+}
