@@ -219,6 +219,21 @@ static uint64_t grace_ms(const struct soj_expiry *ex, uint32_t idx)
 	return c->grace_window_ms + c->redelivery_ms;
 }
 
+/* Put again with shorter periods, and the hint of that was lost. */
+static bool moved_nearer(const struct soj_expiry *ex, uint32_t idx)
+{
+	uint64_t state = soj_load_acquire(/* S1 */
+					  &ex->st->seg.entry_states[idx]);
+	struct soj_snapshot snap;
+
+	return soj_misc_keyed(
+		       soj_load_relaxed(&soj_entry(ex->st, idx)->misc)) &&
+	       soj_entry_snapshot(ex->st, soj_ref(idx, soj_state_gen(state)),
+				  NULL, NULL, &snap) == 0 &&
+	       soj_wheel_deadline_ms(&ex->wheel, idx) >
+		       soj_times_deadline_ms(&snap.times);
+}
+
 /* Does an entry wait for a deadline that nobody will look at in time? */
 static bool is_forgotten(const struct soj_expiry *ex, uint32_t idx)
 {
@@ -228,9 +243,10 @@ static bool is_forgotten(const struct soj_expiry *ex, uint32_t idx)
 		return false;
 	if (!soj_wheel_is_armed(&ex->wheel, idx))
 		return true;
-	return soj_ctl_status(ctl) == SOJ_RENEWED &&
-	       soj_wheel_deadline_ms(&ex->wheel, idx) >
-		       ex->now_ms + grace_ms(ex, idx);
+	if (soj_ctl_status(ctl) != SOJ_RENEWED)
+		return moved_nearer(ex, idx);
+	return soj_wheel_deadline_ms(&ex->wheel, idx) >
+	       ex->now_ms + grace_ms(ex, idx);
 }
 
 uint64_t soj_expiry_scrub(struct soj_expiry *ex, uint32_t count)

@@ -17,6 +17,7 @@
 #include <sojourn/collection.h>
 #include <sojourn/stat.h>
 
+#include "helper/expiry.h"
 #include "session/handle.h"
 
 #define MINUTE UINT64_C(60000)
@@ -387,6 +388,38 @@ static void s15_count_add_is_a_window(void **state)
 	assert_int_equal(sojourn_count_add(s, &b, 1, 0, &n), -EINVAL);
 }
 
+/*
+ * The helper looks at what was put with a nearer deadline in time, even if the
+ * one who put it died before it left the hint.
+ */
+static void s15_lost_hint_of_a_nearer_deadline(void **state)
+{
+	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_value v = {.ttl_ms = 1000};
+	struct soj_seg *seg = &s->st.seg;
+	struct soj_expiry ex;
+	struct soj_self *self;
+	int rc;
+
+	(void)state;
+	assert_int_equal(put(carts, "a", "for an hour", NULL), 0);
+	self = soj_self_writing(s, &rc);
+	assert_non_null(self);
+	assert_int_equal(soj_expiry_init(&ex, &s->st, &self->w, 8), 0);
+	soj_expiry_step(&ex, sojourn_now_ms(s));
+	assert_int_equal(sojourn_clock_advance(s, 100), 0);
+	soj_expiry_step(&ex, sojourn_now_ms(s));
+	assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
+	for (uint32_t i = 0; i < seg->lay.entry_hint_words; i++)
+		soj_store_relaxed(&seg->armed[i], 0);
+	assert_int_equal(soj_expiry_scrub(&ex, seg->lay.entries_max), 1);
+	assert_int_equal(soj_expiry_scrub(&ex, seg->lay.entries_max), 0);
+	assert_int_equal(sojourn_clock_advance(s, 1100), 0);
+	soj_expiry_step(&ex, sojourn_now_ms(s));
+	assert_int_equal(ex.work.expired, 1);
+	soj_expiry_deinit(&ex);
+}
+
 /* More keys than places: full, and still right. */
 static void s15_full(void **state)
 {
@@ -425,6 +458,7 @@ int main(void)
 		TEST(s15_subject_and_metadata),
 		TEST(s15_modify),
 		TEST(s15_count_add_is_a_window),
+		TEST(s15_lost_hint_of_a_nearer_deadline),
 		TEST(s15_full),
 	};
 	int failed = cmocka_run_group_tests_name("S15", tests, NULL, NULL);

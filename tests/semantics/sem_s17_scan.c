@@ -17,6 +17,7 @@
 #include <sojourn/collection.h>
 #include <sojourn/stat.h>
 
+#include "crash/lib_victim.h"
 #include "lib_sem.h"
 #include "session/glob.h"
 #include "session/handle.h"
@@ -294,6 +295,55 @@ static void s17_clear_ends_whole_lines(void **state)
 	assert_int_equal(count(0, NULL, NULL), 1);
 }
 
+static void clear_late(void *arg, struct report *r)
+{
+	const struct sojourn_filter f = {.subject = "anna"};
+
+	(void)arg;
+	r->rc = sojourn_clear(s, &f);
+}
+
+/*
+ * Stopped in the middle of a login, expelled, and the login renewed to a place
+ * that it has passed: when clear returns it is gone all the same.
+ */
+static void s17_clear_stopped_is_final(void **state)
+{
+	const struct plan plan = {.fault = FAULT_NONE, .pause = "clear.seen"};
+	char id[SOJOURN_ID_CHARS_MAX + 1], first[SOJOURN_ID_CHARS_MAX + 1];
+	struct report *r = report_new();
+	struct soj_upkeep_work work;
+	struct soj_upkeep up;
+	struct soj_self *self;
+	struct sojourn_info info;
+	struct victim victim;
+	uint32_t expelled = 0;
+	int rc;
+
+	(void)state;
+	sem_login(s, "bert", "x", first);
+	sem_login(s, "anna", "x", id);
+	self = soj_self_writing(s, &rc);
+	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
+	assert_int_equal(sojourn_session_delete(s, first), 1);
+	victim_run(&victim, r, &plan, clear_late, NULL);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	for (unsigned i = 0; i < 10; i++) {
+		soj_upkeep_full(&up, &work);
+		expelled += work.expelled;
+		sem_advance(s, 60);
+	}
+	victim_continue(&victim);
+	soj_upkeep_deinit(&up);
+	assert_int_equal(victim.state, VICTIM_FINISHED);
+	assert_int_equal(expelled, 1);
+	assert_int_equal(r->rc, 1);
+	assert_int_equal(sem_read(s, info.new_id, NULL), -ENOENT);
+	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
+	report_free(r);
+}
+
 static void c5_prune_ends_what_is_over(void **state)
 {
 	(void)state;
@@ -508,6 +558,7 @@ int main(void)
 		TEST(s17_cursor_goes_on_behind_the_last),
 		TEST(s17_count_and_clear_by_collection),
 		TEST(s17_clear_ends_whole_lines),
+		TEST(s17_clear_stopped_is_final),
 		TEST(c5_prune_ends_what_is_over),
 		TEST(c6_clear_by_wildcard),
 		TEST(s21_session_metrics),
@@ -516,7 +567,10 @@ int main(void)
 		cmocka_unit_test(c6_wildcards_as_the_naive),
 		cmocka_unit_test(c6_trap_many_stars),
 	};
-	int failed = cmocka_run_group_tests_name("S17", tests, NULL, NULL);
+	int failed;
+
+	coverage_init();
+	failed = cmocka_run_group_tests_name("S17", tests, NULL, NULL);
 
 	if (failed == 0)
 		printf("S17 scan, count, clear: ok\n"
