@@ -21,6 +21,7 @@
 #include "lib_sem.h"
 #include "session/glob.h"
 #include "session/handle.h"
+#include "session/id.h"
 
 #define STAYING 300u
 
@@ -295,6 +296,12 @@ static void s17_clear_ends_whole_lines(void **state)
 	assert_int_equal(count(0, NULL, NULL), 1);
 }
 
+/* Where it is among the entries. */
+static uint32_t place_of(const char *handle)
+{
+	return soj_ref_entry(soj_handle_ref(&s->st, handle));
+}
+
 static void clear_late(void *arg, struct report *r)
 {
 	const struct sojourn_filter f = {.subject = "anna"};
@@ -315,7 +322,7 @@ static void s17_clear_stopped_is_final(void **state)
 	struct soj_upkeep_work work;
 	struct soj_upkeep up;
 	struct soj_self *self;
-	struct sojourn_info info;
+	struct sojourn_info before, info;
 	struct victim victim;
 	uint32_t expelled = 0;
 	int rc;
@@ -326,9 +333,18 @@ static void s17_clear_stopped_is_final(void **state)
 	self = soj_self_writing(s, &rc);
 	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
 	assert_int_equal(sojourn_session_delete(s, first), 1);
+	for (unsigned i = 0; i < 4; i++)
+		soj_upkeep_full(&up, &work);
+	/* Its place is the next that is taken: who attaches begins there. */
+	soj_worker_deinit(&s->st, &self->w);
+	self = soj_self_writing(s, &rc);
+	assert_int_equal(sem_read(s, id, &before), 0);
 	victim_run(&victim, r, &plan, clear_late, NULL);
 	assert_int_equal(victim.state, VICTIM_STOPPED);
 	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	strcpy(first, info.new_id);
+	assert_int_equal(sem_read(s, first, &info), 0);
+	assert_true(place_of(info.handle) < place_of(before.handle));
 	for (unsigned i = 0; i < 10; i++) {
 		soj_upkeep_full(&up, &work);
 		expelled += work.expelled;
@@ -339,7 +355,7 @@ static void s17_clear_stopped_is_final(void **state)
 	assert_int_equal(victim.state, VICTIM_FINISHED);
 	assert_int_equal(expelled, 1);
 	assert_int_equal(r->rc, 1);
-	assert_int_equal(sem_read(s, info.new_id, NULL), -ENOENT);
+	assert_int_equal(sem_read(s, first, NULL), -ENOENT);
 	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
 	report_free(r);
 }
