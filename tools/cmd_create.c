@@ -39,6 +39,8 @@ enum {
 	OPT_SLIDING,
 	OPT_ID_BYTES,
 	OPT_COLLECTION,
+	OPT_EVENTS,
+	OPT_UPDATE_EVENTS,
 };
 
 static const struct argp_option create_options[] = {
@@ -66,6 +68,12 @@ static const struct argp_option create_options[] = {
 	 "A collection of items, or other rules for a built-in one; may come "
 	 "again. Rules: " SOJ_COLLECTION_HELP,
 	 0},
+	{"events", OPT_EVENTS, "N", 0,
+	 "How many events are kept: a power of two from 64, or 0 for none "
+	 "(4096)",
+	 0},
+	{"update-events", OPT_UPDATE_EVENTS, NULL, 0,
+	 "Events of changed data as well", 0},
 	{NULL, 0, NULL, 0, "Access:", 3},
 	{"group", OPT_GROUP, "G", 0, "Let this group use it too", 0},
 	{"key-file", OPT_KEY_FILE, "FILE", 0,
@@ -121,6 +129,22 @@ static void take_name(struct argp_state *state, struct create_input *in,
 	if (in->name != NULL)
 		argp_error(state, "one NAME only");
 	in->name = name;
+}
+
+static error_t take_events(struct argp_state *state, struct sojourn_options *o,
+			   int key, const char *arg)
+{
+	switch (key) {
+	case OPT_EVENTS:
+		o->events_max = (uint32_t)soj_args_need_number(
+			state, "--events", arg, 0, 1 << 24);
+		return 0;
+	case OPT_UPDATE_EVENTS:
+		o->update_events = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
 }
 
 static error_t parse_create(int key, char *arg, struct argp_state *state)
@@ -190,7 +214,7 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 			argp_error(state, "NAME is missing");
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return take_events(state, o, key, arg);
 	}
 	return 0;
 }
@@ -223,6 +247,7 @@ static void explain_names(const char *text)
 		{"max_lifetime_ms", "--max-lifetime"},
 		{"ttl_ms", "--ttl"},
 		{"id_bytes", "--id-bytes"},
+		{"events_max", "--events"},
 	};
 	const char *before = "  Here ";
 

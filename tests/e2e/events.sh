@@ -43,6 +43,21 @@ run 64 events "$web" --since 0
 says "--since"
 run 66 events "$prefix-none"
 
+section "none, and of updates"
+quiet=$prefix-quiet
+create "$quiet" --events 0
+run 64 events "$quiet"
+says "keeps no events"
+run 64 create "$quiet-2" --entries 200 --bytes 16MiB --events 65
+says "--events"
+loud=$prefix-loud
+create "$loud" --events 64 --update-events
+login "$loud" anna
+echo again | run 0 set "$loud" "$id" --data -
+run 0 events "$loud" --json
+lines 'map(.type)' '["created","updated"]'
+lines '.[1].detail' 2
+
 section "follow, and what is missed"
 sojourn events "$web" --json --follow >"$work/followed" &
 follower=$!
