@@ -26,7 +26,7 @@
  * fence.  A read of another thread by which it would be renewed does not.
  */
 
-#include <sojourn/sojourn.h>
+#include <sojourn/collection.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -78,6 +78,46 @@ SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_modify_locked(struct sojourn *s, const char *id, uint64_t fence,
 			      size_t capacity, sojourn_modify_fn fn, void *arg,
 			      uint64_t *version);
+
+/* ---- values that are computed once ---- */
+
+/*
+ * Computes a value: writes it to data, which has room for `capacity` bytes,
+ * and its length to *data_bytes; 0, or a negative errno to give up.  May take
+ * long, call the library (though not for the same item) and fork.
+ */
+typedef int (*sojourn_compute_fn)(void *arg, void *data, size_t *data_bytes,
+				  size_t capacity);
+
+struct sojourn_flight {
+	sojourn_compute_fn compute;
+	void *arg;
+	const struct sojourn_value *value; /* subject, metadata and periods of
+					      what is made; NULL: none, the
+					      collection's */
+	uint64_t timeout_ms;  /* to wait for who computes it; 0: not at all;
+				 SOJOURN_OFF: without limit */
+	uint64_t hold_max_ms; /* after which a slow one no longer keeps others
+				 from computing it; 0: never while it lives */
+};
+
+/*
+ * Reads an item, or computes and puts it if there is none, once for all
+ * processes: one computes while the others wait for what it makes.  Of one that
+ * dies, or gives up, or is too slow, the next one takes over.
+ *
+ * data: a buffer of *data_bytes bytes; *data_bytes becomes the length of the
+ * value.  *made (may be NULL): this call computed it.
+ * 0; -EBUSY with SOJOURN_LOCKED (timeout_ms is 0, and another computes it);
+ * -ETIMEDOUT with SOJOURN_TIMED_OUT; -EDEADLK (this very thread computes it);
+ * -ENOLCK (the thread holds 32 locks); -ENOBUFS (there is one that does not fit
+ * the buffer: *data_bytes says what is needed); what compute returned; -EINVAL;
+ * else as sojourn_get() and sojourn_add().
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_get_or_create(struct sojourn *s, const struct sojourn_item *item,
+		      const struct sojourn_flight *flight, void *data,
+		      size_t *data_bytes, bool *made);
 
 #ifdef __cplusplus
 }

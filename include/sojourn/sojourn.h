@@ -133,7 +133,7 @@ enum sojourn_binding {
  * options may name to change them: "session" (logins; its rules are those of
  * the options themselves), "remember-me" and "refresh" (ttl 30 days, grace window
  * 10 s), "csrf" (1 hour), "revoked" (1 day, kept), "verified" (5 minutes,
- * quiet); and up to 58 more of the creator's.
+ * quiet), "flight" (1 hour, quiet); and up to 57 more of the creator's.
  * Call sojourn_collection_init() first.
  */
 struct sojourn_collection {
