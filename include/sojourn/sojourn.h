@@ -85,8 +85,9 @@ enum sojourn_reason {
 	SOJOURN_INVALID_DATA, /* refused by the collection's validator */
 	SOJOURN_LOCKED,       /* another holds the session's lock */
 	SOJOURN_TIMED_OUT,    /* waited for as long as was asked for */
-	SOJOURN_REUSED, /* a token that was rotated away: its family ended */
-	SOJOURN_EXISTS, /* the key is taken */
+	SOJOURN_REUSED,  /* a token that was rotated away: its family ended */
+	SOJOURN_EXISTS,  /* the key is taken */
+	SOJOURN_REFUSED, /* an access token breaks a rule: token.h has which */
 };
 
 /* A short lower-case name such as "not_found"; static. */

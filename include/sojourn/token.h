@@ -14,6 +14,18 @@
  *  - A program that uses liburcu-bp itself and calls its fork hooks from
  *    pthread_atfork() must not do so beside this library, which does.
  *
+ * A pair is an access token, good for minutes, and a refresh token, which gets
+ * the next access token.  Whoever verifies asks the segment whether the token
+ * was revoked, so a revocation holds in every process when it returns.
+ *
+ *  - Tokens are bound to the segment: when it is made anew, or the machine
+ *    starts, what was revoked is forgotten, and all tokens are refused.
+ *  - The refresh token is used once and gives the next one; one that comes back
+ *    after that ends all that its login has (see remember.h: the same rules,
+ *    with the collection "refresh").
+ *  - sojourn_session_delete_subject() ends the refresh tokens of a subject too,
+ *    but access tokens only by sojourn_token_revoke_subject().
+ *
  * Functions return 0 or a negative errno value, and sojourn_error_text() says
  * in words what was wrong and which rule it broke.  No text ever holds a token,
  * a key or the value of a claim.
@@ -23,7 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <sojourn/export.h>
+#include <sojourn/sojourn.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -111,7 +123,15 @@ enum sojourn_token_reason {
 	SOJOURN_TOKEN_SUB_TYPE,
 	SOJOURN_TOKEN_JTI_MISSING,
 	SOJOURN_TOKEN_JTI_TYPE,
-	/* 400 and above: what became of it since (revocation) */
+	/* what became of it since */
+	SOJOURN_TOKEN_ANCHOR = 400, /* not issued by this library */
+	SOJOURN_TOKEN_SEGMENT,      /* but for another segment, or for this one
+				       before it was made anew */
+	SOJOURN_TOKEN_TOO_OLD,      /* older than revocations are kept */
+	SOJOURN_TOKEN_REVOKED,      /* with its login */
+	SOJOURN_TOKEN_RESTRICTED,   /* with those its login had by then */
+	SOJOURN_TOKEN_SUBJECT,      /* with all its subject had by then */
+	SOJOURN_TOKEN_BUSY,         /* it could not be told: refused */
 };
 
 /* A short lower-case name such as "alg_mismatch"; static, "unknown" else. */
@@ -211,6 +231,201 @@ sojourn_keys_public(struct sojourn_keys *keys, char *buf, size_t *bytes);
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_key_generate(enum sojourn_token_alg alg, unsigned rsa_bits,
 		     const char *kid, char *buf, size_t *bytes);
+
+/* ---- tokens ---- */
+
+#define SOJOURN_REFRESH_CHARS    54u    /* letters, digits, '-', '_' */
+#define SOJOURN_ANCHOR_CHARS     22u    /* the same */
+#define SOJOURN_CLAIMS_BYTES_MAX 12288u /* JSON text in a token */
+#define SOJOURN_TOKEN_TTL_MS_MIN 1000u
+
+struct sojourn_tokens;
+
+/* About a token.  Filled by value. */
+struct sojourn_token_info {
+	enum sojourn_token_reason reason; /* OK, or why it was refused */
+	char subject[SOJOURN_SUBJECT_BYTES_MAX + 1];
+	/* Names the login: all tokens that came from one have the same. */
+	char anchor[SOJOURN_ANCHOR_CHARS + 1];
+	char handle[SOJOURN_HANDLE_CHARS + 1]; /* of the refresh token, as in
+						  lists; "" when not asked for */
+	uint64_t issued_unix_ms;
+	uint64_t not_before_unix_ms; /* 0: not said */
+	uint64_t expires_unix_ms;
+	uint32_t rotations; /* of the refresh token */
+	unsigned mismatch;  /* enum sojourn_mismatch, of a refresh */
+	bool cached;        /* another call had verified it */
+};
+
+/*
+ * Gives the claims of an access token that a refresh token is to get: `kept`
+ * are those that its login was created with.  claims: a buffer of *bytes bytes
+ * for one JSON object; *bytes becomes its length.  It may call the library.
+ * 0, or a negative errno value to give up, which the call then returns; the
+ * refresh token is still unused then.
+ */
+typedef int (*sojourn_claims_fn)(void *arg,
+				 const struct sojourn_token_info *info,
+				 const char *kept, size_t kept_bytes,
+				 char *claims, size_t *bytes);
+
+/* Call sojourn_token_options_init() first. */
+struct sojourn_token_options {
+	const char *issuer;       /* iss: of tokens, and demanded */
+	const char *audience;     /* aud: the same */
+	uint64_t access_ttl_ms;   /* default 10 min; at least 1 s, and with skew
+				   less than the ttl of "revoked" (1 day) */
+	uint32_t skew_ms;         /* of clocks; default 5 s, at most 60 s */
+	uint32_t token_bytes_max; /* default SOJOURN_TOKEN_BYTES */
+	/*
+	 * Verified tokens are kept in the segment ("verified"), so that no
+	 * process has to verify them again; default off.  They take entries
+	 * and memory of the segment, and it can evict them.  Only processes
+	 * with the same keys, issuer and audience share them.
+	 */
+	bool cache;
+	sojourn_claims_fn claims; /* NULL: those of the login */
+	void *claims_arg;
+	/* Unix time in ms; NULL: that of the system.  For tests. */
+	uint64_t (*unix_ms)(void *arg);
+	void *unix_arg;
+};
+
+SOJOURN_API void sojourn_token_options_init(struct sojourn_token_options *o);
+
+/**
+ * sojourn_tokens_open - issue and verify tokens with the keys of a segment
+ * @s, @keys:	must stay until sojourn_tokens_close()
+ * @options:	copied, strings too
+ *
+ * Any thread may use the result at any time, and children that a fork makes.
+ * A segment that is attached read-only can verify.
+ *
+ * Returns 0, -EINVAL (the text names option, value and rule), -ENOMEM.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_tokens_open(struct sojourn *s, struct sojourn_keys *keys,
+		    const struct sojourn_token_options *options,
+		    struct sojourn_tokens **tokens);
+/* No other call may use it then.  NULL is fine. */
+SOJOURN_API void sojourn_tokens_close(struct sojourn_tokens *tokens);
+
+/* Begin with all bytes zero. */
+struct sojourn_token_new {
+	const char *subject; /* sub: 1 to 255 bytes, UTF-8 */
+	/*
+	 * A JSON object with more claims, or NULL.  Not iss, sub, aud, exp,
+	 * nbf, iat, jti and sjn, which are set here.  It is kept with the
+	 * refresh token, for the access tokens to come.
+	 */
+	const char *claims;
+	size_t claims_bytes;
+	struct sojourn_metadata metadata; /* of the refresh token */
+	uint64_t access_ttl_ms;  /* of this token; 0: the option's, which is
+				    also the most */
+	uint64_t refresh_ttl_ms; /* 0: that of the collection "refresh" */
+	uint64_t not_before_ms;  /* nbf, from now; 0: none */
+};
+
+/**
+ * sojourn_token_create - a pair for a subject that has logged in
+ * @access:	gets the access token and a NUL
+ * @bytes:	in: its size, SOJOURN_TOKEN_BYTES_MAX + 1 is always enough; out:
+ *		bytes of the token without NUL, also on -ENOBUFS
+ * @refresh:	gets the refresh token, which is kept nowhere else; NULL: none is
+ *		made, and the access token ends with its time
+ * @info:	may be NULL
+ *
+ * Returns 0; -EINVAL (also bad claims); -EPERM (the keys only verify); -EMSGSIZE
+ * (over token_bytes_max); -ENOBUFS; as sojourn_session_create().  On failure
+ * neither token is of any use.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_token_create(struct sojourn_tokens *tokens,
+		     const struct sojourn_token_new *what, char *access,
+		     size_t *bytes, char refresh[SOJOURN_REFRESH_CHARS + 1],
+		     struct sojourn_token_info *info);
+
+/**
+ * sojourn_token_verify - is an access token good, and what does it say
+ * @token:	its text, @chars bytes; need not end with NUL
+ * @claims:	gets the JSON object that was signed, and a NUL; NULL: not wanted
+ * @bytes:	in: size of claims; out: bytes of the object, also on -ENOBUFS;
+ *		NULL: claims are not wanted
+ * @info:	may be NULL
+ *
+ * Wait-free but for lost races; stores nothing but what `cache` asks for.
+ * Returns 0; -EACCES with reason SOJOURN_REFUSED (info->reason and the text say
+ * which rule was broken); -ENOBUFS.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_token_verify(struct sojourn_tokens *tokens, const char *token,
+		     size_t chars, char *claims, size_t *bytes,
+		     struct sojourn_token_info *info);
+
+/**
+ * sojourn_token_refresh - the next pair
+ * @refresh:	the refresh token, used up by this
+ * @client:	who asks, for the rules of the collection "refresh" on device, ip
+ *		and user agent, against the metadata of the login; may be NULL
+ * @access, @bytes: as for sojourn_token_create()
+ * @new_refresh: gets the next refresh token; may be the same buffer, which is
+ *		left alone on failure
+ *
+ * Two that use one refresh token at a time get the same next one, and an access
+ * token each; so does who asks again within grace_window_ms of "refresh".
+ *
+ * Returns 0; -EPERM with reason SOJOURN_REUSED: it was used before, and all
+ * tokens of its login are void now (info has the subject); -EPERM with reason
+ * SOJOURN_BINDING: used from elsewhere; -ENOENT with its reason: it is over; other errors as sojourn_token_create(), and that of the
+ * options' claims function: the token is still unused then.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_token_refresh(struct sojourn_tokens *tokens, const char *refresh,
+		      const struct sojourn_metadata *client, char *access,
+		      size_t *bytes,
+		      char new_refresh[SOJOURN_REFRESH_CHARS + 1],
+		      struct sojourn_token_info *info);
+
+/*
+ * Revocation.  Each holds in all processes when it has returned; a token that
+ * was issued before the call is refused from then on, and one that is issued
+ * after it is good, also within one millisecond.  Of those whose issue runs at
+ * the same time, each is the one or the other for good, but who had a refresh
+ * token of what is revoked gets nothing good out of it.
+ *
+ * A revocation needs an entry of the segment, of the collection "revoked", for
+ * as long as tokens may live.  -ENOSPC: there was none, and nothing was done.
+ * (Only if there was room to begin with and none to complete it, -ENOSPC means
+ * that the refresh tokens have ended, and the tokens issued before the call.)
+ * Killed in the middle it may be done or not: call again.
+ */
+
+/**
+ * sojourn_token_revoke - end a login: logout
+ * @token:	its access token, which may have expired, or a refresh token
+ *
+ * All its access tokens are refused and its refresh token is over.
+ * Returns 1; 0 with its reason (no such refresh token); -EACCES with reason
+ * SOJOURN_REFUSED (no token of ours); -ENOSPC, -EBUSY.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_token_revoke(struct sojourn_tokens *tokens, const char *token);
+
+/* The same for all logins of a subject.  Returns how many refresh tokens
+ * ended. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_token_revoke_subject(struct sojourn_tokens *tokens,
+			     const char *subject);
+
+/* Refuses the access tokens that a login has now.  Its refresh token stays, and
+ * gets good ones: after a change of rights.  Returns as revoke. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_token_restrict(struct sojourn_tokens *tokens, const char *token);
+/* The same for all logins of a subject.  0 or an error. */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_token_restrict_subject(struct sojourn_tokens *tokens,
+			       const char *subject);
 
 #ifdef __cplusplus
 }

@@ -40,8 +40,9 @@ struct end_all {
 	struct sojourn *s;
 	struct soj_self *self;
 	struct soj_digest subject;
-	uint64_t except_login; /* 0: none */
-	uint64_t only_login;   /* 0: all */
+	uint64_t except_login;           /* 0: none */
+	uint64_t only_login;             /* 0: all */
+	const uint32_t *only_collection; /* NULL: all */
 	enum soj_status reason;
 	enum soj_status verdict; /* of the entry looked at, by time */
 	uint32_t stop_at;
@@ -94,7 +95,9 @@ static bool end_one(void *arg, uint32_t idx)
 	} while (rc == -EAGAIN && soj_section_valid(&st->seg, &a->self->w.thr));
 	if (rc < 0 || !soj_digest_equal(cold.subject, a->subject) ||
 	    (a->except_login && cold.login == a->except_login) ||
-	    (a->only_login && cold.login != a->only_login))
+	    (a->only_login && cold.login != a->only_login) ||
+	    (a->only_collection &&
+	     soj_misc_collection(cold.misc) != *a->only_collection))
 		return true;
 	rc = soj_line_end(st, &a->self->w, ref, a->reason, false, &a->any);
 	if (rc < 0) {
@@ -330,9 +333,12 @@ int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
 }
 
 static int delete_subject(struct sojourn *s, const char *subject,
-			  const char *except_id)
+			  const char *except_id,
+			  const uint32_t *only_collection)
 {
-	struct end_all a = {.s = s, .reason = SOJ_ENDED_SUBJECT};
+	struct end_all a = {.s = s,
+			    .only_collection = only_collection,
+			    .reason = SOJ_ENDED_SUBJECT};
 	int rc;
 
 	if (subject == NULL || subject[0] == 0)
@@ -361,5 +367,11 @@ static int delete_subject(struct sojourn *s, const char *subject,
 int sojourn_session_delete_subject(struct sojourn *s, const char *subject,
 				   const char *except_id)
 {
-	return soj_done(s, delete_subject(s, subject, except_id));
+	return soj_done(s, delete_subject(s, subject, except_id, NULL));
+}
+
+int soj_session_delete_subject_in(struct sojourn *s, const char *subject,
+				  uint32_t collection)
+{
+	return delete_subject(s, subject, NULL, &collection);
 }

@@ -36,6 +36,7 @@ enum soj_key_kind {
 	SOJ_KEY_RANDOM,
 	SOJ_KEY_FLIGHT,
 	SOJ_KEY_MARK,
+	SOJ_KEY_VERIFIED,
 };
 #define SOJ_KEY_LENGTH_MAX 1024u
 

@@ -39,6 +39,7 @@ static const char *const reason_names[] = {
 	[SOJOURN_TIMED_OUT] = "timed_out",
 	[SOJOURN_REUSED] = "reused",
 	[SOJOURN_EXISTS] = "exists",
+	[SOJOURN_REFUSED] = "refused",
 };
 
 const char *sojourn_reason_name(enum sojourn_reason reason)

@@ -54,17 +54,15 @@
  * No ordered access is made here: the edges are change.c's and entry.c's.
  */
 
-#include "session/rotate.h"
+#include "session/rotate_impl.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
 #include "store/event.h"
 
-#define FAMILY_BYTES 24u
 #define PROOF_SEALED (SOJ_ROTATE_PROOF_BYTES + SOJ_SEAL_BYTES)
 
 /* ---- what lies before the caller's data; part of the format ---- */
@@ -110,6 +108,7 @@ struct rotation {
 	const struct sojourn_metadata *client;
 	bool bound;        /* the client was looked at */
 	unsigned mismatch; /* and so much of it differs */
+	bool look_only;
 	char successor[SOJ_ROTATE_CHARS + 1];
 	struct soj_session old;
 	struct family family;
@@ -117,52 +116,6 @@ struct rotation {
 	size_t capacity;
 	size_t own_bytes; /* the family's part */
 };
-
-/* ---- tokens ---- */
-
-static void to_text(char *text, size_t chars, const uint8_t *raw, size_t bytes)
-{
-	sodium_bin2base64(text, chars + 1, raw, bytes,
-			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-}
-
-static void make_proof(char token[SOJ_ROTATE_CHARS + 1],
-		       uint8_t proof[SOJ_ROTATE_PROOF_BYTES])
-{
-	soj_random(proof, SOJ_ROTATE_PROOF_BYTES);
-	to_text(token + SOJ_ROTATE_FAMILY_CHARS, SOJ_ROTATE_PROOF_CHARS, proof,
-		SOJ_ROTATE_PROOF_BYTES);
-}
-
-static struct soj_digest family_digest(const struct sojourn *s,
-				       uint32_t collection, const char *token)
-{
-	return soj_key_digest(s, collection, SOJ_KEY_RANDOM, token,
-			      SOJ_ROTATE_FAMILY_CHARS);
-}
-
-static void token_digest(const struct sojourn *s, const char *token,
-			 uint8_t out[SOJ_DIGEST_BYTES])
-{
-	struct soj_digest d =
-		soj_digest(s->keys.token, token, SOJ_ROTATE_CHARS);
-
-	memcpy(out, d.word, SOJ_DIGEST_BYTES);
-}
-
-/* False: not the text of any token, and so no family is named by it. */
-static bool is_token(const char *token)
-{
-	uint8_t raw[FAMILY_BYTES];
-
-	return token &&
-	       strnlen(token, SOJ_ROTATE_CHARS + 1) == SOJ_ROTATE_CHARS &&
-	       soj_id_decode(token, SOJ_ROTATE_FAMILY_CHARS, raw,
-			     FAMILY_BYTES) &&
-	       soj_id_decode(token + SOJ_ROTATE_FAMILY_CHARS,
-			     SOJ_ROTATE_PROOF_CHARS, raw,
-			     SOJ_ROTATE_PROOF_BYTES);
-}
 
 /* ---- finding a family ---- */
 
@@ -251,9 +204,9 @@ static bool follow(struct rotation *r, unsigned idx)
 		if (!soj_unseal(&r->s->keys, r->successor, SOJ_ROTATE_CHARS,
 				u->nonce, u->sealed, sizeof(u->sealed), proof))
 			return false;
-		to_text(r->successor + SOJ_ROTATE_FAMILY_CHARS,
-			SOJ_ROTATE_PROOF_CHARS, proof, sizeof(proof));
-		token_digest(r->s, r->successor, digest);
+		soj_rotate_text(r->successor + SOJ_ROTATE_FAMILY_CHARS,
+				SOJ_ROTATE_PROOF_CHARS, proof, sizeof(proof));
+		soj_rotate_token_digest(r->s, r->successor, digest);
 		if (soj_equal(digest, r->family.head.valid, sizeof(digest)))
 			return true;
 		idx = find_used(&r->family, digest);
@@ -275,8 +228,8 @@ static void advance(struct rotation *r, struct family *next)
 
 	memset(next, 0, sizeof(*next));
 	memcpy(r->successor, r->token, SOJ_ROTATE_FAMILY_CHARS);
-	make_proof(r->successor, proof);
-	token_digest(r->s, r->successor, next->head.valid);
+	soj_rotate_proof(r->successor, proof);
+	soj_rotate_token_digest(r->s, r->successor, next->head.valid);
 	next->head.rotations = f->head.rotations + 1;
 	next->head.used_count = 1;
 	memcpy(u->digest, f->head.valid, sizeof(u->digest));
@@ -337,6 +290,9 @@ static int reused(struct rotation *r)
 		.subject = r->old.cold.subject,
 	};
 
+	if (r->look_only)
+		return soj_report(-EPERM, SOJOURN_REUSED,
+				  "the token was used before");
 	SOJ_STEP("rotate.reused");
 	if (!soj_entry_end(&r->s->st, &r->self->w, r->old.snap.ref,
 			   r->old.snap.ctl, SOJ_ENDED_REUSED))
@@ -384,7 +340,7 @@ static int use_once(struct rotation *r, size_t room,
 	if (rc < 0)
 		return rc;
 	SOJ_STEP("rotate.seen");
-	token_digest(r->s, r->token, digest);
+	soj_rotate_token_digest(r->s, r->token, digest);
 	valid = soj_equal(digest, r->family.head.valid, sizeof(digest));
 	idx = find_used(&r->family, digest);
 	r->seen_valid |= valid;
@@ -393,6 +349,8 @@ static int use_once(struct rotation *r, size_t room,
 	rc = admit(r, room);
 	if (rc < 0)
 		return rc;
+	if (r->look_only)
+		return 0;
 	if (valid) {
 		*outcome = SOJOURN_RENEWAL_WON;
 		return rotate(r);
@@ -436,7 +394,7 @@ static struct rotation *begin(struct sojourn *s, struct soj_self *self,
 	r->self = self;
 	r->collection = collection;
 	r->token = token;
-	r->family_digest = family_digest(s, collection, token);
+	r->family_digest = soj_rotate_family(s, collection, token);
 	r->began_ms = soj_seg_now_ms(&s->st.seg);
 	r->data = malloc(1); /* never NULL: the data is wanted */
 	if (r->data)
@@ -465,11 +423,12 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 	struct rotation *r;
 	int rc = -EAGAIN;
 
-	successor[0] = 0;
+	if (successor)
+		successor[0] = 0;
 	if (data_bytes == NULL)
 		data = NULL;
 	room = data ? *data_bytes : SIZE_MAX;
-	if (!is_token(token))
+	if (!soj_rotate_is_token(token))
 		return soj_report_ended(SOJ_NONE);
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
@@ -479,6 +438,7 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 	if (r == NULL)
 		return soj_report_errno(-ENOMEM);
 	r->client = client;
+	r->look_only = successor == NULL;
 	rc = -EAGAIN;
 	for (unsigned tries = 0; rc == -EAGAIN && tries < SOJ_TRIES_MAX;
 	     tries++)
@@ -491,7 +451,8 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 	if (info && (rc == 0 || rc == -EPERM))
 		fill_info(r, outcome, info);
 	if (rc == 0) {
-		memcpy(successor, r->successor, SOJ_ROTATE_CHARS + 1);
+		if (successor)
+			memcpy(successor, r->successor, sizeof(r->successor));
 		if (data)
 			memcpy(data, r->data + r->own_bytes, bytes);
 		soj_ok();
@@ -511,15 +472,15 @@ static void name_family(struct sojourn *s, uint32_t collection, void *arg,
 			struct soj_digest *digest)
 {
 	const struct naming *n = arg;
-	uint8_t raw[FAMILY_BYTES], proof[SOJ_ROTATE_PROOF_BYTES];
+	uint8_t raw[SOJ_ROTATE_FAMILY_BYTES], proof[SOJ_ROTATE_PROOF_BYTES];
 	struct head head = {.rotations = 0};
 
 	soj_random(raw, sizeof(raw));
-	to_text(n->token, SOJ_ROTATE_FAMILY_CHARS, raw, sizeof(raw));
-	make_proof(n->token, proof);
-	token_digest(s, n->token, head.valid);
+	soj_rotate_text(n->token, SOJ_ROTATE_FAMILY_CHARS, raw, sizeof(raw));
+	soj_rotate_proof(n->token, proof);
+	soj_rotate_token_digest(s, n->token, head.valid);
 	memcpy(n->data, &head, sizeof(head));
-	*digest = family_digest(s, collection, n->token);
+	*digest = soj_rotate_family(s, collection, n->token);
 	soj_wipe(raw, sizeof(raw));
 	soj_wipe(proof, sizeof(proof));
 }
@@ -590,10 +551,8 @@ int soj_rotate_revoke(struct sojourn *s, uint32_t collection, const char *token)
 {
 	struct soj_digest digest;
 
-	if (!is_token(token)) {
-		soj_report_ended(SOJ_NONE);
-		return 0;
-	}
-	digest = family_digest(s, collection, token);
-	return soj_session_delete_named(s, &digest);
+	if (soj_rotate_digest(s, collection, token, &digest))
+		return soj_session_delete_named(s, &digest);
+	soj_report_ended(SOJ_NONE);
+	return 0;
 }

@@ -45,11 +45,18 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
  * family has been ended (info tells whose it was); -EPERM, reason BINDING
  * (info->mismatch; nothing was rotated); -ENOENT and its reason: no such family,
  * or over; -ENOBUFS, -EILSEQ, -ENOSPC (nothing was rotated).
+ * successor NULL: only looks whether the token may be used, and what goes with
+ * it; the same results, but nothing is rotated, and reuse ends nothing.
  */
 int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 		   const struct sojourn_metadata *client,
 		   char successor[SOJ_ROTATE_CHARS + 1], void *data,
 		   size_t *data_bytes, struct sojourn_info *info);
+
+/* The digest under which the family of a token is found.  False: no text of a
+ * token. */
+bool soj_rotate_digest(const struct sojourn *s, uint32_t collection,
+		       const char *token, struct soj_digest *digest);
 
 /* Ends the family of a token, whether or not it is the valid one.  1, 0 (there
  * is none), or an error. */

@@ -153,6 +153,9 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 /* end.c: sojourn_session_delete() of whatever has that digest. */
 int soj_session_delete_named(struct sojourn *s,
 			     const struct soj_digest *digest);
+/* end.c: sojourn_session_delete_subject() of one collection only. */
+int soj_session_delete_subject_in(struct sojourn *s, const char *subject,
+				  uint32_t collection);
 
 /*
  * lock.c: may the calling thread change the session that *snap shows?  fence

@@ -88,9 +88,33 @@ static enum sojourn_token_reason check_aud(const json_t *json,
 }
 
 /* Is a moment further ahead than clocks may differ?  Cannot overflow. */
-static bool is_ahead(uint64_t ms, uint64_t now_ms, uint32_t skew_ms)
+static bool is_ahead(const struct soj_rules *rules, uint64_t ms,
+		     uint64_t now_ms)
 {
-	return ms > now_ms && ms - now_ms > skew_ms;
+	return ms > now_ms && ms - now_ms > rules->skew_ms &&
+	       !(rules->optional & SOJ_UNTIMED);
+}
+
+/* At exp itself it is over (RFC 7519 4.1.4). */
+static bool is_over(const struct soj_rules *rules, uint64_t exp_ms,
+		    uint64_t now_ms)
+{
+	return now_ms >= exp_ms && now_ms - exp_ms >= rules->skew_ms &&
+	       !(rules->optional & SOJ_UNTIMED);
+}
+
+enum sojourn_token_reason soj_claims_times(const struct soj_rules *rules,
+					   uint64_t now_unix_ms,
+					   uint64_t exp_ms, uint64_t nbf_ms,
+					   uint64_t iat_ms)
+{
+	if (is_over(rules, exp_ms, now_unix_ms))
+		return SOJOURN_TOKEN_EXPIRED;
+	if (is_ahead(rules, nbf_ms, now_unix_ms))
+		return SOJOURN_TOKEN_NOT_YET;
+	if (is_ahead(rules, iat_ms, now_unix_ms))
+		return SOJOURN_TOKEN_IAT_FUTURE;
+	return SOJOURN_TOKEN_OK;
 }
 
 static enum sojourn_token_reason check_times(const json_t *json,
@@ -106,13 +130,11 @@ static enum sojourn_token_reason check_times(const json_t *json,
 		return SOJOURN_TOKEN_EXP_MISSING;
 	if (!date_of(exp, &claims->exp_ms))
 		return SOJOURN_TOKEN_EXP_TYPE;
-	/* at exp itself it is over (RFC 7519 4.1.4) */
-	if (now_ms >= claims->exp_ms &&
-	    now_ms - claims->exp_ms >= rules->skew_ms)
+	if (is_over(rules, claims->exp_ms, now_ms))
 		return SOJOURN_TOKEN_EXPIRED;
 	if (nbf != NULL && !date_of(nbf, &claims->nbf_ms))
 		return SOJOURN_TOKEN_NBF_TYPE;
-	if (is_ahead(claims->nbf_ms, now_ms, rules->skew_ms))
+	if (is_ahead(rules, claims->nbf_ms, now_ms))
 		return SOJOURN_TOKEN_NOT_YET;
 	if (iat == NULL)
 		return rules->optional & SOJ_OPTIONAL_IAT
@@ -120,7 +142,7 @@ static enum sojourn_token_reason check_times(const json_t *json,
 			       : SOJOURN_TOKEN_IAT_MISSING;
 	if (!date_of(iat, &claims->iat_ms))
 		return SOJOURN_TOKEN_IAT_TYPE;
-	if (is_ahead(claims->iat_ms, now_ms, rules->skew_ms))
+	if (is_ahead(rules, claims->iat_ms, now_ms))
 		return SOJOURN_TOKEN_IAT_FUTURE;
 	return SOJOURN_TOKEN_OK;
 }

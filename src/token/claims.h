@@ -27,13 +27,16 @@ enum {
 	SOJ_OPTIONAL_IAT = 4,
 };
 
+/* For who only asks whose a token was: its times are not compared with now. */
+#define SOJ_UNTIMED 8
+
 /* What a token must satisfy.  Zero is the strictest for what may be zero. */
 struct soj_rules {
 	const char *iss;          /* exactly that */
 	const char *aud;          /* must be, or be among, the token's */
 	uint32_t skew_ms;         /* 0 to SOJOURN_TOKEN_SKEW_MS_MAX */
 	uint32_t token_chars_max; /* 0: SOJOURN_TOKEN_BYTES */
-	unsigned optional;        /* SOJ_OPTIONAL_... */
+	unsigned optional;        /* SOJ_OPTIONAL_..., SOJ_UNTIMED */
 	enum soj_typ typ;
 };
 
@@ -47,6 +50,12 @@ struct soj_claims {
 
 /* NULL, or the rule that the rules break; static. */
 const char *soj_rules_error(const struct soj_rules *rules);
+
+/* The times alone, of claims that were good before. */
+enum sojourn_token_reason soj_claims_times(const struct soj_rules *rules,
+					   uint64_t now_unix_ms,
+					   uint64_t exp_ms, uint64_t nbf_ms,
+					   uint64_t iat_ms);
 
 /* Judges the text of claims.  claims is filled only on SOJOURN_TOKEN_OK (all but
  * kid), and then is for soj_claims_deinit(). */

@@ -6,6 +6,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +82,43 @@ static const char *choose_signing(struct soj_keyset *set, const char *kid)
 				      "only to verify";
 }
 
+/* What verifying with the key depends on. */
+struct identity {
+	char alg[8];
+	char kid[SOJOURN_KID_CHARS_MAX + 1];
+	char thumbprint[SOJ_THUMBPRINT_CHARS + 1];
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct identity));
+}
+
+/* In whatever order the keys came. */
+static int write_digest(struct soj_keyset *set)
+{
+	struct identity *all = calloc(SOJOURN_KEYS_MAX, sizeof(*all));
+	const size_t bytes = set->count * sizeof(*all);
+	int rc = all ? 0 : -ENOMEM;
+
+	for (size_t i = 0; rc == 0 && i < set->count; i++) {
+		const struct soj_jwk *key = set->keys[i];
+
+		snprintf(all[i].alg, sizeof(all[i].alg), "%s", key->alg->name);
+		strcpy(all[i].kid, key->kid);
+		rc = soj_jwk_thumbprint(key, all[i].thumbprint);
+	}
+	if (rc == 0) {
+		qsort(all, set->count, sizeof(*all), by_bytes);
+		if (EVP_Q_digest(NULL, "SHA256", NULL, all, bytes, set->digest,
+				 NULL) != 1)
+			rc = -ENOMEM;
+		OPENSSL_cleanse(all, bytes);
+	}
+	free(all);
+	return rc;
+}
+
 static const char *fill(struct soj_keyset *set, const struct soj_jwk_list *list,
 			const char *signing_kid, bool verify_only)
 {
@@ -118,6 +157,11 @@ int soj_keyset_build(struct soj_jwk_list *list, const char *signing_kid,
 	if (*why != NULL) {
 		free(set);
 		return -EINVAL;
+	}
+	if (write_digest(set) != 0) {
+		*why = "this process is out of memory";
+		free(set);
+		return -ENOMEM;
 	}
 	list->count = 0;
 	*out = set;

@@ -29,8 +29,12 @@
 /* {"alg":"PS512","typ":"at+jwt","kid":"..."} as base64url */
 #define SOJ_HEADER_CHARS_MAX 256u
 
+#define SOJ_KEYSET_DIGEST_BYTES 32u
+
 struct soj_keyset {
 	uint64_t serial; /* no other set of this process has it, ever */
+	/* The same for sets that let the same tokens pass, in any process. */
+	uint8_t digest[SOJ_KEYSET_DIGEST_BYTES];
 	size_t count;
 	const struct soj_jwk *signing; /* one of keys, or NULL */
 	struct soj_jwk *keys[SOJOURN_KEYS_MAX];

@@ -86,6 +86,21 @@ static const struct {
 	{SOJOURN_TOKEN_JTI_MISSING, "jti_missing", "jti is missing"},
 	{SOJOURN_TOKEN_JTI_TYPE, "jti_type",
 	 "jti is not a string, or is empty"},
+	{SOJOURN_TOKEN_ANCHOR, "anchor",
+	 "the token has no claim of this library, or one that is none"},
+	{SOJOURN_TOKEN_SEGMENT, "segment",
+	 "the token was issued in another segment, or before the segment was "
+	 "made anew"},
+	{SOJOURN_TOKEN_TOO_OLD, "too_old",
+	 "the token is older than revocations are kept"},
+	{SOJOURN_TOKEN_REVOKED, "revoked", "the token's login was revoked"},
+	{SOJOURN_TOKEN_RESTRICTED, "restricted",
+	 "the tokens that the login had were revoked after this one was "
+	 "issued"},
+	{SOJOURN_TOKEN_SUBJECT, "subject",
+	 "all tokens of the subject were revoked after this one was issued"},
+	{SOJOURN_TOKEN_BUSY, "busy",
+	 "it could not be told whether the token was revoked: try again"},
 };
 
 #define REASONS (sizeof(reasons) / sizeof(reasons[0]))

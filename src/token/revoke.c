@@ -21,10 +21,11 @@
  * One that was issued while the revocation ran is refused or accepted, and
  * stays so: M does not change until the next revocation.
  *
- * How long: an item lives for soj_revocation_ms() from its last change, and no
- * token lives longer (token.c refuses to issue it).  When it is gone, whatever
- * it refused has expired; and the marks that it held lie before now << 20, so
- * new ones need not know them.  The collection is never evicted.  The count
+ * How long: an item lives for soj_revocation_ms() from its last change, and a
+ * token whose mark is older than that is refused.  So when an item is gone,
+ * whatever it refused is refused for its age, by the same clock, however the
+ * Unix time of its exp was stepped meanwhile; and the marks that it held lie
+ * before now << 20, so new ones need not know them.  The collection is never evicted.  The count
  * cannot run into the next millisecond: that would take a million revocations
  * of one subject in one.
  *
@@ -158,7 +159,8 @@ int soj_mark_new(struct sojourn *s, const struct soj_anchor *anchor,
 
 	/* The clock first: see B. */
 	*mark = now_mark(s);
-	rc = raise_above(s, anchor_digest(s, anchor), mark, &forever);
+	rc = anchor ? raise_above(s, anchor_digest(s, anchor), mark, &forever)
+		    : 0;
 	if (rc == 0)
 		rc = raise_above(s, subject_digest(s, subject), mark, &forever);
 	if (rc < 0)
@@ -171,8 +173,12 @@ enum soj_marked soj_mark_check(struct sojourn *s,
 			       const char *subject, uint64_t mark)
 {
 	struct mark found;
-	int rc = mark_get(s, anchor_digest(s, anchor), &found);
+	int rc;
 
+	if ((mark >> COUNT_BITS) + soj_revocation_ms(s) <=
+	    soj_seg_now_ms(&s->st.seg))
+		return SOJ_MARKED_OLD;
+	rc = mark_get(s, anchor_digest(s, anchor), &found);
 	if (rc == 0 && (found.flags & FOREVER))
 		return SOJ_MARKED_REVOKED;
 	if (rc == 0 && mark <= found.mark)

@@ -31,6 +31,7 @@ uint64_t soj_segment_tag(const struct sojourn *s);
  * soj_mark_new - the mark of a token that is to be issued
  *
  * To be called before the refresh token that goes with it is made or rotated.
+ * anchor: NULL of a login that is just being made.
  * 0; -ENOENT, reason DELETED (the anchor was revoked); -EBUSY; -EBADMSG.
  */
 int soj_mark_new(struct sojourn *s, const struct soj_anchor *anchor,
@@ -39,6 +40,7 @@ int soj_mark_new(struct sojourn *s, const struct soj_anchor *anchor,
 /* What became of a token since it was issued. */
 enum soj_marked {
 	SOJ_MARKED_GOOD,
+	SOJ_MARKED_OLD,        /* what was revoked then is not known any more */
 	SOJ_MARKED_REVOKED,    /* its anchor, for good */
 	SOJ_MARKED_RESTRICTED, /* those of its anchor up to some time */
 	SOJ_MARKED_SUBJECT,    /* all of its subject up to some time */
