@@ -377,8 +377,9 @@ sojourn_token_verify(struct sojourn_tokens *tokens, const char *token,
  *
  * Returns 0; -EPERM with reason SOJOURN_REUSED: it was used before, and all
  * tokens of its login are void now (info has the subject); -EPERM with reason
- * SOJOURN_BINDING: used from elsewhere; -ENOENT with its reason: it is over; other errors as sojourn_token_create(), and that of the
- * options' claims function: the token is still unused then.
+ * SOJOURN_BINDING: used from elsewhere; -ENOENT with its reason: it is over;
+ * other errors as sojourn_token_create(), and that of the options' claims
+ * function: the token is still unused then.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_token_refresh(struct sojourn_tokens *tokens, const char *refresh,
