@@ -41,6 +41,15 @@ enum {
 	OPT_COLLECTION,
 	OPT_EVENTS,
 	OPT_UPDATE_EVENTS,
+	OPT_POLICY,
+	OPT_REDELIVERY,
+	OPT_PER_SUBJECT_MAX,
+	OPT_WHEN_OVER,
+	OPT_DEVICE,
+	OPT_IP,
+	OPT_USER_AGENT,
+	OPT_IP4_PREFIX,
+	OPT_IP6_PREFIX,
 };
 
 static const struct argp_option create_options[] = {
@@ -54,6 +63,10 @@ static const struct argp_option create_options[] = {
 	 "ones (evict)",
 	 0},
 	{NULL, 0, NULL, 0, "Lifetime:", 2},
+	{"policy", OPT_POLICY, "P", 0,
+	 "Rules of owasp-low, owasp-high, nist-aal1, nist-aal2 or nist-aal3; "
+	 "what comes after it changes them",
+	 0},
 	{"ttl", OPT_TTL, "D", 0, "From creation (30min)", 0},
 	{"sliding", OPT_SLIDING, NULL, 0,
 	 "The ttl counts from the last use instead", 0},
@@ -62,6 +75,8 @@ static const struct argp_option create_options[] = {
 	 "Age at which a read gives a new id (0: never)", 0},
 	{"grace-window", OPT_GRACE_WINDOW, "D", 0,
 	 "How long a renewed id still answers (5s)", 0},
+	{"redelivery", OPT_REDELIVERY, "D", 0,
+	 "How long after that it still leads to the new id (1min)", 0},
 	{"max-lifetime", OPT_MAX_LIFETIME, "D", 0,
 	 "From the first login, whatever the renewals (0: no limit)", 0},
 	{"collection", OPT_COLLECTION, "NAME,RULE...", 0,
@@ -74,7 +89,24 @@ static const struct argp_option create_options[] = {
 	 0},
 	{"update-events", OPT_UPDATE_EVENTS, NULL, 0,
 	 "Events of changed data as well", 0},
-	{NULL, 0, NULL, 0, "Access:", 3},
+	{NULL, 0, NULL, 0, "Who may log in, and use a session:", 3},
+	{"per-subject-max", OPT_PER_SUBJECT_MAX, "N", 0,
+	 "Sessions of one subject at a time (0: any number)", 0},
+	{"when-over", OPT_WHEN_OVER, "reject|evict-oldest|exclusive", 0,
+	 "A login over that is refused (reject), ends the oldest, or all "
+	 "others",
+	 0},
+	{"device", OPT_DEVICE, "RULE", 0,
+	 "Use from another device: ignore, report, reject or delete (ignore)",
+	 0},
+	{"ip", OPT_IP, "RULE", 0, "The same for another address", 0},
+	{"user-agent", OPT_USER_AGENT, "RULE", 0,
+	 "The same for another user agent", 0},
+	{"ip4-prefix", OPT_IP4_PREFIX, "BITS", 0,
+	 "Bits of IPv4 addresses that must agree (32)", 0},
+	{"ip6-prefix", OPT_IP6_PREFIX, "BITS", 0,
+	 "Bits of IPv6 addresses that must agree (128)", 0},
+	{NULL, 0, NULL, 0, "Access:", 4},
 	{"group", OPT_GROUP, "G", 0, "Let this group use it too", 0},
 	{"key-file", OPT_KEY_FILE, "FILE", 0,
 	 "Key file, made if it is not there (/var/lib/sojourn/NAME.key for "
@@ -82,7 +114,7 @@ static const struct argp_option create_options[] = {
 	 0},
 	{"id-bytes", OPT_ID_BYTES, "N", 0,
 	 "Random bytes of a session id, 16 to 48 (24)", 0},
-	{NULL, 0, NULL, 0, "Helper:", 4},
+	{NULL, 0, NULL, 0, "Helper:", 5},
 	{"helper", OPT_HELPER, "spawn|external|none", 0,
 	 "Start sojournd now (spawn), leave that to a service manager "
 	 "(external), or do without (none)",
@@ -98,14 +130,21 @@ static int need_choice(struct argp_state *state, const char *option,
 		if (strcmp(word, choices[i]) == 0)
 			return i;
 	}
-	argp_error(state, "%s %s: it is one of %s, %s%s%s", option, word,
+	argp_error(state, "%s %s: it is one of %s, %s%s%s%s%s", option, word,
 		   choices[0], choices[1], choices[2] ? ", " : "",
-		   choices[2] ? choices[2] : "");
+		   choices[2] ? choices[2] : "",
+		   choices[2] && choices[3] ? ", " : "",
+		   choices[2] && choices[3] ? choices[3] : "");
 	return 0;
 }
 
 static const char *const when_full_names[] = {"reject", "evict", NULL};
 static const char *const helper_names[] = {"spawn", "external", "none", NULL};
+
+static const char *const when_over_names[] = {"reject", "evict-oldest",
+					      "exclusive", NULL};
+static const char *const binding_names[] = {"ignore", "report", "reject",
+					    "delete", NULL};
 
 static void add_collection(struct argp_state *state, struct create_input *in,
 			   char *text)
@@ -145,6 +184,61 @@ static error_t take_events(struct argp_state *state, struct sojourn_options *o,
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+static uint32_t need_bits(struct argp_state *state, const char *option,
+			  const char *arg, uint64_t max)
+{
+	return (uint32_t)soj_args_need_number(state, option, arg, 1, max);
+}
+
+static enum sojourn_binding need_rule(struct argp_state *state,
+				      const char *option, const char *arg)
+{
+	return (enum sojourn_binding)need_choice(state, option, arg,
+						 binding_names);
+}
+
+/* Who may log in, and from where a session may be used. */
+static error_t parse_rules(int key, char *arg, struct argp_state *state,
+			   struct sojourn_options *o)
+{
+	switch (key) {
+	case OPT_POLICY:
+		if (sojourn_options_preset(o, arg) < 0)
+			argp_error(state, "--policy: %s", sojourn_error_text());
+		break;
+	case OPT_REDELIVERY:
+		o->redelivery_ms =
+			soj_args_need_duration(state, "--redelivery", arg);
+		break;
+	case OPT_PER_SUBJECT_MAX:
+		o->per_subject_max = (uint32_t)soj_args_need_number(
+			state, "--per-subject-max", arg, 0, 67108862);
+		break;
+	case OPT_WHEN_OVER:
+		o->when_over = (enum sojourn_when_over)need_choice(
+			state, "--when-over", arg, when_over_names);
+		break;
+	case OPT_DEVICE:
+		o->device = need_rule(state, "--device", arg);
+		break;
+	case OPT_IP:
+		o->ip = need_rule(state, "--ip", arg);
+		break;
+	case OPT_USER_AGENT:
+		o->user_agent = need_rule(state, "--user-agent", arg);
+		break;
+	case OPT_IP4_PREFIX:
+		o->ip4_prefix_bits = need_bits(state, "--ip4-prefix", arg, 32);
+		break;
+	case OPT_IP6_PREFIX:
+		o->ip6_prefix_bits = need_bits(state, "--ip6-prefix", arg, 128);
+		break;
+	default:
+		return take_events(state, o, key, arg);
+	}
+	return 0;
 }
 
 static error_t parse_create(int key, char *arg, struct argp_state *state)
@@ -214,7 +308,7 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 			argp_error(state, "NAME is missing");
 		break;
 	default:
-		return take_events(state, o, key, arg);
+		return parse_rules(key, arg, state, o);
 	}
 	return 0;
 }
@@ -247,6 +341,8 @@ static void explain_names(const char *text)
 		{"max_lifetime_ms", "--max-lifetime"},
 		{"ttl_ms", "--ttl"},
 		{"id_bytes", "--id-bytes"},
+		{"redelivery_ms", "--redelivery"},
+		{"per_subject_max", "--per-subject-max"},
 		{"events_max", "--events"},
 	};
 	const char *before = "  Here ";

@@ -191,10 +191,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 /* what: "make a session"... */
 static int failed(int error, const char *what)
 {
-	if (error != -ENOENT)
+	if (error != -ENOENT && error != -EPERM)
 		return soj_args_fail(error, what);
 	soj_args_complain("%s", sojourn_error_text());
-	return NOT_FOUND;
+	return error == -EPERM ? EX_NOPERM : NOT_FOUND;
 }
 
 /*
@@ -278,6 +278,11 @@ static const struct argp_option get_options[] = {
 	{"renew", OPT_RENEW, NULL, 0,
 	 "Let it be renewed if that is due; the object then has new_id", 0},
 	{"no-touch", OPT_NO_TOUCH, NULL, 0, "Do not count this as use", 0},
+	{"ip", OPT_IP, "A", 0, "Who asks, for the segment's rules: address", 1},
+	{"user-agent", OPT_USER_AGENT, "TEXT", 0, "... program", 1},
+	{"device-id", OPT_DEVICE_ID, "TEXT", 0, "... id of the device", 1},
+	{"device-name", OPT_DEVICE_NAME, "TEXT", 0, "... its name", 1},
+	{"device-type", OPT_DEVICE_TYPE, "TEXT", 0, "... its type", 1},
 	{0},
 };
 
@@ -313,10 +318,15 @@ static void print_object(const struct sojourn *s,
 static int get(const struct request *r, struct sojourn *s, const char *id,
 	       void *data)
 {
+	const struct sojourn_metadata *m = &r->what.metadata;
 	const struct sojourn_read how = {
 		.subject = r->what.subject,
 		.no_touch = r->no_touch,
 		.no_renew = !r->renew,
+		.client = m->ip || m->user_agent || m->device_id ||
+					  m->device_name || m->device_type
+				  ? m
+				  : NULL,
 	};
 	size_t bytes = SOJOURN_DATA_BYTES_MAX;
 	struct sojourn_info info;

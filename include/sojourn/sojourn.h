@@ -216,6 +216,15 @@ struct sojourn_options {
 SOJOURN_API void sojourn_options_init(struct sojourn_options *options);
 
 /*
+ * Sets the lifetimes, bindings, cap and length of ids to what a policy asks
+ * for: "owasp-low", "owasp-high", "nist-aal1", "nist-aal2", "nist-aal3"; the
+ * README says which of its requirements are kept where.  What is changed
+ * afterwards is the caller's.  0 or -EINVAL.
+ */
+SOJOURN_API SOJOURN_MUST_CHECK int
+sojourn_options_preset(struct sojourn_options *options, const char *name);
+
+/*
  * Creates a segment and attaches it.
  *
  * name: letters, digits, '.', '_', '-', at most 200, not beginning with a dot

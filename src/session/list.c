@@ -8,7 +8,8 @@
  * when its login is renewed, although the successor goes to the head of the
  * chain: so nothing that lives throughout is missed or listed again, and
  * nothing has to be held from one page to the next.  What was picked is looked
- * at again when its turn comes; all that is stored is a page of references.
+ * at again when its turn comes, and looked for again if it was renewed until
+ * then; all that is stored is a page of references.
  *
  * No ordered access is decided here: crash and stop leave nothing.
  *
@@ -26,6 +27,7 @@
 #define LIMIT_MAX         100000u
 #define LIMIT_DEFAULT     1000u
 #define LOOKS_PER_SECTION 4096u
+#define AGAIN_MAX         5u
 
 struct picked {
 	uint64_t login;
@@ -169,22 +171,74 @@ static bool look(struct page *p, uint64_t ref, struct soj_session *one)
 	       soj_times_judge(&one->snap.times, now_ms) == SOJ_ACTIVE;
 }
 
-/* Returns the number of calls; p->below becomes where to go on. */
-static int tell_page(struct page *p)
+/* True if it was told, and is what its login is now. */
+static bool tell(struct page *p, uint64_t ref, int *calls)
 {
 	struct soj_session one;
 	struct sojourn_info info;
+
+	if (p->stopped || !look(p, ref, &one))
+		return false;
+	memset(&info, 0, sizeof(info));
+	soj_info_fill(p->s, &one, &info);
+	info.current = ref == p->current;
+	++*calls;
+	p->stopped = p->fn(p->arg, &info) != 0;
+	return !info.renewed;
+}
+
+/* A login was renewed after it was picked: where is it now? */
+static int tell_again(struct page *p, uint64_t login)
+{
+	struct page one = *p;
+	bool left = true;
+	int calls = 0, rc = 0;
+
+	/* Until nothing of it is left: it has ended. */
+	for (unsigned tries = 0; tries < AGAIN_MAX && left && calls == 0;
+	     tries++) {
+		struct soj_self *self = soj_self_writing(p->s, &rc);
+
+		if (self == NULL)
+			return rc;
+		one.pick = NULL;
+		one.capacity = 0;
+		one.limit = 1;
+		one.below = login + 1;
+		rc = pick_page(&one, self);
+		if (rc < 0)
+			left = false;
+		for (size_t i = 0; rc == 0 && i < one.count; i++)
+			if (one.pick[i].login == login &&
+			    tell(&one, one.pick[i].ref, &calls))
+				break;
+		left = one.count > 0 && one.pick[0].login == login;
+		free(one.pick);
+		p->stopped = one.stopped;
+	}
+	return rc < 0 ? rc : calls;
+}
+
+/* Returns the number of calls; p->below becomes where to go on. */
+static int tell_page(struct page *p)
+{
+	bool told = false;
 	int calls = 0;
 
 	for (size_t i = 0; i < p->count && !p->stopped; i++) {
+		bool last = i + 1 == p->count ||
+			    p->pick[i + 1].login != p->pick[i].login;
+
 		p->below = p->pick[i].login;
-		if (!look(p, p->pick[i].ref, &one))
-			continue;
-		memset(&info, 0, sizeof(info));
-		soj_info_fill(p->s, &one, &info);
-		info.current = p->pick[i].ref == p->current;
-		calls++;
-		p->stopped = p->fn(p->arg, &info) != 0;
+		told |= tell(p, p->pick[i].ref, &calls);
+		if (last && !told && !p->stopped) {
+			int rc = tell_again(p, p->below);
+
+			if (rc < 0)
+				return soj_report_errno(rc);
+			calls += rc;
+		}
+		told &= !last;
 		p->more |= p->stopped && i + 1 < p->count;
 	}
 	return calls;

@@ -168,8 +168,38 @@ test_helper() {
 	run 0 destroy "$name"
 }
 
+# What a policy asks for, changed by what comes after it, and kept.
+test_rules() {
+	local name=$prefix-rules id other
+
+	section rules
+	run 0 create "$name" --entries 100 --bytes 8MiB --helper none \
+		--policy owasp-high --ip reject --ip4-prefix 24 \
+		--per-subject-max 2 --when-over reject --redelivery 10s \
+		--events 64
+	run 0 new "$name" --subject anna --ip 192.0.2.1
+	id=$(cat "$out")
+	run 0 new "$name" --subject anna
+	other=$(cat "$out")
+	run 77 get "$name" "$id" --ip 198.51.100.1
+	says "began elsewhere" "ip"
+	run 0 get "$name" "$id" --ip 192.0.2.77
+	run 75 new "$name" --subject anna
+	says "as many as it may"
+	run 0 rm "$name" "$other"
+	run 0 new "$name" --subject anna
+	run 0 destroy "$name"
+	run 64 create "$name" --helper none --policy strict
+	says "strict" "owasp-low"
+	run 64 create "$name" --helper none --when-over evict-oldest
+	says "per_subject_max is 0" "--per-subject-max"
+	run 64 create "$name" --helper none --ip forbid
+	says "forbid" "reject"
+}
+
 test_create
 test_create_refuses
+test_rules
 test_keys
 test_helper
 finish

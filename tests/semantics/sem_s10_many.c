@@ -105,8 +105,9 @@ static void s10_many_sessions_of_one_subject(void **state)
 	assert_int_equal(tips, MANY);
 	assert_true(sorted);
 	assert_int_equal(pages, MANY / PAGE);
-	/* A page is one walk. */
-	assert_true(steps <= (uint64_t)pages * MANY);
+	/* A page is one walk; a full bucket, now and then, leaves an attempt
+	 * that was withdrawn in the chain. */
+	assert_true(steps <= (uint64_t)pages * (MANY + 100));
 	steps = 0;
 	assert_int_equal(sojourn_session_delete_subject(s, "anna", id),
 			 MANY - 1);
