@@ -68,9 +68,14 @@ struct renewal {
 	char new_id[SOJOURN_ID_CHARS_MAX + 1];
 };
 
+static struct soj_shm_entry *renew_entry(struct renewal *r)
+{
+	return soj_entry(&r->s->st, soj_ref_entry(r->old.snap.ref));
+}
+
 static soj_word_t *renew_word(struct renewal *r)
 {
-	return &soj_entry(&r->s->st, soj_ref_entry(r->old.snap.ref))->renew;
+	return &renew_entry(r)->renew;
 }
 
 /* Does somebody hold the flag who may still be at it? */
@@ -99,6 +104,10 @@ static int flag_take(struct renewal *r, uint64_t *mine,
 	if (soj_renew_gen(word) != soj_ref_gen(r->old.snap.ref))
 		return -EAGAIN;
 	if (flag_held(r, word)) {
+		/* He may be done by now, and the new id be there to be told. */
+		if (soj_load_acquire(&renew_entry(r)->ctl) != /* E1 */
+		    r->old.snap.ctl)
+			return -EAGAIN;
 		*outcome = soj_slot_is_ours(seg, soj_renew_slot(word))
 				   ? SOJOURN_RENEWAL_HERE
 				   : SOJOURN_RENEWAL_ELSEWHERE;
