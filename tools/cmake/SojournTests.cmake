@@ -107,7 +107,7 @@ endforeach()
 file(GLOB scripts CONFIGURE_DEPENDS
 	${tests}/crash/*.sh ${tests}/images/*.sh ${tests}/e2e/*.sh
 	${tests}/lint/*.sh
-	${tests}/model/run.sh
+	${tests}/model/run.sh ${tests}/semantics/*.sh
 	${tests}/install/run.sh)
 foreach(script ${scripts})
 	cmake_path(RELATIVE_PATH script BASE_DIRECTORY ${tests}
