@@ -426,6 +426,66 @@ static void s11_stands_still(void **state)
 	printf("S11 a late login is superseded: ok\n");
 }
 
+/* Stopped at every label of a login, while another one is made, or all are
+ * deleted; then it goes on. */
+static unsigned stop_everywhere(unsigned cap, enum sojourn_when_over when_over,
+				bool logout)
+{
+	const struct world_options o = {.cap = cap, .when_over = when_over};
+	struct report *r = report_new();
+	struct victim v = {.state = VICTIM_STOPPED};
+	unsigned nth = 0;
+
+	while (v.state == VICTIM_STOPPED) {
+		const struct plan plan = {.fault = FAULT_STOP, .nth = ++nth};
+		char id[SOJOURN_ID_CHARS_MAX + 1];
+		int rc = 0;
+
+		begin(&o, 1);
+		for (unsigned i = 0; i < cap; i++)
+			must_log_in(id);
+		victim_run(&v, r, &plan, run_login, &w);
+		if (logout)
+			assert_true(sojourn_session_delete_subject(w.s, "anna",
+								   NULL) >= 0);
+		else
+			rc = log_in(id);
+		if (v.state == VICTIM_STOPPED) {
+			victim_continue(&v);
+			assert_int_equal(v.state, VICTIM_FINISHED);
+			v.state = VICTIM_STOPPED;
+		}
+		assert_true(listed() <= cap);
+		if (!logout) {
+			assert_true(listed() >= 1);
+			assert_true(rc == 0 ||
+				    when_over == SOJOURN_WHEN_OVER_REJECT);
+		} else if (r->rc != 0) {
+			assert_int_equal(listed(), 0);
+		}
+		upkeep();
+		world_free(&w);
+	}
+	report_free(r);
+	return nth - 1;
+}
+
+static void s11_stopped_everywhere(void **state)
+{
+	unsigned points = 0;
+
+	(void)state;
+	for (unsigned logout = 0; logout < 2; logout++) {
+		points += stop_everywhere(2, SOJOURN_WHEN_OVER_REJECT, logout);
+		points += stop_everywhere(2, SOJOURN_WHEN_OVER_EVICT_OLDEST,
+					  logout);
+		points +=
+			stop_everywhere(1, SOJOURN_WHEN_OVER_EXCLUSIVE, logout);
+	}
+	assert_true(points > 120);
+	printf("S11 stopped at %u labels of a login: ok\n", points);
+}
+
 /* One login alone ends all others of its subject, and nobody else's. */
 static void s11_one_exclusive_login(void **state)
 {
@@ -458,6 +518,7 @@ int main(void)
 		cmocka_unit_test(s11_over_by_time),
 		cmocka_unit_test(s11_stands_still),
 		cmocka_unit_test(s11_one_exclusive_login),
+		cmocka_unit_test(s11_stopped_everywhere),
 		cmocka_unit_test(s11_trap_count_then_insert),
 		cmocka_unit_test(s11_reject),
 		cmocka_unit_test(s11_evict_oldest),
