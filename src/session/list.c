@@ -32,6 +32,7 @@
 struct picked {
 	uint64_t login;
 	uint64_t ref;
+	uint32_t renewals;
 };
 
 struct page {
@@ -52,12 +53,15 @@ struct page {
 
 /* ---- picking ---- */
 
+/* Of one login the newest id. */
 static int newest_first(const void *a, const void *b)
 {
 	const struct picked *p = a, *q = b;
 
 	if (p->login != q->login)
 		return p->login < q->login ? 1 : -1;
+	if (p->renewals != q->renewals)
+		return p->renewals < q->renewals ? 1 : -1;
 	return p->ref < q->ref ? -1 : p->ref > q->ref;
 }
 
@@ -118,8 +122,11 @@ static bool pick(void *arg, uint32_t idx)
 		return true;
 	if (!make_room(p))
 		return false;
-	p->pick[p->count++] = (struct picked){
-		.login = login, .ref = soj_ref(idx, soj_state_gen(state))};
+	p->pick[p->count++] =
+		(struct picked){.login = login,
+				.ref = soj_ref(idx, soj_state_gen(state)),
+				.renewals = soj_misc_renewals(soj_load_relaxed(
+					&soj_entry(st, idx)->misc))};
 	return true;
 }
 
