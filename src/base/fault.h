@@ -32,7 +32,16 @@
 	X(LOCK_OF_THE_DEAD, "a dead thread's lock stays taken")                \
 	X(LOCK_UNFENCED, "a locked update does not look at its fence")         \
 	X(LOCK_NO_BUMP, "taking a lock leaves ctl alone")                      \
-	X(LOCK_UNLOCKED, "who waited for a lock in vain goes on without")
+	X(LOCK_UNLOCKED, "who waited for a lock in vain goes on without")      \
+	X(TOKEN_ISSUE_BLIND, "a token's mark does not look at those before")   \
+	X(TOKEN_MARK_FALLS, "a revocation does not look at the one before")    \
+	X(TOKEN_MARKS_MIXED, "one mark for login and subject")                 \
+	X(TOKEN_MARK_ONCE, "a subject is not marked again after its families") \
+	X(TOKEN_MARK_SHORT, "a revocation is kept for a minute")               \
+	X(TOKEN_AGE_UNSEEN, "a token may be older than revocations")           \
+	X(TOKEN_CACHE_KEYLESS, "verified tokens outlive their keys")           \
+	X(TOKEN_CACHE_RULELESS, "verified tokens are good for any audience")   \
+	X(TOKEN_CACHE_FINAL, "verified tokens are not looked up as revoked")
 
 enum soj_plant {
 	SOJ_PLANT_NONE,

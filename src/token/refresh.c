@@ -7,7 +7,7 @@
  * "refresh"; what is kept with its family are the claims of the login.
  *
  *   refresh   1. look whether the token may be used, whose it is, the claims
- *             2. mark m of the new access token (revoke.c)
+ *             2. marks m of the new access token (revoke.c)
  *             3. make the access token
  *             4. rotate: that decides, and fails if the family has ended
  *   revoke a login      1. mark its anchor, for ever   2. end its family
@@ -55,26 +55,36 @@
 
 /* ---- events ---- */
 
+/* The refresh token's entry; 0: there is none, or no more. */
+static uint64_t family_of(const struct sojourn_tokens *t,
+			  const struct soj_anchor *anchor)
+{
+	struct soj_found found;
+
+	return soj_index_find(&t->s->st, soj_token_digest(anchor), &found) == 0
+		       ? found.ref
+		       : 0;
+}
+
+/* family: as it was before it was ended. */
 static void tell(struct sojourn_tokens *t, enum soj_event_type type,
-		 const struct soj_anchor *anchor, const char *subject)
+		 const struct soj_anchor *anchor, uint64_t family,
+		 const char *subject)
 {
 	struct soj_self *self = soj_self(t->s);
 	struct soj_event_what what = {
 		.type = type,
 		.collection = SOJ_COLLECTION_REFRESH,
+		.ref = family,
 		.detail = {soj_tokens_unix_ms(t) & SOJ_MASK(48)},
 	};
-	struct soj_found found;
 
 	if (self == NULL || soj_gone(&self->w))
 		return;
 	if (subject && subject[0])
 		what.subject = soj_subject_digest(t->s, subject);
-	if (anchor) {
+	if (anchor)
 		what.digest = soj_token_digest(anchor);
-		if (soj_index_find(&t->s->st, what.digest, &found) == 0)
-			what.ref = found.ref;
-	}
 	self->w.source = SOJ_SOURCE_TOKEN;
 	soj_event_tell(&t->s->st, &self->w, &what);
 }
@@ -83,6 +93,7 @@ static void tell(struct sojourn_tokens *t, enum soj_event_type type,
 
 struct login {
 	struct soj_anchor anchor;
+	uint64_t family;
 	char subject[SOJ_SUBJECT_BYTES_MAX + 1]; /* "": not known */
 };
 
@@ -135,10 +146,15 @@ static int login_of_access(struct sojourn_tokens *t, const char *token,
 static int login_of(struct sojourn_tokens *t, const char *token,
 		    struct login *login)
 {
+	int rc;
+
 	if (token == NULL)
 		return soj_token_refused(SOJOURN_TOKEN_PARTS);
-	return strchr(token, '.') ? login_of_access(t, token, login)
-				  : login_of_refresh(t, token, login);
+	rc = strchr(token, '.') ? login_of_access(t, token, login)
+				: login_of_refresh(t, token, login);
+	if (rc > 0)
+		login->family = family_of(t, &login->anchor);
+	return rc;
 }
 
 /* ---- revoking ---- */
@@ -160,7 +176,8 @@ static int revoke(struct sojourn_tokens *t, const char *token)
 	if (rc < 0)
 		return rc;
 	SOJ_STEP("token.revoke.ended");
-	tell(t, SOJ_EVENT_TOKEN_REVOKED, &login.anchor, login.subject);
+	tell(t, SOJ_EVENT_TOKEN_REVOKED, &login.anchor, login.family,
+	     login.subject);
 	soj_ok();
 	return 1;
 }
@@ -181,7 +198,8 @@ static int restrict_one(struct sojourn_tokens *t, const char *token)
 	if (rc < 0)
 		return rc;
 	SOJ_STEP("token.restrict.marked");
-	tell(t, SOJ_EVENT_TOKEN_RESTRICTED, &login.anchor, login.subject);
+	tell(t, SOJ_EVENT_TOKEN_RESTRICTED, &login.anchor, login.family,
+	     login.subject);
 	soj_ok();
 	return 1;
 }
@@ -216,11 +234,11 @@ static int revoke_subject(struct sojourn_tokens *t, const char *subject)
 	if (ended < 0)
 		return ended;
 	SOJ_STEP("token.subject.ended");
-	rc = soj_mark_subject(t->s, subject);
+	rc = SOJ_PLANT(TOKEN_MARK_ONCE) ? 0 : soj_mark_subject(t->s, subject);
 	if (rc < 0)
 		return rc;
 	SOJ_STEP("token.subject.again");
-	tell(t, SOJ_EVENT_TOKENS_REVOKED, NULL, subject);
+	tell(t, SOJ_EVENT_TOKENS_REVOKED, NULL, 0, subject);
 	soj_ok();
 	return ended;
 }
@@ -238,7 +256,7 @@ static int restrict_subject(struct sojourn_tokens *t, const char *subject)
 		rc = soj_mark_subject(t->s, subject);
 	if (rc < 0)
 		return rc;
-	tell(t, SOJ_EVENT_TOKENS_RESTRICTED, NULL, subject);
+	tell(t, SOJ_EVENT_TOKENS_RESTRICTED, NULL, 0, subject);
 	return soj_ok();
 }
 
@@ -255,6 +273,7 @@ struct refreshing {
 	const char *refresh;
 	const struct sojourn_metadata *client;
 	struct soj_issue issue;
+	uint64_t family_ref;
 	struct sojourn_info family;
 	unsigned mismatch;
 	char kept[SOJ_JWS_ROOM];
@@ -305,7 +324,7 @@ static int prepare(struct refreshing *r, char *access, size_t *bytes,
 	about.anchor[soj_b64_encode(r->issue.anchor.bytes, SOJ_ANCHOR_BYTES,
 				    about.anchor)] = 0;
 	rc = soj_mark_new(r->t->s, &r->issue.anchor, r->issue.subject,
-			  &r->issue.mark);
+			  &r->issue.marks);
 	SOJ_STEP("token.refresh.mark");
 	if (rc == 0)
 		rc = choose_claims(r, &about);
@@ -325,7 +344,7 @@ static int mark_over(struct refreshing *r)
 
 static int reused(struct refreshing *r, int marked)
 {
-	tell(r->t, SOJ_EVENT_TOKEN_REVOKED, &r->issue.anchor,
+	tell(r->t, SOJ_EVENT_TOKEN_REVOKED, &r->issue.anchor, r->family_ref,
 	     r->family.subject);
 	return soj_report(-EPERM, SOJOURN_REUSED, "%s",
 			  marked < 0 ? "the token was used before: its login "
@@ -387,6 +406,7 @@ static int refresh(struct refreshing *r, char *access, size_t *bytes,
 
 	if (!soj_token_family(r->t, r->refresh, &r->issue.anchor, &digest))
 		return soj_report_ended(SOJ_NONE);
+	r->family_ref = family_of(r->t, &r->issue.anchor);
 	r->kept_bytes = sizeof(r->kept);
 	rc = soj_rotate_use(s, SOJ_COLLECTION_REFRESH, r->refresh, r->client,
 			    NULL, r->kept, &r->kept_bytes, &r->family);

@@ -6,11 +6,12 @@
  *
  *   mark   ms of the segment's clock 44 | count 20
  *
- * Each token carries a mark m.  An anchor (the login) and a subject may have a
- * mark M in the segment, an item of the collection "revoked": tokens with
- * m <= M are refused.  An anchor may also be refused for good.
+ * An anchor (the login) and a subject may each have a mark M in the segment, an
+ * item of the collection "revoked".  A token carries two marks m, one in the
+ * order of its anchor, one in that of its subject: it is refused if either is
+ * m <= M.  An anchor may also be refused for good.  In each order:
  *
- *   to issue     m  = max(now, M of anchor + 1, M of subject + 1)
+ *   to issue     m  = max(now, M + 1)
  *   to revoke    M' = max(now, M + 1), by read-modify-write of the item
  *
  * A. A token whose issue returned before a revocation began is refused: its now
@@ -20,6 +21,9 @@
  *    M >= M', so m >= M' + 1.  In the same millisecond as well.
  * One that was issued while the revocation ran is refused or accepted, and
  * stays so: M does not change until the next revocation.
+ *
+ * One mark for both orders would break A: above the M of the subject it could
+ * be far above what revoking the anchor makes of the same millisecond.
  *
  * How long: an item lives for soj_revocation_ms() from its last change, and a
  * token whose mark is older than that is refused.  So when an item is gone,
@@ -49,6 +53,7 @@
 #include <sojourn/token.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "session/item.h"
 #include "session/policy.h"
 
@@ -145,48 +150,64 @@ static int raise_above(struct sojourn *s, struct soj_digest digest,
 	int rc = mark_get(s, digest, &found);
 
 	if (rc == 0) {
-		*mark = soj_max(*mark, found.mark + 1);
+		if (!SOJ_PLANT(TOKEN_ISSUE_BLIND))
+			*mark = soj_max(*mark, found.mark + 1);
 		*forever |= found.flags & FOREVER;
 	}
 	return rc == -ENOENT ? 0 : rc;
 }
 
 int soj_mark_new(struct sojourn *s, const struct soj_anchor *anchor,
-		 const char *subject, uint64_t *mark)
+		 const char *subject, struct soj_marks *marks)
 {
 	bool forever = false;
-	int rc;
+	int rc = 0;
 
 	/* The clock first: see B. */
-	*mark = now_mark(s);
-	rc = anchor ? raise_above(s, anchor_digest(s, anchor), mark, &forever)
-		    : 0;
+	marks->anchor = marks->subject = now_mark(s);
+	if (anchor)
+		rc = raise_above(s, anchor_digest(s, anchor), &marks->anchor,
+				 &forever);
 	if (rc == 0)
-		rc = raise_above(s, subject_digest(s, subject), mark, &forever);
+		rc = raise_above(s, subject_digest(s, subject), &marks->subject,
+				 &forever);
+	if (SOJ_PLANT(TOKEN_MARKS_MIXED))
+		marks->anchor = marks->subject =
+			soj_max(marks->anchor, marks->subject);
 	if (rc < 0)
 		return soj_report_errno(rc);
 	return forever ? soj_report_ended(SOJ_ENDED_DELETED) : 0;
 }
 
+/* Both are at least the time of issue. */
+static bool is_old(const struct sojourn *s, const struct soj_marks *marks)
+{
+	const uint64_t issued_ms =
+		soj_min(marks->anchor, marks->subject) >> COUNT_BITS;
+
+	return issued_ms + soj_revocation_ms(s) <= soj_seg_now_ms(&s->st.seg) &&
+	       !SOJ_PLANT(TOKEN_AGE_UNSEEN);
+}
+
 enum soj_marked soj_mark_check(struct sojourn *s,
 			       const struct soj_anchor *anchor,
-			       const char *subject, uint64_t mark)
+			       const char *subject,
+			       const struct soj_marks *marks)
 {
 	struct mark found;
 	int rc;
 
-	if ((mark >> COUNT_BITS) + soj_revocation_ms(s) <=
-	    soj_seg_now_ms(&s->st.seg))
+	if (is_old(s, marks))
 		return SOJ_MARKED_OLD;
 	rc = mark_get(s, anchor_digest(s, anchor), &found);
 	if (rc == 0 && (found.flags & FOREVER))
 		return SOJ_MARKED_REVOKED;
-	if (rc == 0 && mark <= found.mark)
+	if (rc == 0 && marks->anchor <= found.mark)
 		return SOJ_MARKED_RESTRICTED;
 	if (rc < 0 && rc != -ENOENT)
 		return SOJ_MARKED_UNKNOWN;
 	rc = mark_get(s, subject_digest(s, subject), &found);
-	if (rc == 0 && mark <= found.mark)
+	if (rc == 0 && marks->subject <= found.mark)
 		return SOJ_MARKED_SUBJECT;
 	return rc == 0 || rc == -ENOENT ? SOJ_MARKED_GOOD : SOJ_MARKED_UNKNOWN;
 }
@@ -206,7 +227,8 @@ static int next_mark(struct soj_write *w, const struct soj_snapshot *old)
 	r->mark.mark = now_mark(w->s);
 	r->mark.flags = r->flags;
 	if (old && old->data_bytes == sizeof(r->was)) {
-		r->mark.mark = soj_max(r->mark.mark, r->was.mark + 1);
+		if (!SOJ_PLANT(TOKEN_MARK_FALLS))
+			r->mark.mark = soj_max(r->mark.mark, r->was.mark + 1);
 		r->mark.flags |= r->was.flags;
 	}
 	return 0;
@@ -227,6 +249,8 @@ static int mark_raise(struct sojourn *s, struct soj_digest digest,
 				    .data_bytes = sizeof(r.mark)},
 			  .flags = flags};
 
+	if (SOJ_PLANT(TOKEN_MARK_SHORT))
+		r.write.ttl_ms = 60000;
 	r.write.arg = &r;
 	r.write.buffer = &r.was;
 	r.write.data = &r.mark;

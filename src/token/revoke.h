@@ -27,15 +27,21 @@ uint64_t soj_revocation_ms(const struct sojourn *s);
 /* Which segment it is: differs for each that is ever made under one key. */
 uint64_t soj_segment_tag(const struct sojourn *s);
 
+/* When a token was issued, in the two orders that it is in. */
+struct soj_marks {
+	uint64_t anchor;
+	uint64_t subject;
+};
+
 /*
- * soj_mark_new - the mark of a token that is to be issued
+ * soj_mark_new - the marks of a token that is to be issued
  *
  * To be called before the refresh token that goes with it is made or rotated.
  * anchor: NULL of a login that is just being made.
  * 0; -ENOENT, reason DELETED (the anchor was revoked); -EBUSY; -EBADMSG.
  */
 int soj_mark_new(struct sojourn *s, const struct soj_anchor *anchor,
-		 const char *subject, uint64_t *mark);
+		 const char *subject, struct soj_marks *marks);
 
 /* What became of a token since it was issued. */
 enum soj_marked {
@@ -50,7 +56,8 @@ enum soj_marked {
 /* Needs no thread slot, and stores nothing. */
 enum soj_marked soj_mark_check(struct sojourn *s,
 			       const struct soj_anchor *anchor,
-			       const char *subject, uint64_t mark);
+			       const char *subject,
+			       const struct soj_marks *marks);
 
 /*
  * soj_mark_anchor, soj_mark_subject - refuse every token issued up to now

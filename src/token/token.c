@@ -3,10 +3,11 @@
 /*
  * Access tokens of a segment: options, and the making of pairs.
  *
- * The claim "sjn" binds a token to its login, to its place in the order of
+ * The claim "sjn" binds a token to its login, to its place in the orders of
  * revocations and to the segment:
  *
- *   base64url(anchor 16 | mark 8, big-endian | tag of the segment 8)
+ *   base64url(anchor 16 | mark for the anchor 8 | mark for the subject 8 |
+ *             tag of the segment 8), numbers big-endian
  *
  * The anchor of a pair is the keyed digest under which the refresh token's
  * family is found: 128 bits that look random to all without the segment's key
@@ -15,10 +16,10 @@
  * has no refresh token has a random one.
  *
  * Two clocks: iat, nbf and exp are Unix time, as who reads a token has no other
- * clock; the mark is of the segment's, which nobody can step (revoke.c).
+ * clock; the marks are of the segment's, which nobody can step (revoke.c).
  *
- * A pair is made in this order: the mark, then the family, then the access
- * token.  With the mark first, a token that is issued while all of its subject
+ * A pair is made in this order: the marks, then the family, then the access
+ * token.  With the marks first, a token that is issued while all of its subject
  * is revoked is refused if its family is ended (refresh.c).  All that can be
  * wrong with the claims is found before the family is made.
  *
@@ -191,13 +192,14 @@ static void put_be64(uint8_t *out, uint64_t value)
 
 static void write_claim(const struct sojourn_tokens *t,
 			const struct soj_issue *issue,
-			char text[SOJ_B64_CHARS(32) + 1])
+			char text[SOJ_B64_CHARS(SOJ_BINDING_BYTES) + 1])
 {
-	uint8_t raw[32];
+	uint8_t raw[SOJ_BINDING_BYTES];
 
 	memcpy(raw, issue->anchor.bytes, SOJ_ANCHOR_BYTES);
-	put_be64(raw + 16, issue->mark);
-	put_be64(raw + 24, t->segment_tag);
+	put_be64(raw + 16, issue->marks.anchor);
+	put_be64(raw + 24, issue->marks.subject);
+	put_be64(raw + 32, t->segment_tag);
 	text[soj_b64_encode(raw, sizeof(raw), text)] = 0;
 }
 
@@ -244,7 +246,8 @@ int soj_token_issue(struct sojourn_tokens *t, const struct soj_issue *issue,
 	const uint64_t now_ms = soj_tokens_unix_ms(t);
 	const uint64_t ttl_ms =
 		issue->ttl_ms ? issue->ttl_ms : t->o.access_ttl_ms;
-	char anchor[SOJ_B64_CHARS(32) + 1], jti[SOJ_B64_CHARS(JTI_BYTES) + 1];
+	char anchor[SOJ_B64_CHARS(SOJ_BINDING_BYTES) + 1],
+		jti[SOJ_B64_CHARS(JTI_BYTES) + 1];
 	char payload[SOJ_JWS_ROOM];
 	uint8_t raw[JTI_BYTES];
 	struct soj_claims_new what = {
@@ -379,8 +382,8 @@ static int create(struct sojourn_tokens *t,
 	int rc = check_new(t, what);
 
 	if (rc == 0)
-		rc = soj_mark_new(t->s, NULL, what->subject, &issue.mark);
-	SOJ_STEP("token.mark");
+		rc = soj_mark_new(t->s, NULL, what->subject, &issue.marks);
+	SOJ_STEP("token.marked");
 	if (rc < 0)
 		return rc;
 	if (refresh)

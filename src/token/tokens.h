@@ -10,6 +10,7 @@
 #include "token/claims.h"
 #include "token/revoke.h"
 
+#define SOJ_BINDING_BYTES      40u /* of the claim SOJ_CLAIM_ANCHOR */
 #define SOJ_VERIFIED_KEY_BYTES 32u
 
 struct sojourn_tokens {
@@ -29,7 +30,7 @@ struct soj_verified {
 	uint8_t key[SOJ_VERIFIED_KEY_BYTES];
 	uint64_t exp_ms, nbf_ms, iat_ms;
 	struct soj_anchor anchor;
-	uint64_t mark;
+	struct soj_marks marks;
 	uint64_t claims_bytes;
 	char subject[SOJ_SUBJECT_BYTES_MAX + 1];
 	uint8_t claims[SOJ_JWS_ROOM + 1];
@@ -49,7 +50,7 @@ struct soj_issue {
 	const char *claims; /* the caller's */
 	size_t claims_bytes;
 	struct soj_anchor anchor;
-	uint64_t mark;
+	struct soj_marks marks;
 	uint64_t ttl_ms, not_before_ms; /* ttl 0: that of the options */
 	bool dry; /* everything but the signature: nothing is written */
 };

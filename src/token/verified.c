@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "session/item.h"
 #include "token/tokens.h"
 
@@ -35,9 +36,12 @@ void soj_verified_key(const struct sojourn_tokens *t,
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, SOJ_VERIFIED_KEY_BYTES);
-	crypto_generichash_update(&state, t->rules_digest,
-				  sizeof(t->rules_digest));
-	crypto_generichash_update(&state, set->digest, sizeof(set->digest));
+	if (!SOJ_PLANT(TOKEN_CACHE_RULELESS))
+		crypto_generichash_update(&state, t->rules_digest,
+					  sizeof(t->rules_digest));
+	if (!SOJ_PLANT(TOKEN_CACHE_KEYLESS))
+		crypto_generichash_update(&state, set->digest,
+					  sizeof(set->digest));
 	crypto_generichash_update(&state, (const uint8_t *)token, chars);
 	crypto_generichash_final(&state, key, SOJ_VERIFIED_KEY_BYTES);
 }

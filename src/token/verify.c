@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "token/keys.h"
 #include "token/tokens.h"
 
@@ -46,17 +47,20 @@ static enum sojourn_token_reason read_claim(const struct sojourn_tokens *t,
 {
 	const json_t *json = json_object_get(claims->json, SOJ_CLAIM_ANCHOR);
 	const char *text = json_string_value(json);
-	uint8_t raw[SOJ_B64_BYTES(SOJ_B64_CHARS(32))];
+	uint8_t raw[SOJ_B64_BYTES(SOJ_B64_CHARS(SOJ_BINDING_BYTES))];
 	size_t bytes;
 
-	if (text == NULL || json_string_length(json) != SOJ_B64_CHARS(32) ||
-	    !soj_b64_decode(text, SOJ_B64_CHARS(32), raw, &bytes) ||
+	if (text == NULL ||
+	    json_string_length(json) != SOJ_B64_CHARS(SOJ_BINDING_BYTES) ||
+	    !soj_b64_decode(text, SOJ_B64_CHARS(SOJ_BINDING_BYTES), raw,
+			    &bytes) ||
 	    strlen(claims->sub) >= sizeof(v->subject))
 		return SOJOURN_TOKEN_ANCHOR;
-	if (get_be64(raw + 24) != t->segment_tag)
+	if (get_be64(raw + 32) != t->segment_tag)
 		return SOJOURN_TOKEN_SEGMENT;
 	memcpy(v->anchor.bytes, raw, SOJ_ANCHOR_BYTES);
-	v->mark = get_be64(raw + 16);
+	v->marks.anchor = get_be64(raw + 16);
+	v->marks.subject = get_be64(raw + 24);
 	v->exp_ms = claims->exp_ms;
 	v->nbf_ms = claims->nbf_ms;
 	v->iat_ms = claims->iat_ms;
@@ -114,7 +118,7 @@ read_or_remember(struct sojourn_tokens *t, const char *token, size_t chars,
 static enum sojourn_token_reason check_mark(struct sojourn_tokens *t,
 					    const struct soj_verified *v)
 {
-	switch (soj_mark_check(t->s, &v->anchor, v->subject, v->mark)) {
+	switch (soj_mark_check(t->s, &v->anchor, v->subject, &v->marks)) {
 	case SOJ_MARKED_GOOD:
 		return SOJOURN_TOKEN_OK;
 	case SOJ_MARKED_OLD:
@@ -162,7 +166,8 @@ int sojourn_token_verify(struct sojourn_tokens *t, const char *token,
 		memset(info, 0, sizeof(*info));
 	if (token)
 		reason = read_or_remember(t, token, chars, &v, &cached);
-	if (reason == SOJOURN_TOKEN_OK)
+	if (reason == SOJOURN_TOKEN_OK &&
+	    !(cached && SOJ_PLANT(TOKEN_CACHE_FINAL)))
 		reason = check_mark(t, &v);
 	if (reason != SOJOURN_TOKEN_OK) {
 		if (info)

@@ -64,7 +64,7 @@ static void j1_a_pair_has_the_claims_of_its_login(void **state)
 	claim_is(json, "aud", TOK_AUD);
 	claim_is(json, "scope", "read");
 	assert_int_equal(json_string_length(json_object_get(json, "jti")), 16);
-	assert_int_equal(json_string_length(json_object_get(json, "sjn")), 43);
+	assert_int_equal(json_string_length(json_object_get(json, "sjn")), 54);
 	assert_int_equal(json_integer_value(json_object_get(json, "iat")),
 			 TOK_NOW / 1000);
 	assert_int_equal(json_integer_value(json_object_get(json, "exp")),
