@@ -10,7 +10,7 @@ cd "${SOJOURN_SRC:-$(dirname "$0")/../..}"
 
 # Every test function that is named after a row.
 names() {
-	grep -rhoE "^static void (s|c)[0-9]+_[a-z0-9_]+" tests/semantics \
+	grep -rhoE "^static void (s|c|j)[0-9]+_[a-z0-9_]+" tests/semantics \
 		--include='*.c' | sed 's/^static void //' | sort -u
 }
 
