@@ -196,7 +196,11 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 		if (rc == -ENOBUFS)
 			return soj_report_errno(rc);
 		if (rc < 0)
-			return rc;
+			return c->fence
+				       ? soj_session_ended_locked(s, self,
+								  &digest,
+								  *c->fence, rc)
+				       : rc;
 		if (version)
 			*version = snap.version;
 		rc = soj_session_may_change(s, self, &snap, c->fence);

@@ -61,6 +61,28 @@ int soj_session_may_change(struct sojourn *s, struct soj_self *self,
 	}
 }
 
+/* Its id leads nowhere any more, but who was at it knows where it was. */
+static int report_over(struct sojourn *s, uint64_t ref, int rc)
+{
+	enum soj_status status = ref ? soj_entry_over(&s->st, ref) : SOJ_NONE;
+
+	return rc == -ENOENT && status != SOJ_NONE ? soj_report_ended(status)
+						   : rc;
+}
+
+int soj_session_ended_locked(struct sojourn *s, struct soj_self *self,
+			     const struct soj_digest *id, uint64_t fence,
+			     int rc)
+{
+	const struct soj_worker *w = &self->w;
+
+	for (uint32_t i = 0; i < w->held_count; i++)
+		if (w->held[i].fence == fence &&
+		    soj_digest_equal(w->held[i].id, *id))
+			return report_over(s, w->held[i].ref, rc);
+	return rc;
+}
+
 int soj_session_lock_check(const struct soj_lock_wait *wait)
 {
 	if (wait->hold_max_ms > SOJOURN_HOLD_MAX_MS)
@@ -126,15 +148,18 @@ static int lock(struct sojourn *s, struct soj_self *self,
 	const struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	struct soj_held *held;
+	uint64_t ref = 0;
 	int rc = -EAGAIN;
 
 	while (rc == -EAGAIN) {
 		rc = soj_session_follow(s, self, digest,
 					soj_seg_now_ms(&s->st.seg), &copy,
 					&snap);
-		if (rc == 0)
-			rc = soj_session_lock_once(s, self, &snap, &cold,
-						   digest, wait, &held);
+		if (rc < 0)
+			return report_over(s, ref, rc);
+		ref = snap.ref;
+		rc = soj_session_lock_once(s, self, &snap, &cold, digest, wait,
+					   &held);
 	}
 	if (rc == 0)
 		*fence = held->fence;

@@ -166,6 +166,12 @@ int soj_session_may_change(struct sojourn *s, struct soj_self *self,
 			   const struct soj_snapshot *snap,
 			   const uint64_t *fence);
 
+/* It was not found by its id (rc): who holds its lock with that fence is told
+ * why, as long as that is to be seen. */
+int soj_session_ended_locked(struct sojourn *s, struct soj_self *self,
+			     const struct soj_digest *id, uint64_t fence,
+			     int rc);
+
 /* The lock of a session or item, waiting for at most timeout_ms from the first
  * attempt on; fills in *wait. */
 struct soj_lock_wait {

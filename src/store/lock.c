@@ -228,6 +228,17 @@ static uint64_t live_ctl(const struct soj_store *st, uint64_t ref)
 		       : 0;
 }
 
+enum soj_status soj_entry_over(const struct soj_store *st, uint64_t ref)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	uint64_t ctl = soj_load_acquire(&e->ctl);   /* E1 */
+	uint64_t life = soj_load_acquire(&e->life); /* E1 */
+
+	return soj_ctl_ended(ctl) && soj_life_gen(life) == soj_ref_gen(ref)
+		       ? soj_ctl_status(ctl)
+		       : SOJ_NONE;
+}
+
 bool soj_entry_lives(const struct soj_store *st, uint64_t ref)
 {
 	return live_ctl(st, ref) != 0;

@@ -523,6 +523,9 @@ enum soj_lock_state soj_lock_judge(const struct soj_store *st, uint64_t word,
 /* Is it that entry still, and neither renewed nor ended? */
 bool soj_entry_lives(const struct soj_store *st, uint64_t ref);
 
+/* Why it ended, while that is still to be seen; SOJ_NONE. */
+enum soj_status soj_entry_over(const struct soj_store *st, uint64_t ref);
+
 /* The lock word of an entry, now. */
 uint64_t soj_lock_look(const struct soj_store *st, uint64_t ref);
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sojourn/collection.h>
+#include <sojourn/lock.h>
 #include <string.h>
 
 #include "crash/lib_ops.h"
@@ -305,4 +306,57 @@ void judge_clear(struct world *w, const struct report *r)
 	if (gone != passed(r, "entry.ended"))
 		failed("%u items are gone, but %u were ended", gone,
 		       passed(r, "entry.ended"));
+}
+
+/* ---- get or create ---- */
+
+static int compute(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	(void)arg;
+	if (capacity < THING_BYTES)
+		return -ENOSPC;
+	value_fill(data, THING_BYTES, OP_NUMBER);
+	*bytes = THING_BYTES;
+	return 0;
+}
+
+static int get_or_create(struct world *w, bool *made)
+{
+	const struct sojourn_item item = item_of(ABSENT);
+	const struct sojourn_flight how = {.compute = compute};
+	size_t bytes = sizeof(value_buffer);
+
+	return sojourn_get_or_create(w->s, &item, &how, value_buffer, &bytes,
+				     made);
+}
+
+void run_get_or_create(void *arg, struct report *r)
+{
+	bool made;
+
+	r->rc = get_or_create(arg, &made);
+	r->number = made;
+}
+
+/* The next one does not wait for the dead: it finds the item, or makes it. */
+void judge_get_or_create(struct world *w, const struct report *r)
+{
+	/* First the entry that is locked, then the item. */
+	bool was_made = passed(r, "index.committed") >= 2, made;
+	struct sojourn_filter f = {0};
+	int rc, flights = sojourn_collection_number(w->s, "flight");
+
+	returned(r, 0);
+	if (r->finished && r->number != 1)
+		failed("get or create: somebody else did");
+	rc = get_or_create(w, &made);
+	if (rc != 0 || made == was_made)
+		failed("get or create after the dead: %d, %s", rc,
+		       made ? "made again" : "not made");
+	lives(w, ABSENT, OP_NUMBER);
+	/* One that died with the item made leaves what it locked. */
+	f.collection = (uint32_t)flights;
+	rc = sojourn_clear(w->s, &f);
+	if (flights < 0 || rc < 0 || rc > 1)
+		failed("flights: %d left", rc);
 }

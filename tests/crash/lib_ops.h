@@ -114,6 +114,8 @@ void judge_in_vain(struct world *w, const struct report *r);
 /* lib_items.c */
 void prepare_items(struct world *w);
 void prepare_item_over(struct world *w);
+void run_get_or_create(void *arg, struct report *r);
+void judge_get_or_create(struct world *w, const struct report *r);
 void run_put_new(void *arg, struct report *r);
 void run_put_nobodys(void *arg, struct report *r);
 void run_put_owned(void *arg, struct report *r);
