@@ -38,6 +38,8 @@ int cmd_clear(int argc, char **argv);
 bool cmd_is_item(int argc, char **argv);
 int cmd_get_item(int argc, char **argv);
 int cmd_rm_item(int argc, char **argv);
+int cmd_token(int argc, char **argv);
+int cmd_token_key(int argc, char **argv); /* of cmd_token() */
 int cmd_bench(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 

@@ -39,6 +39,7 @@ static const struct command {
 	{"scan", "sojourn scan", cmd_scan, "list entries, step by step"},
 	{"count", "sojourn count", cmd_count, "count entries"},
 	{"clear", "sojourn clear", cmd_clear, "end entries by collection"},
+	{"token", "sojourn token", cmd_token, "access tokens and their keys"},
 	{"bench", "sojourn bench", cmd_bench, "put load on a segment"},
 	{"demo", "sojourn demo", cmd_demo, "a web site with logins"},
 };
