@@ -110,7 +110,8 @@ static void check_hint(struct soj_fsck *f)
 
 void soj_fsck_told(struct soj_fsck *f, uint64_t idx)
 {
-	const struct soj_shm_entry *e;
+	struct soj_shm_entry entry;
+	const void *at;
 	uint64_t state, ctl, told, misc;
 	uint32_t flags;
 
@@ -120,13 +121,15 @@ void soj_fsck_told(struct soj_fsck *f, uint64_t idx)
 	}
 	state = soj_fsck_word_at(f, &f->entry_states,
 				 f->lay->entry_states_off + 8 * idx);
-	e = soj_fsck_at(f, &f->entries, f->lay->entries_off + sizeof(*e) * idx,
-			sizeof(*e));
-	if (e == NULL || soj_state_phase(state) != SOJ_LIVE)
+	at = soj_fsck_at(f, &f->entries,
+			 f->lay->entries_off + sizeof(entry) * idx,
+			 sizeof(entry));
+	if (at == NULL || soj_state_phase(state) != SOJ_LIVE)
 		return;
-	ctl = soj_load_relaxed(&e->ctl);
-	told = soj_load_relaxed(&e->event);
-	misc = soj_load_relaxed(&e->misc);
+	memcpy(&entry, at, sizeof(entry)); /* a window is not aligned */
+	ctl = soj_load_relaxed(&entry.ctl);
+	told = soj_load_relaxed(&entry.event);
+	misc = soj_load_relaxed(&entry.misc);
 	if (soj_told_stage(told) > SOJ_TOLD_ENDED ||
 	    soj_told_gen(told) !=
 		    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ||
