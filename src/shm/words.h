@@ -370,7 +370,10 @@ static inline uint64_t soj_told_seq(uint64_t w)
 	return w >> 24;
 }
 
-/* seq counts from 1; entry 0: an event about no entry. */
+/* seq counts from 1; entry 0: an event about no entry.  After the last one,
+ * which comes in years, or in a header that somebody spoilt, none is told. */
+#define SOJ_EVENT_SEQ_MAX SOJ_MASK(38)
+
 static inline uint64_t soj_event(uint64_t seq, uint32_t entry)
 {
 	return entry | seq << 26;

@@ -105,7 +105,8 @@ static void push_hint(const struct soj_seg *seg, uint64_t next)
 	soj_word_t *hint = &seg->hdr->event_next;
 	uint64_t was = soj_load_acquire(hint); /* H1 */
 
-	while (was < next && !soj_cas_acq_rel(hint, &was, next)) /* H0 */
+	while ((was < next || was > SOJ_EVENT_SEQ_MAX + 1) &&
+	       !soj_cas_acq_rel(hint, &was, next)) /* H0 */
 		;
 }
 
@@ -269,8 +270,13 @@ static void tell_stage(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			told = told_of(e);
 			continue;
 		}
-		seq = soj_told(stage, soj_ref_gen(ref),
-			       soj_event_next(&st->seg));
+		seq = soj_event_next(&st->seg);
+		seq = seq <= SOJ_EVENT_SEQ_MAX
+			      ? soj_told(stage, soj_ref_gen(ref), seq)
+			      : soj_told(stage == SOJ_TOLD_NOTHING
+						 ? SOJ_TOLD_MADE
+						 : SOJ_TOLD_ENDED,
+					 soj_ref_gen(ref), 0);
 		if (soj_gone(w))
 			return;
 		mine = soj_cas_acq_rel(&e->event, &told, seq); /* T0 */
@@ -441,6 +447,8 @@ void soj_event_tell(struct soj_store *st, struct soj_worker *w,
 		if (soj_gone(w))
 			return;
 		seq = soj_event_next(&st->seg);
+		if (seq > SOJ_EVENT_SEQ_MAX)
+			return;
 	} while (!take(st, w, seq, 0));
 	fill(st, w, seq, what, true);
 }

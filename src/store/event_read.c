@@ -89,7 +89,7 @@ uint64_t soj_event_next(const struct soj_seg *seg)
 	uint64_t taken;
 
 	/* Of a header that somebody spoilt. */
-	if (seq == 0)
+	if (seq == 0 || seq > SOJ_EVENT_SEQ_MAX + 1)
 		seq = 1;
 	while ((taken = soj_event_seq(word_of(seg, seq))) >= seq)
 		seq = taken + 1;

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The event ring where its numbers end, and where its hint was spoilt: whoever
+ * ends a session goes on in either case. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "session/handle.h"
+#include "store/event.h"
+
+static struct sojourn *s;
+
+static int set_up(void **state)
+{
+	struct sojourn_options o;
+
+	(void)state;
+	sojourn_options_init(&o);
+	o.entries_max = 50;
+	o.segment_bytes = 2u << 20;
+	o.events_max = 64;
+	o.helper = SOJOURN_HELPER_NONE;
+	o.manual_clock = true;
+	return sojourn_create(NULL, &o, &s);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	sojourn_detach(s);
+	return 0;
+}
+
+static void set_hint(uint64_t seq)
+{
+	soj_store_relaxed(&s->st.seg.hdr->event_next, seq);
+}
+
+/* Two events. */
+static void login_and_out(void)
+{
+	const struct sojourn_new n = {.subject = "alice"};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+
+	assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
+	assert_int_equal(sojourn_session_delete(s, id), 1);
+}
+
+static uint64_t next(void)
+{
+	return soj_event_next(&s->st.seg);
+}
+
+static void spoilt_hint_is_put_right(void **state)
+{
+	static const uint64_t hints[] = {0,
+					 1,
+					 UINT64_MAX,
+					 UINT64_MAX - 1,
+					 SOJ_EVENT_SEQ_MAX + 2,
+					 UINT64_C(1) << 63};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		uint64_t before = next();
+
+		set_hint(hints[i]);
+		login_and_out();
+		assert_int_equal(next(), before + 2);
+		assert_int_equal(soj_load_relaxed(&s->st.seg.hdr->event_next),
+				 before + 2);
+	}
+}
+
+static void after_the_last_number_nothing_is_told(void **state)
+{
+	struct soj_event event;
+	uint64_t oldest;
+
+	(void)state;
+	set_hint(SOJ_EVENT_SEQ_MAX);
+	for (unsigned i = 0; i < 200; i++)
+		login_and_out();
+	assert_int_equal(next(), SOJ_EVENT_SEQ_MAX + 1);
+	assert_int_equal(
+		soj_event_read(&s->st.seg, SOJ_EVENT_SEQ_MAX, &event, &oldest),
+		0);
+	assert_int_equal(event.type, SOJ_EVENT_CREATED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(spoilt_hint_is_put_right,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			after_the_last_number_nothing_is_told, set_up,
+			tear_down),
+	};
+
+	alarm(60); /* the bug was a loop without an end */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
