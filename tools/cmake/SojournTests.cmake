@@ -54,6 +54,17 @@ endfunction()
 
 soj_add_tests(unit test 120 soj_tool_lib sojourn_helper sojourn_static)
 soj_add_tests(format test 120 soj_tool_lib sojourn_helper sojourn_static)
+# Traced, so not under a sanitizer, which traces at its end.
+if(NOT SOJ_SANITIZE)
+	soj_add_tests(inject inject 600 sojourn_helper sojourn_static)
+	if(TARGET sojournd)
+		foreach(name inject_calls inject_scenes)
+			if(TARGET ${name})
+				add_dependencies(${name} sojournd)
+			endif()
+		endforeach()
+	endif()
+endif()
 # Crash images are of the objects that are shipped, not of a variant: of the
 # crash tests' world they use what needs no kill points.  images_planted is the
 # same with bugs that base/fault.h plants, for the self-check.

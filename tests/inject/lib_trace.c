@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "lib_trace.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WINDOW     0x534f4a0 /* no option of prctl() */
+#define TRACED_MAX 64u
+
+/* What is going on in each traced thread. */
+struct traced {
+	pid_t tid; /* 0: free */
+	bool failing;
+};
+
+static struct {
+	struct trace *t;
+	pid_t first;
+	bool open;
+	unsigned count;
+	struct traced thread[TRACED_MAX];
+} tracer;
+
+void trace_window(bool open)
+{
+	prctl(WINDOW, open, 0, 0, 0);
+}
+
+static const struct {
+	long call;
+	const char *name;
+} names[] = {
+#define N(call) {SYS_##call, #call},
+	N(read) N(write) N(close) N(fstat) N(newfstatat) N(lseek) N(mmap) N(mprotect) N(
+		munmap) N(brk) N(rt_sigaction) N(rt_sigprocmask) N(ioctl) N(pread64)
+		N(access) N(faccessat2) N(pipe2) N(madvise) N(fcntl) N(flock) N(
+			ftruncate) N(fallocate) N(getdents64) N(linkat) N(unlink) N(unlinkat)
+			N(renameat2) N(mkdir) N(mkdirat) N(fchmod) N(fchown) N(
+				openat) N(open) N(readlink) N(statfs) N(fstatfs) N(clone3)
+				N(clone) N(vfork) N(fork) N(wait4) N(futex) N(memfd_create) N(
+					fsync) N(mlock) N(kill) N(dup) N(dup2) N(dup3) N(poll)
+					N(ppoll) N(setsid) N(chdir) N(signalfd4) N(
+						close_range) N(prctl) N(prlimit64)
+						N(sysinfo) N(sigaltstack) N(rt_sigtimedwait) N(
+							sched_setaffinity) N(sched_getaffinity)
+							N(setresuid) N(setresgid) N(
+								setgroups) N(execve) N(clock_nanosleep)
+								N(nanosleep) N(statx) N(
+									stat) N(lstat)
+									N(umask) N(getcwd) N(
+										pwrite64) N(msync)
+										N(select) N(
+											pselect6)
+											N(link)
+#undef N
+};
+
+const char *trace_name(long call)
+{
+	static char number[32];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].call == call)
+			return names[i].name;
+	snprintf(number, sizeof(number), "call %ld", call);
+	return number;
+}
+
+/* Those that cannot fail, or whose failure no program could handle. */
+static bool cannot_fail(long call)
+{
+	static const long calls[] = {
+		SYS_getpid,
+		SYS_gettid,
+		SYS_getppid,
+		SYS_getuid,
+		SYS_geteuid,
+		SYS_getgid,
+		SYS_getegid,
+		SYS_umask,
+		SYS_exit,
+		SYS_exit_group,
+		SYS_rt_sigreturn,
+		SYS_getrandom,
+		SYS_sched_yield,
+		SYS_set_robust_list,
+		SYS_set_tid_address,
+		SYS_arch_prctl,
+		SYS_rseq,
+		SYS_restart_syscall,
+		SYS_rt_sigprocmask,
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (calls[i] == call)
+			return true;
+	return false;
+}
+
+static struct traced *thread_of(pid_t tid)
+{
+	struct traced *none = NULL;
+
+	for (unsigned i = 0; i < TRACED_MAX; i++) {
+		if (tracer.thread[i].tid == tid)
+			return &tracer.thread[i];
+		if (tracer.thread[i].tid == 0 && none == NULL)
+			none = &tracer.thread[i];
+	}
+	if (none == NULL)
+		abort();
+	*none = (struct traced){.tid = tid};
+	return none;
+}
+
+static void set_register(pid_t tid, size_t off, long value)
+{
+	ptrace(PTRACE_POKEUSER, tid, (void *)off, (void *)value);
+}
+
+static void fail_here(struct traced *th, long call)
+{
+	struct trace *t = tracer.t;
+
+	t->hit = true;
+	t->call = call;
+	tracer.open = false;
+	if (t->error == TRACE_KILL) {
+		kill(th->tid, SIGKILL);
+		return;
+	}
+	th->failing = true;
+	if (call != SYS_close)
+		set_register(th->tid, offsetof(struct user, regs.orig_rax), -1);
+}
+
+static void at_entry(struct traced *th,
+		     const struct __ptrace_syscall_info *info)
+{
+	long call = (long)info->entry.nr;
+	const uint64_t *args = info->entry.args;
+
+	if (call == SYS_prctl && args[0] == WINDOW) {
+		tracer.open = args[1];
+		return;
+	}
+	/* The first thing that sojournd does and no C library before it. */
+	if (tracer.t->follow && tracer.count == 0 && call == SYS_close_range)
+		tracer.open = true;
+	if (!tracer.open || cannot_fail(call))
+		return;
+	if (++tracer.count == tracer.t->nth)
+		fail_here(th, call);
+}
+
+static void at_call(struct traced *th)
+{
+	struct __ptrace_syscall_info info;
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, th->tid, sizeof(info), &info) <= 0)
+		return;
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+		at_entry(th, &info);
+	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT && th->failing) {
+		th->failing = false;
+		set_register(th->tid, offsetof(struct user, regs.rax),
+			     -tracer.t->error);
+	}
+}
+
+/* A new thread is known as soon as the one that made it stops for that. */
+static void meet(pid_t tid, int status)
+{
+	unsigned long made = 0;
+	int event = status >> 16;
+
+	if ((event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
+	     event == PTRACE_EVENT_CLONE) &&
+	    ptrace(PTRACE_GETEVENTMSG, tid, NULL, &made) == 0)
+		thread_of((pid_t)made);
+}
+
+/* What a stopped thread is to get when it goes on. */
+static int judge_stop(struct traced *th, int status)
+{
+	int sig = WSTOPSIG(status);
+
+	if (sig == (SIGTRAP | 0x80)) {
+		at_call(th);
+		return 0;
+	}
+	meet(th->tid, status);
+	if (status >> 16 != 0 || sig == SIGTRAP || sig == SIGSTOP)
+		return 0; /* an event, a new thread's first stop */
+	return sig;
+}
+
+static void trace_loop(void)
+{
+	bool ended = false;
+
+	while (!ended) {
+		int status;
+		pid_t tid = waitpid(-1, &status, __WALL);
+		struct traced *th;
+
+		if (tid < 0 && errno == EINTR)
+			continue;
+		if (tid < 0)
+			return;
+		th = thread_of(tid);
+		if (WIFSTOPPED(status)) {
+			int sig = judge_stop(th, status);
+
+			ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(long)sig);
+			continue;
+		}
+		th->tid = 0;
+		if (tid == tracer.first) {
+			tracer.t->status = status;
+			ended = true;
+		}
+	}
+}
+
+/* Stops it once, and lets it go. */
+static void let_go_of(pid_t tid)
+{
+	int status;
+
+	/* It may be stopped already: then this fails, or comes after. */
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
+		return;
+	meet(tid, status);
+	ptrace(PTRACE_DETACH, tid, NULL, NULL);
+}
+
+/* What still lives goes on by itself. */
+static void let_go(void)
+{
+	bool any;
+
+	do {
+		any = false;
+		for (unsigned i = 0; i < TRACED_MAX; i++) {
+			pid_t tid = tracer.thread[i].tid;
+
+			tracer.thread[i].tid = 0;
+			if (tid == 0)
+				continue;
+			let_go_of(tid);
+			any = true;
+		}
+	} while (any);
+}
+
+void trace_run(struct trace *t, int (*fn)(void *arg), void *arg)
+{
+	long options =
+		PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC;
+	pid_t pid;
+	int status;
+
+	if (t->follow)
+		options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			   PTRACE_O_TRACECLONE;
+	t->hit = false;
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		abort();
+	if (pid == 0) {
+		raise(SIGSTOP);
+		_exit(fn(arg));
+	}
+	if (waitpid(pid, &status, WUNTRACED) != pid ||
+	    ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) < 0) {
+		perror("ptrace");
+		kill(pid, SIGKILL);
+		exit(77);
+	}
+	memset(&tracer, 0, sizeof(tracer));
+	tracer.t = t;
+	tracer.first = pid;
+	/* From the group stop to one that can be gone on from. */
+	kill(pid, SIGCONT);
+	ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
+	trace_loop();
+	let_go();
+}
