@@ -291,6 +291,12 @@ static int daemonize(void)
 }
 
 /* Tells the parent how it went, and lets go of where it was started. */
+static void report_start(int fd, uint8_t code)
+{
+	while (write(fd, &code, 1) < 0 && errno == EINTR)
+		;
+}
+
 static void detach_from_parent(struct daemon *d)
 {
 	uint8_t code = 0;
@@ -305,7 +311,7 @@ static void detach_from_parent(struct daemon *d)
 		dup2(null, fd);
 	if (null > STDERR_FILENO)
 		close(null);
-	(void)!write(d->ready_fd, &code, 1);
+	report_start(d->ready_fd, code);
 	close(d->ready_fd);
 	d->ready_fd = -1;
 }
@@ -510,10 +516,8 @@ static int run(struct daemon *d)
 	if (code == 0)
 		code = start(d);
 	if (code != 0) {
-		uint8_t byte = (uint8_t)code;
-
 		if (d->ready_fd >= 0)
-			(void)!write(d->ready_fd, &byte, 1);
+			report_start(d->ready_fd, (uint8_t)code);
 		return code;
 	}
 	detach_from_parent(d);

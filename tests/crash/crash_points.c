@@ -383,5 +383,8 @@ int main(int argc, char **argv)
 	       "%u kills, %u failures\n",
 	       ops_count, label_count(), never, (unsigned)coverage->kills,
 	       failures());
+	printf("result points=%u kills=%u violations=%u\n",
+	       label_count() - never, (unsigned)coverage->kills,
+	       failures() + never);
 	return failures() || never ? 1 : 0;
 }

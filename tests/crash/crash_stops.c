@@ -556,5 +556,8 @@ int main(int argc, char **argv)
 	printf("%u labels, %u of them never stopped at; %u stops, "
 	       "%u failures\n",
 	       label_count(), never, (unsigned)coverage->stops, failures());
+	printf("result stop_points=%u stops=%u violations=%u\n",
+	       label_count() - never, (unsigned)coverage->stops,
+	       failures() + never);
 	return failures() || never ? 1 : 0;
 }

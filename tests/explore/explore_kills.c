@@ -87,5 +87,6 @@ int main(int argc, char **argv)
 			nth += nth < CHUNK_FIRST ? 1 : CHUNK_STRIDE;
 	}
 	printf("%u images, %u failures\n", images, failures());
+	printf("result access_images=%u violations=%u\n", images, failures());
 	return failures() != 0;
 }

@@ -38,33 +38,28 @@ void trace_window(bool open)
 	prctl(WINDOW, open, 0, 0, 0);
 }
 
+/* Of calls that turn up here; clang-format would make a staircase of it. */
+/* clang-format off */
+#define CALLS(X)                                                             \
+	X(access) X(brk) X(chdir) X(clone) X(clone3) X(close) X(close_range) \
+	X(dup) X(dup2) X(dup3) X(execve) X(faccessat2) X(fallocate)          \
+	X(fchmod) X(fchown) X(fcntl) X(flock) X(fork) X(fstat) X(fstatfs)    \
+	X(fsync) X(ftruncate) X(getdents64) X(ioctl) X(kill) X(link)         \
+	X(linkat) X(lseek) X(lstat) X(madvise) X(memfd_create) X(mkdir)      \
+	X(mkdirat) X(mlock) X(mmap) X(mprotect) X(munmap) X(newfstatat)      \
+	X(open) X(openat) X(pipe2) X(poll) X(ppoll) X(prctl) X(pread64)      \
+	X(prlimit64) X(pwrite64) X(read) X(readlink) X(renameat2)            \
+	X(rt_sigaction) X(setsid) X(signalfd4) X(stat) X(statfs) X(statx)    \
+	X(sysinfo) X(unlink) X(unlinkat) X(vfork) X(wait4) X(write)
+/* clang-format on */
+
 static const struct {
 	long call;
 	const char *name;
 } names[] = {
-#define N(call) {SYS_##call, #call},
-	N(read) N(write) N(close) N(fstat) N(newfstatat) N(lseek) N(mmap) N(mprotect) N(
-		munmap) N(brk) N(rt_sigaction) N(rt_sigprocmask) N(ioctl) N(pread64)
-		N(access) N(faccessat2) N(pipe2) N(madvise) N(fcntl) N(flock) N(
-			ftruncate) N(fallocate) N(getdents64) N(linkat) N(unlink) N(unlinkat)
-			N(renameat2) N(mkdir) N(mkdirat) N(fchmod) N(fchown) N(
-				openat) N(open) N(readlink) N(statfs) N(fstatfs) N(clone3)
-				N(clone) N(vfork) N(fork) N(wait4) N(futex) N(memfd_create) N(
-					fsync) N(mlock) N(kill) N(dup) N(dup2) N(dup3) N(poll)
-					N(ppoll) N(setsid) N(chdir) N(signalfd4) N(
-						close_range) N(prctl) N(prlimit64)
-						N(sysinfo) N(sigaltstack) N(rt_sigtimedwait) N(
-							sched_setaffinity) N(sched_getaffinity)
-							N(setresuid) N(setresgid) N(
-								setgroups) N(execve) N(clock_nanosleep)
-								N(nanosleep) N(statx) N(
-									stat) N(lstat)
-									N(umask) N(getcwd) N(
-										pwrite64) N(msync)
-										N(select) N(
-											pselect6)
-											N(link)
-#undef N
+#define X(call) {SYS_##call, #call},
+	CALLS(X)
+#undef X
 };
 
 const char *trace_name(long call)
@@ -101,6 +96,7 @@ static bool cannot_fail(long call)
 		SYS_rseq,
 		SYS_restart_syscall,
 		SYS_rt_sigprocmask,
+		SYS_futex,
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
@@ -235,36 +231,36 @@ static void trace_loop(void)
 	}
 }
 
-/* Stops it once, and lets it go. */
-static void let_go_of(pid_t tid)
+static bool any_traced(void)
 {
-	int status;
-
-	/* It may be stopped already: then this fails, or comes after. */
-	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
-	if (waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
-		return;
-	meet(tid, status);
-	ptrace(PTRACE_DETACH, tid, NULL, NULL);
+	for (unsigned i = 0; i < TRACED_MAX; i++)
+		if (tracer.thread[i].tid != 0)
+			return true;
+	return false;
 }
 
-/* What still lives goes on by itself. */
+/* What still lives is stopped once and goes on by itself.  Whoever comes first
+ * is waited for: a dead process shows its end after all of its threads. */
 static void let_go(void)
 {
-	bool any;
+	for (unsigned i = 0; i < TRACED_MAX; i++)
+		if (tracer.thread[i].tid != 0)
+			ptrace(PTRACE_INTERRUPT, tracer.thread[i].tid, NULL,
+			       NULL);
+	while (any_traced()) {
+		int status;
+		pid_t tid = waitpid(-1, &status, __WALL);
 
-	do {
-		any = false;
-		for (unsigned i = 0; i < TRACED_MAX; i++) {
-			pid_t tid = tracer.thread[i].tid;
-
-			tracer.thread[i].tid = 0;
-			if (tid == 0)
-				continue;
-			let_go_of(tid);
-			any = true;
+		if (tid < 0 && errno == EINTR)
+			continue;
+		if (tid < 0)
+			return;
+		if (WIFSTOPPED(status)) {
+			meet(tid, status);
+			ptrace(PTRACE_DETACH, tid, NULL, NULL);
 		}
-	} while (any);
+		thread_of(tid)->tid = 0;
+	}
 }
 
 void trace_run(struct trace *t, int (*fn)(void *arg), void *arg)

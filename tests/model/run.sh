@@ -185,6 +185,7 @@ main() {
 		left=$((left - 1))
 	done
 	echo "${#runs[@]} runs, $failed not as expected"
+	echo "result model_runs=${#runs[@]} violations=$failed"
 	[ "$failed" -eq 0 ]
 }
 

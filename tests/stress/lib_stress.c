@@ -93,3 +93,11 @@ uint64_t counter(const struct sojourn_stat *stat, const char *name)
 			return stat->counter[i].value;
 	return 0;
 }
+
+void print_outcome(bool ok, uint64_t operations, uint64_t kills)
+{
+	printf("%s\n", ok ? "ok" : "FAILED");
+	printf("result kill_operations=%" PRIu64 " kills=%" PRIu64
+	       " violations=%u\n",
+	       operations, kills, !ok);
+}

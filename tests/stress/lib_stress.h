@@ -31,4 +31,7 @@ void print_left(const struct sojourn_stat *stat);
 /* The value of a counter by its name; 0 if there is none. */
 uint64_t counter(const struct sojourn_stat *stat, const char *name);
 
+/* The closing lines, the last one for programs. */
+void print_outcome(bool ok, uint64_t operations, uint64_t kills);
+
 #endif /* SOJ_TESTS_LIB_STRESS_H */

@@ -554,7 +554,7 @@ static int report(uint64_t increments_lost, bool clean,
 	     ledger->resurrected == 0 && ledger->busy == 0 &&
 	     ledger->errors == 0 && increments_lost == 0 && clean &&
 	     stat->threads_dead == 0;
-	printf("%s\n", ok ? "ok" : "FAILED");
+	print_outcome(ok, ledger->ops, ledger->kills);
 	return !ok;
 }
 

@@ -26,7 +26,7 @@ function(soj_register name label timeout)
 		ENVIRONMENT "${soj_test_env}")
 	# These fork many processes: beside another one they only prove that
 	# two cores are few.
-	if(label MATCHES "^(stress|crash|explore|images|semantics|e2e|model)$")
+	if(label MATCHES "^(stress|crash|explore|images|semantics|e2e|model|inject|proof)$")
 		set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
 	endif()
 endfunction()
@@ -54,16 +54,20 @@ endfunction()
 
 soj_add_tests(unit test 120 soj_tool_lib sojourn_helper sojourn_static)
 soj_add_tests(format test 120 soj_tool_lib sojourn_helper sojourn_static)
-# Traced, so not under a sanitizer, which traces at its end.
+# Traced, so not under a sanitizer, which traces at its end; and a short slice
+# of fuzzing, which has a build of its own.
 if(NOT SOJ_SANITIZE)
 	soj_add_tests(inject inject 600 sojourn_helper sojourn_static)
-	if(TARGET sojournd)
-		foreach(name inject_calls inject_scenes)
-			if(TARGET ${name})
-				add_dependencies(${name} sojournd)
-			endif()
-		endforeach()
-	endif()
+	file(GLOB injected CONFIGURE_DEPENDS ${tests}/inject/inject_*.c)
+	foreach(source ${injected})
+		get_filename_component(name ${source} NAME_WE)
+		set_tests_properties(${name} PROPERTIES LABELS "inject;proof")
+		if(TARGET sojournd)
+			add_dependencies(${name} sojournd)
+		endif()
+	endforeach()
+	soj_register(proof_fuzz proof 1200 bash ${tests}/fuzz/run
+		--seconds 5 --build ${PROJECT_BINARY_DIR}/fuzz)
 endif()
 # Crash images are of the objects that are shipped, not of a variant: of the
 # crash tests' world they use what needs no kill points.  images_planted is the
