@@ -69,6 +69,8 @@
  *   S1  load of a state                        store/slab.c S0
  *   C1  load of a claim                        rcu/slot.c C0
  *
+ * tests/model/lock.pml is a model of this, with variants that fail.
+ *
  * Progress: take and give lock-free; wait blocks for at most the time given.
  */
 
