@@ -508,14 +508,14 @@ static void test_all_seen(void **state)
 	unsigned count = 0;
 
 	(void)state;
-	for (int i = 0; i < 512; i++) {
+	for (int i = 0; i < 400; i++) {
 		const char *name =
 			sojourn_token_reason_name((enum sojourn_token_reason)i);
 
 		if (strcmp(name, "unknown") == 0)
 			continue;
 		count++;
-		if (!seen[i] && i < 400)
+		if (!seen[i])
 			fail_msg("no test gives the reason %s", name);
 		for (int k = 0; k < i; k++)
 			assert_string_not_equal(
