@@ -18,9 +18,18 @@
  * time is moved to now *before* they are published: else an item that was last
  * used long ago would, under a shorter idle timeout, be over for an instant.
  *
+ * Who saw the old value run out sets the expired bit by a CAS of life, which
+ * does not know of values.  So a put that comes to its end after the old
+ * value's deadline moves life on, after its CAS of ctl and before it says that
+ * it is done: then that CAS fails, or the bit is seen, and the put looks again.
+ * Before that deadline nobody can have seen it pass, and after the CAS of ctl
+ * nobody looks at the old value any more.
+ *
  * Crash table (killed after the step); create.c and change.c have the rest
  *   committed, not LIVE        all who know the key see it: repair makes it LIVE
  *   access time moved          a use of the old value, nothing more
+ *   published, life as it was  not acknowledged; who saw the old value run out
+ *                              may end it
  *   published, no hint         expiry on read is exact; the helper's scrubber
  *                              finds that the deadline moved nearer
  *   other subject's one ended  there is none, the new one was not made: the
@@ -29,7 +38,8 @@
  * anything happened to the key meanwhile, and the write looks again.
  *
  * Edges
- *   L0  use: cas of life       store/entry.c E1
+ *   L0  use, outlive: cas of life   store/entry.c E1
+ *   L1  outlive: load of life       store/entry.c L0
  */
 
 #include <errno.h>
@@ -139,6 +149,33 @@ static bool use(struct soj_write *w, struct soj_snapshot *snap, uint64_t now_ms)
 	return true;
 }
 
+/* Nobody takes the new value along who saw the old one run out.  False: one was
+ * faster, and has said that it is over. */
+static bool outlive(struct soj_write *w, const struct soj_snapshot *old)
+{
+	const uint64_t now_ms = soj_seg_now_ms(&w->s->st.seg);
+	struct soj_shm_entry *e = soj_entry(&w->s->st, soj_ref_entry(old->ref));
+	uint64_t life, fresh;
+
+	if (now_ms < soj_times_deadline_ms(&old->times))
+		return true;
+	SOJ_STEP("put.outlives");
+	life = soj_load_acquire(&e->life); /* L1 */
+	do {
+		/* Ended since, and in use by another: it was there. */
+		if (soj_life_gen(life) != soj_ref_gen(old->ref))
+			return true;
+		if (life & SOJ_LIFE_EXPIRED)
+			return false;
+		fresh = soj_life(
+			soj_life_gen(life),
+			soj_max(now_ms, soj_life_accessed_ms(life) + 1));
+	} while (!soj_gone(&w->self->w) &&
+		 !soj_cas_acq_rel(&e->life, &life, fresh)); /* L0 */
+	SOJ_STEP("put.outlived");
+	return true;
+}
+
 /* What is not to stay as it was found. */
 static int renew_rest(struct soj_write *w, struct target *t, uint64_t now_ms)
 {
@@ -197,6 +234,9 @@ static int replace(struct soj_write *w, struct target *t, uint64_t now_ms)
 		return -EAGAIN;
 	if (rc < 0)
 		return rc;
+	if (!w->keep_periods && !outlive(w, &seen))
+		return w->may_make ? -EAGAIN
+				   : soj_report_ended(SOJ_ENDED_EXPIRED);
 	w->version = seen.version + 1;
 	if (!w->keep_periods) {
 		soj_hint_armed(st, soj_ref_entry(seen.ref));
