@@ -240,6 +240,7 @@ sojourn_count(struct sojourn *s, const struct sojourn_filter *filter);
 /*
  * Ends all that pass, logins with all that they were renewed to.  What came
  * before the call is gone when it returns; what comes meanwhile may be too.
+ * Marks of revoked tokens are left alone; naming their collection is -EINVAL.
  * Returns how many it ended.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int

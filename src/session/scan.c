@@ -9,13 +9,22 @@
  * between two entries: each is copied for itself (store/entry.c).
  *
  * A login that is renewed during a scan moves to another place, and may do so
- * from before the cursor to behind it.  The old id is still there then, and is
- * met as renewed; clear ends the whole line of what it meets.
+ * from behind the cursor to before it.  The old id is still there in its grace
+ * window, and is met as renewed; clear ends the whole line of what it meets,
+ * whether or not that window is over.  When there is no grace window the old
+ * entry may be gone before it is met: so clear looks again for successors that
+ * were made since it began, until it finds none.
+ *
+ * A successor that is still being made is there once its predecessor names it:
+ * that decided about the renewal (renew.c), wherever its maker stands.
  *
  * Crash table: clear killed between two entries: the others live; the call was
  * not acknowledged.  Killed inside a line: upkeep completes it.
  * Stop table: expelled from the section of an entry: what it ended is ended,
  * but the line behind it may have changed place: clear begins again.
+ *
+ * Marks of revoked tokens are not cleared, by no filter: who clears all logins
+ * must not make valid what was revoked.
  *
  * Edges
  *   S1  load of a state    store/slab.c S0
@@ -30,6 +39,9 @@
 #include "session/glob.h"
 #include "session/item.h"
 
+/* Each ends who was renewed during the one before. */
+#define RENEWED_PASSES 8u
+
 /* A filter, made ready. */
 struct sieve {
 	struct sojourn *s;
@@ -39,6 +51,9 @@ struct sieve {
 	struct soj_glob *glob; /* NULL: none */
 	bool by_handle;
 	uint64_t now_ms;
+	/* clear */
+	bool lines;   /* for the whole line's sake, also what answers no more */
+	bool renewed; /* only what was renewed since now_ms */
 };
 
 static int sieve_init(struct sieve *f, struct sojourn *s,
@@ -103,16 +118,39 @@ static bool answers(const struct sieve *f, const struct soj_session *one)
 	       soj_line_status(&f->s->st, snap, NULL) == SOJ_ACTIVE;
 }
 
+/* Does it lead to a login that is to be cleared, or is it one? */
+static bool has_line(const struct sieve *f, const struct soj_session *one)
+{
+	enum soj_status status = soj_ctl_status(one->snap.ctl);
+
+	if (soj_misc_collection(one->cold.misc) == SOJ_COLLECTION_REVOKED)
+		return false;
+	if (f->renewed && (soj_misc_renewals(one->cold.misc) == 0 ||
+			   one->snap.times.created_ms < f->now_ms))
+		return false;
+	/* An old handle names nothing any more. */
+	if (!f->by_handle && one->snap.has_record &&
+	    (status == SOJ_RENEWED || status == SOJ_ENDED_GRACE))
+		return true;
+	return answers(f, one);
+}
+
 /* In the making: under a caller's key it is there once it is in the index,
- * though its maker may have died before he could make it LIVE. */
+ * though its maker may have died before he could make it LIVE; a successor,
+ * when its predecessor names it. */
 static bool is_there(struct soj_store *st, uint32_t idx, uint64_t state)
 {
+	uint64_t ref = soj_ref(idx, soj_state_gen(state));
+	uint64_t before;
+
 	if (soj_state_phase(state) != SOJ_OWNED)
 		return soj_state_phase(state) == SOJ_LIVE;
+	before = soj_load_relaxed(&soj_entry(st, idx)->predecessor);
+	if (before != 0)
+		return soj_line_names(st, before, ref) == 1;
 	return soj_misc_keyed(soj_load_relaxed(&soj_entry(st, idx)->misc)) &&
-	       soj_index_committed(
-		       st, soj_entry_digest(st, idx),
-		       soj_entry_place(st, soj_ref(idx, soj_state_gen(state))));
+	       soj_index_committed(st, soj_entry_digest(st, idx),
+				   soj_entry_place(st, ref));
 }
 
 /* Looks at one place: is it one of those? */
@@ -137,7 +175,8 @@ static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
 	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
 		rc = soj_entry_snapshot(st, soj_ref(idx, soj_state_gen(state)),
 					NULL, &copy, &one->snap);
-	return rc == 0 && passes(f, one) && answers(f, one);
+	return rc == 0 && passes(f, one) &&
+	       (f->lines ? has_line(f, one) : answers(f, one));
 }
 
 /* ---- scan and count ---- */
@@ -290,7 +329,7 @@ static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx)
 	return valid || rc < 0 ? rc : -ESTALE;
 }
 
-static int clear_all(struct sieve *f, struct soj_self *self, int *ended)
+static int clear_pass(struct sieve *f, struct soj_self *self, int *ended)
 {
 	for (uint32_t idx = 1; idx <= f->s->st.seg.lay.entries_max; idx++) {
 		int rc = clear_one(f, self, idx);
@@ -304,21 +343,47 @@ static int clear_all(struct sieve *f, struct soj_self *self, int *ended)
 	return 0;
 }
 
+/* Again for what was renewed meanwhile, but not for ever: logins that come and
+ * are renewed at once are none that have to go. */
+static int clear_all(struct sieve *f, struct soj_self *self, int *ended)
+{
+	int rc = -ESTALE;
+
+	f->lines = true;
+	f->renewed = false;
+	for (unsigned i = 0; rc == -ESTALE && i < SOJ_TRIES_MAX; i++)
+		rc = clear_pass(f, self, ended);
+	f->renewed = true;
+	for (unsigned i = 0; rc == 0 && i < RENEWED_PASSES; i++) {
+		int before = *ended;
+
+		rc = clear_pass(f, self, ended);
+		if (rc == -ESTALE)
+			rc = 0;
+		else if (*ended == before)
+			break;
+	}
+	return rc;
+}
+
 int sojourn_clear(struct sojourn *s, const struct sojourn_filter *filter)
 {
 	struct soj_self *self;
 	struct sieve f;
 	int ended = 0;
-	int rc = sieve_init(&f, s, filter);
+	int rc;
 
+	if (filter->collection == SOJOURN_COLLECTION_REVOKED)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "collection is revoked (4), but what was "
+				  "revoked stays so");
+	rc = sieve_init(&f, s, filter);
 	if (rc < 0)
 		return rc;
 	self = soj_self_writing(s, &rc);
 	if (self) {
 		self->w.source = SOJ_SOURCE_CLEAR;
-		rc = -ESTALE;
-		for (unsigned i = 0; rc == -ESTALE && i < SOJ_TRIES_MAX; i++)
-			rc = clear_all(&f, self, &ended);
+		rc = clear_all(&f, self, &ended);
 		rc = rc < 0 ? soj_report_errno(rc == -ESTALE ? -EBUSY : rc)
 			    : soj_ok();
 		if (ended > 0)
