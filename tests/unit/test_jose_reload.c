@@ -31,7 +31,7 @@
 	"{\"iss\":\"https://id.example\",\"aud\":\"api.example\",\"exp\":" \
 	"1700000060,\"iat\":1700000000,\"sub\":\"alice\",\"jti\":\"t1\"}"
 #define READERS 3
-#define RELOADS 300
+#define RELOADS 60
 
 static struct soj_keyring ring;
 static char token[1024];
@@ -157,7 +157,7 @@ static void test_fork(void **state)
 	pid = fork();
 	if (pid == 0) {
 		/* would wait for a thread that is not here, for ever */
-		alarm(20);
+		alarm(100);
 		soj_keyset_replace(&ring, jose_set(jose_hs256()));
 		_exit(jose_check(soj_keyset_enter(&ring), token) ==
 				      SOJOURN_TOKEN_OK
