@@ -471,7 +471,8 @@ sojourn_session_renew(struct sojourn *s, const char *id,
  * The same for a change of privileges, such as a login on a session that an
  * anonymous visitor had: the old id is over when the call returns, whatever
  * grace_window_ms and redelivery_ms are, so that who planted or saw it does
- * not get the new one.
+ * not get the new one, also not by a renewal that is under way.  The outcome is
+ * WON, or the call fails: -ENOENT also when another call was faster.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_regenerate(struct sojourn *s, const char *id,

@@ -15,6 +15,9 @@
  * open it.  A lease that is over lets another try; the CAS of step 3 lets one
  * of them through.
  *
+ * Regenerating takes the flag from whoever has it: its caller must not be told
+ * that the old id is over while another renewal, with a grace window, decides.
+ *
  * Crash table (killed after the step)
  *   flag taken              the lease runs out, or the holder is found dead
  *   successor built         OWNED, its predecessor does not name it: withdrawn
@@ -103,7 +106,8 @@ static int flag_take(struct renewal *r, uint64_t *mine,
 
 	if (soj_renew_gen(word) != soj_ref_gen(r->old.snap.ref))
 		return -EAGAIN;
-	if (flag_held(r, word)) {
+	/* Who wants the old id to be over now waits for nobody: ctl decides. */
+	if (!r->at_once && flag_held(r, word)) {
 		/* He may be done by now, and the new id be there to be told. */
 		if (soj_load_acquire(&renew_entry(r)->ctl) != /* E1 */
 		    r->old.snap.ctl)
@@ -485,7 +489,9 @@ int sojourn_session_regenerate(struct sojourn *s, const char *id,
 		memcpy(now, info->new_id, sizeof(now));
 	}
 	soj_wipe(now, sizeof(now));
-	if (rc == 0 && info->renewal == SOJOURN_RENEWAL_WON)
-		rc = forget(s, info);
+	if (rc == 0)
+		rc = info->renewal == SOJOURN_RENEWAL_WON
+			     ? forget(s, info)
+			     : soj_report_errno(-EBUSY);
 	return soj_done(s, rc);
 }
