@@ -48,6 +48,7 @@ enum {
 	OPT_IP,
 	OPT_USER_AGENT,
 	OPT_LOCATION,
+	OPT_EXCLUSIVE,
 	OPT_DEVICE_ID,
 	OPT_DEVICE_NAME,
 	OPT_DEVICE_TYPE,
@@ -137,6 +138,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &r->key_file;
 		break;
+	case OPT_EXCLUSIVE:
+		r->what.exclusive = true;
+		break;
 	case OPT_SUBJECT:
 		r->what.subject = arg;
 		break;
@@ -223,6 +227,8 @@ static const struct argp_option new_options[] = {
 	{"ttl", OPT_TTL, "D", 0, "Lifetime, if not the segment's", 0},
 	{"idle", OPT_IDLE, "D", 0,
 	 "Idle timeout, if not the segment's; 0 for none", 0},
+	{"exclusive", OPT_EXCLUSIVE, NULL, 0,
+	 "End all other logins of the subject", 0},
 	{"ip", OPT_IP, "A", 0, "Address of the client", 1},
 	{"user-agent", OPT_USER_AGENT, "TEXT", 0, "Its program", 1},
 	{"location", OPT_LOCATION, "TEXT", 0, "Where it is", 1},

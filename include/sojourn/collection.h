@@ -104,9 +104,10 @@ sojourn_add(struct sojourn *s, const struct sojourn_item *item,
 	    const struct sojourn_value *value, uint64_t *version);
 
 /*
- * Reads an item.  Of *how (may be NULL) subject and no_touch count.  data,
- * data_bytes and info as in sojourn_session_read().
- * 0; -ENOENT with its reason; -ENOBUFS (*data_bytes says what is needed, info
+ * Reads an item.  Of *how (may be NULL) subject, client and no_touch count; it
+ * must have no veto.  data, data_bytes and info as in sojourn_session_read().
+ * 0; -ENOENT with its reason; -EPERM with reason BINDING (by the collection's
+ * rules); -ENOBUFS (*data_bytes says what is needed, info
  * is filled, nothing was touched); -EILSEQ with reason INVALID_DATA (the
  * validator refused what is there; nothing was copied).
  */

@@ -30,9 +30,13 @@ void soj_item_info(struct sojourn *s, const struct soj_session *found,
 
 /* What was found is what the caller asked for, and is sound. */
 static int check_found(struct sojourn *s, struct soj_self *self,
+		       const struct soj_digest *digest,
 		       const struct sojourn_read *how,
-		       const struct soj_session *found, const void *data)
+		       const struct soj_session *found, const void *data,
+		       unsigned *mismatch)
 {
+	int rc;
+
 	if (how->subject &&
 	    !soj_digest_equal(soj_subject_digest(s, how->subject),
 			      found->cold.subject)) {
@@ -40,8 +44,9 @@ static int check_found(struct sojourn *s, struct soj_self *self,
 			soj_count(&self->w.thr, SOJ_COUNT_misses);
 		return soj_report_ended(SOJ_NONE);
 	}
-	if (data == NULL)
-		return 0;
+	rc = soj_session_bound(s, self, found, digest, how->client, mismatch);
+	if (rc < 0 || data == NULL)
+		return rc;
 	return soj_validate(s, self, soj_misc_collection(found->cold.misc),
 			    data, found->snap.data_bytes);
 }
@@ -56,18 +61,19 @@ static int get(struct sojourn *s, struct soj_self *self,
 	const struct soj_copy copy = {
 		.cold = &found.cold,
 		.subject = info ? found.subject : NULL,
-		.meta = info ? found.meta : NULL,
+		.meta = info || how->client ? found.meta : NULL,
 		.data = data_bytes ? data : NULL,
 		.data_capacity = capacity,
 	};
+	unsigned mismatch = 0;
 	int rc, rest;
 
 	found.snap.data_bytes = 0;
 	rc = soj_session_find(s, self, digest, now_ms, &copy, &found.snap);
 	rest = rc < 0 && rc != -ENOBUFS
 		       ? rc
-		       : check_found(s, self, how, &found,
-				     rc == 0 ? copy.data : NULL);
+		       : check_found(s, self, digest, how, &found,
+				     rc == 0 ? copy.data : NULL, &mismatch);
 	if (rest < 0) {
 		/* Refused: what was copied before is not the caller's. */
 		if (copy.data)
@@ -77,8 +83,10 @@ static int get(struct sojourn *s, struct soj_self *self,
 	}
 	if (data_bytes)
 		*data_bytes = found.snap.data_bytes;
-	if (info)
+	if (info) {
 		soj_item_info(s, &found, info);
+		info->mismatch = mismatch;
+	}
 	if (rc == -ENOBUFS)
 		return soj_report_errno(rc);
 	if (!how->no_touch)
@@ -97,6 +105,9 @@ int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 	struct soj_self *self = soj_self(s);
 	int rc;
 
+	if (how && how->veto)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "veto is set, but only sessions have one");
 	if (self)
 		self->w.source = SOJ_SOURCE_READ;
 	rc = get(s, self, digest, how ? how : &get_default, data, data_bytes,

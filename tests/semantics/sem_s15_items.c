@@ -36,6 +36,7 @@ static int set_up(void **state)
 	sojourn_collection_init(&own[1], "quick");
 	own[1].ttl_ms = 10 * MINUTE;
 	own[1].idle_timeout_ms = MINUTE;
+	own[1].ip = SOJOURN_BINDING_REJECT;
 	sojourn_options_init(&o);
 	o.entries_max = 64;
 	o.segment_bytes = 8u << 20;
@@ -443,6 +444,28 @@ static void s15_full(void **state)
 	assert_true(made > 48 && made <= 64);
 }
 
+/* Bindings are a matter of the collection's rules, for items as well. */
+static void s12_items_are_bound_too(void **state)
+{
+	const struct sojourn_metadata here = {.ip = "192.0.2.1"},
+				      there = {.ip = "198.51.100.1"};
+	const struct sojourn_item item = item_of(quick, "bound");
+	const struct sojourn_value v = {.metadata = &here};
+	struct sojourn_read how = {.client = &here};
+	struct sojourn_info info;
+
+	(void)state;
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	assert_int_equal(sojourn_get(s, &item, &how, NULL, NULL, &info), 0);
+	assert_int_equal(info.mismatch, 0);
+	how.client = &there;
+	assert_int_equal(sojourn_get(s, &item, &how, NULL, NULL, &info),
+			 -EPERM);
+	assert_int_equal(sojourn_reason(), SOJOURN_BINDING);
+	how.client = NULL;
+	assert_int_equal(sojourn_get(s, &item, &how, NULL, NULL, &info), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -459,6 +482,7 @@ int main(void)
 		TEST(s15_modify),
 		TEST(s15_count_add_is_a_window),
 		TEST(s15_lost_hint_of_a_nearer_deadline),
+		TEST(s12_items_are_bound_too),
 		TEST(s15_full),
 	};
 	int failed = cmocka_run_group_tests_name("S15", tests, NULL, NULL);
