@@ -214,9 +214,13 @@ static struct sojourn_tokens *open_tokens(struct soj_keyset *set, bool cache)
 
 /* A token of a login and a subject that have had others revoked. */
 static void add_whole(struct contestant *c, const char *name,
-		      enum sojourn_token_alg alg, bool cache)
+		      enum sojourn_token_alg alg, bool cache,
+		      const char *claims)
 {
-	const struct sojourn_token_new what = {.subject = name};
+	const struct sojourn_token_new what = {
+		.subject = name,
+		.claims = claims,
+		.claims_bytes = claims ? strlen(claims) : 0};
 	char refresh[SOJOURN_REFRESH_CHARS + 1];
 
 	c->name = name;
@@ -293,7 +297,7 @@ static unsigned add_contestants(struct contestant *all)
 #ifdef SOJ_HAVE_LIBJWT
 	all[count++].name = "libjwt HS256 decode";
 #endif
-	add_whole(&all[count], "HS256 whole", SOJOURN_TOKEN_HS256, false);
+	add_whole(&all[count], "HS256 whole", SOJOURN_TOKEN_HS256, false, NULL);
 	change_header(&all[count]);
 	all[count].tokens->rules.typ = SOJ_TYP_JWT;
 #ifdef SOJ_HAVE_LIBJWT
@@ -308,14 +312,16 @@ static unsigned add_contestants(struct contestant *all)
 	add(&all[count++], "HS256 own", call_check, SOJOURN_TOKEN_HS256);
 	add(&all[count++], "HS256 own, no claims", call_jws,
 	    SOJOURN_TOKEN_HS256);
-	add_whole(&all[count++], "HS256 own, whole", SOJOURN_TOKEN_HS256,
-		  false);
-	add_whole(&all[count++], "HS256 own, cached", SOJOURN_TOKEN_HS256,
-		  true);
-	add_whole(&all[count++], "EdDSA own, whole", SOJOURN_TOKEN_EDDSA,
-		  false);
-	add_whole(&all[count++], "EdDSA own, cached", SOJOURN_TOKEN_EDDSA,
-		  true);
+	add_whole(&all[count++], "HS256 own, whole", SOJOURN_TOKEN_HS256, false,
+		  NULL);
+	add_whole(&all[count++], "HS256 own, more claims", SOJOURN_TOKEN_HS256,
+		  false, "{\"scope\":\"read write\",\"tenant\":42}");
+	add_whole(&all[count++], "HS256 own, cached", SOJOURN_TOKEN_HS256, true,
+		  NULL);
+	add_whole(&all[count++], "EdDSA own, whole", SOJOURN_TOKEN_EDDSA, false,
+		  NULL);
+	add_whole(&all[count++], "EdDSA own, cached", SOJOURN_TOKEN_EDDSA, true,
+		  NULL);
 	add(&all[count++], "ES256 own", call_check, SOJOURN_TOKEN_ES256);
 	add(&all[count++], "RS256 own", call_check, SOJOURN_TOKEN_RS256);
 	return count;

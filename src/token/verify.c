@@ -40,33 +40,59 @@ static uint64_t get_be64(const uint8_t *in)
 	return value;
 }
 
-/* What the claim says that binds the token to the segment. */
-static enum sojourn_token_reason read_claim(const struct sojourn_tokens *t,
-					    const struct soj_claims *claims,
-					    struct soj_verified *v)
+/* What the claim says that binds the token to the segment.  text may be NULL. */
+static enum sojourn_token_reason read_binding(const struct sojourn_tokens *t,
+					      const char *text, const char *sub,
+					      struct soj_verified *v)
 {
-	const json_t *json = json_object_get(claims->json, SOJ_CLAIM_ANCHOR);
-	const char *text = json_string_value(json);
 	uint8_t raw[SOJ_B64_BYTES(SOJ_B64_CHARS(SOJ_BINDING_BYTES))];
 	size_t bytes;
 
-	if (text == NULL ||
-	    json_string_length(json) != SOJ_B64_CHARS(SOJ_BINDING_BYTES) ||
+	if (text == NULL || strlen(text) != SOJ_B64_CHARS(SOJ_BINDING_BYTES) ||
 	    !soj_b64_decode(text, SOJ_B64_CHARS(SOJ_BINDING_BYTES), raw,
 			    &bytes) ||
-	    strlen(claims->sub) >= sizeof(v->subject))
+	    strlen(sub) >= sizeof(v->subject))
 		return SOJOURN_TOKEN_ANCHOR;
 	if (get_be64(raw + 32) != t->segment_tag)
 		return SOJOURN_TOKEN_SEGMENT;
 	memcpy(v->anchor.bytes, raw, SOJ_ANCHOR_BYTES);
 	v->marks.anchor = get_be64(raw + 16);
 	v->marks.subject = get_be64(raw + 24);
-	v->exp_ms = claims->exp_ms;
-	v->nbf_ms = claims->nbf_ms;
-	v->iat_ms = claims->iat_ms;
 	memset(v->subject, 0, sizeof(v->subject));
-	strcpy(v->subject, claims->sub);
+	strcpy(v->subject, sub);
 	return SOJOURN_TOKEN_OK;
+}
+
+/* v->claims, of which the signature is good. */
+static enum sojourn_token_reason read_claims(const struct sojourn_tokens *t,
+					     const struct soj_rules *rules,
+					     struct soj_verified *v)
+{
+	const uint64_t now_ms = soj_tokens_unix_ms(t);
+	enum sojourn_token_reason reason;
+	struct soj_claims_own own;
+	struct soj_claims claims;
+
+	if (soj_claims_own((char *)v->claims, v->claims_bytes, rules, now_ms,
+			   &own)) {
+		v->exp_ms = own.exp_ms;
+		v->nbf_ms = own.nbf_ms;
+		v->iat_ms = own.iat_ms;
+		return read_binding(t, own.anchor, own.sub, v);
+	}
+	reason = soj_claims_check((const char *)v->claims, v->claims_bytes,
+				  rules, now_ms, &claims);
+	if (reason != SOJOURN_TOKEN_OK)
+		return reason;
+	v->exp_ms = claims.exp_ms;
+	v->nbf_ms = claims.nbf_ms;
+	v->iat_ms = claims.iat_ms;
+	reason = read_binding(t,
+			      json_string_value(json_object_get(
+				      claims.json, SOJ_CLAIM_ANCHOR)),
+			      claims.sub, v);
+	soj_claims_deinit(&claims);
+	return reason;
 }
 
 enum sojourn_token_reason soj_token_read(const struct sojourn_tokens *t,
@@ -77,20 +103,14 @@ enum sojourn_token_reason soj_token_read(const struct sojourn_tokens *t,
 {
 	enum sojourn_token_reason reason;
 	const struct soj_jwk *key;
-	struct soj_claims claims;
 	size_t bytes;
 
 	reason = soj_jws_verify(set, rules->typ, rules->token_chars_max, token,
 				chars, v->claims, &bytes, &key);
-	if (reason == SOJOURN_TOKEN_OK)
-		reason = soj_claims_check((const char *)v->claims, bytes, rules,
-					  soj_tokens_unix_ms(t), &claims);
 	if (reason != SOJOURN_TOKEN_OK)
 		return reason;
 	v->claims_bytes = bytes;
-	reason = read_claim(t, &claims, v);
-	soj_claims_deinit(&claims);
-	return reason;
+	return read_claims(t, rules, v);
 }
 
 /* The same, or from what is kept of another call. */
