@@ -94,6 +94,8 @@ static bool claim_ok(uint64_t claim)
 	case SOJ_CLAIM_BUSY:
 	case SOJ_CLAIM_HELD:
 		return soj_claim_tid(claim) != 0;
+	case SOJ_CLAIM_MEND:
+		return soj_claim_tid(claim) != 0 || soj_claim_pidns(claim) == 0;
 	default:
 		return false;
 	}
@@ -110,7 +112,8 @@ static void check_section(struct soj_fsck *f, uint64_t idx, uint64_t section,
 				       section);
 		return;
 	}
-	if (soj_claim_phase(claim) != SOJ_CLAIM_HELD)
+	if (soj_claim_phase(claim) != SOJ_CLAIM_HELD &&
+	    soj_claim_phase(claim) != SOJ_CLAIM_MEND)
 		soj_fsck_found(f, SOJ_FSCK_SLOT_OPEN, 0,
 			       soj_fsck_print(section, claim),
 			       "section %016" PRIx64 ", claim %016" PRIx64,
@@ -148,8 +151,17 @@ enum soj_owner soj_fsck_owner(struct soj_fsck *f, uint32_t slot)
 	/* Looked at after the word that names the slot. */
 	if (f->fresh && f->rc == 0)
 		f->rc = soj_image_reload_slot(f->img, slot);
-	if (!soj_image_slot_held(f->img, slot))
+	if (slot >= f->img->hdr.slots_max)
 		return SOJ_OWNER_NONE;
+	switch (soj_claim_phase(soj_load_relaxed(&f->img->slots[slot].claim))) {
+	case SOJ_CLAIM_FREE:
+		return SOJ_OWNER_NONE;
+	case SOJ_CLAIM_BUSY: /* being adopted, */
+	case SOJ_CLAIM_MEND: /* adopted: what it owned is a dead thread's */
+		return SOJ_OWNER_DEAD;
+	default:
+		break;
+	}
 	return soj_image_slot_dead(f->img, slot) ? SOJ_OWNER_DEAD
 						 : SOJ_OWNER_ALIVE;
 }

@@ -32,8 +32,8 @@
  * stated range), -ECANCELED (a fork happened inside the call and this is the
  * child: nothing was done), -EBUSY (thousands of lost races in a row),
  * -EBADMSG (the segment is corrupt there).  Those that change something also:
- * -EROFS (attached read-only), -EAGAIN (all threads_max thread slots are
- * taken).
+ * -EROFS (attached read-only), -EAGAIN (living threads have all threads_max
+ * thread slots; a dead one's is taken over).
  */
 
 #include <stdbool.h>

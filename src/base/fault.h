@@ -25,6 +25,8 @@
 	X(UPDATE_STORES, "an update publishes whatever ctl has become")        \
 	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again")    \
 	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")            \
+	X(ADOPT_FORGETS, "who adopts a slot does not repair what was left")    \
+	X(ADOPT_ALIVE, "the slot of a living thread is adopted")               \
 	X(INTENT_FORGOTTEN, "repair does not end whom a dead login would")     \
 	X(WIPE_SKIPPED, "freed chunks keep their bytes")                       \
 	X(EVENT_UNTOLD, "who dies before he tells of an end does not")         \

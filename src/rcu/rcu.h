@@ -60,6 +60,21 @@ bool soj_slot_still(const struct soj_seg *seg, uint32_t idx, uint64_t claim);
 bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx,
 			uint64_t claim);
 
+/*
+ * Takes the slot over from the dead thread that `claim` is the proof about
+ * (soj_slot_dead), with everything that names it: that still is the dead one's,
+ * and to be repaired by the caller, to whom the slot serves meanwhile.  Then
+ * soj_slot_settle(), or soj_slot_leave() if something is left.  0; -EAGAIN:
+ * somebody else was faster; -EROFS, -ENOTSUP, -ECANCELED.
+ */
+int soj_slot_adopt(const struct soj_seg *seg, struct soj_thread *thr,
+		   uint32_t idx, uint64_t claim);
+/* Nothing names the slot but what the caller does from now on.  0; -ENOTSUP
+ * (the image was tampered with), -ECANCELED. */
+int soj_slot_settle(const struct soj_seg *seg, struct soj_thread *thr);
+/* Out of an adopted slot, which stays one of the dead.  Outside of a section. */
+void soj_slot_leave(const struct soj_seg *seg, struct soj_thread *thr);
+
 /* Is the slot held by a thread of the calling process? */
 bool soj_slot_is_ours(const struct soj_seg *seg, uint32_t idx);
 

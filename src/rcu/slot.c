@@ -21,6 +21,22 @@
  *   HELD(g,ns,tid)    tid       attached
  *   HELD(g,ns,tid)    marked    dead: whatever it OWNED may be repaired, then
  *                               HELD(g) -> FREE(g+1) by exact CAS
+ *   MEND(g,ns,tid)    tid       adopted from a dead thread, whose leavings tid
+ *                               repairs; marked: dead, as HELD is
+ *   MEND(g,0,0)       any       left again with leavings: counts as dead
+ *
+ * Adopting.  Repair needs a slot, and the dead may have them all.  So who has
+ * none takes one over from a thread that is proved dead: the dead one's claim
+ * -> BUSY(g+1) by exact CAS, mutex locked, -> MEND, and now it has a slot to
+ * repair with.  What names the slot stays the dead one's as long as the claim
+ * is MEND: to others it is nobody's at work, since all who ask whether a holder
+ * lives want HELD; and when the adopter dies too it is repaired by whoever
+ * reaps or adopts the slot next, by the same rules, since words say what they
+ * are and not who wrote them.  Only when nothing of the dead is left does MEND
+ * become HELD (soj_slot_settle); if that cannot be brought about now, the slot
+ * is left as MEND of nobody (soj_slot_leave).  The adopter repairs as any
+ * repairer does: what it takes over has a new generation, so neither a late
+ * reaper's CAS nor its own hits the wrong one though both say "slot s".
  *
  * Crash table (killed after the step)
  *   claim FREE->BUSY       BUSY with an unlocked mutex: no kernel mark.  Freed
@@ -33,27 +49,47 @@
  *   BUSY->FREE(g+1)        done
  *   reaper after repair    HELD(g), marked: the next reaper repairs nothing
  *                          and frees it
+ *   adopt: section closed  still the first dead one's
+ *   adopt ->BUSY, locked   BUSY with leavings: as BUSY above, and who frees it
+ *                          has repaired them before, as for any dead thread
+ *   adopt BUSY->MEND       MEND, marked: dead with leavings, reaped or adopted
+ *   settle: words cleared  as above, no leavings
+ *   settle MEND->HELD      HELD, marked: as any
+ *   leave                  as release; at its end MEND of nobody
  *
  * Stop table.  A reaper that is stopped may find the slot reaped and in use
  * again when it goes on.  It loads the word that names the slot as owner,
  * then checks the claim word (soj_slot_still), then does the exact CAS: had
  * the slot been freed before the word was loaded, the check fails; if after,
- * the word has another generation and the CAS fails.
+ * the word has another generation and the CAS fails.  Adopting counts as
+ * freeing: the claim word is another.  Of two adopters one has the exact CAS.
+ * An adopter that is stopped keeps its slot, with what is left there, as it
+ * would keep what it owned itself; the other slots of the dead are adopted.
  *
  * Second proof, for deaths that the kernel could not mark (a thread killed by
  * the out-of-memory reaper, or between CAS and lock): in the same pid
  * namespace a thread number that does not exist is a dead thread.  A reused
  * number looks alive; that is the harmless direction.
  *
+ * The gap that stays: BUSY, of another pid namespace.  The mark in its mutex may
+ * be its holder's or one left over from before, the number means nothing here,
+ * and however long it stays BUSY, a stopped thread would look the same.  To take
+ * it on suspicion would be to lock a mutex that a living thread may hold.  So
+ * the slot stays taken, and what an adopter killed there had found in it stays
+ * unrepaired, until somebody of that namespace comes.
+ *
  * Edges
- *   C0  claim, release and reap: cas of claim   C0, C1  a new holder sees what
- *                                                   the reaper repaired
+ *   C0  claim, release, reap, adopt, settle:    C0, C1  a new holder sees what
+ *       cas of claim                                the reaper repaired
  *   C1  look at claim: load                     C0
  *   C2  look at the mutex word: load            -   the kernel wrote the mark
  *                                                   after the thread's last
  *                                                   store
+ *   C3  reap, adopt: load of section            -   epoch.c R0: a new holder's
+ *                                                   section comes with his
+ *                                                   claim
  *
- * Progress: claim and release lock-free, the rest wait-free.
+ * Progress: claim, adopt and release lock-free, the rest wait-free.
  */
 
 #include "rcu/rcu.h"
@@ -126,18 +162,17 @@ static int lock_life(struct soj_shm_slot *slot)
 	return -rc;
 }
 
-static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
-		     uint32_t idx, uint32_t ns)
+/* The word `word` of the slot is the caller's to replace: through BUSY with
+ * generation `gen`, mutex locked, to `phase`. */
+static int take(const struct soj_seg *seg, struct soj_thread *thr, uint32_t idx,
+		uint64_t word, enum soj_claim_phase phase, uint32_t gen)
 {
 	struct soj_shm_slot *slot = &seg->slots[idx];
-	uint64_t word = soj_load_acquire(&slot->claim); /* C1 */
-	uint32_t gen = soj_claim_gen(word);
+	uint32_t ns = own_pidns();
 	uint32_t tid = (uint32_t)gettid();
 	uint64_t busy = soj_claim(SOJ_CLAIM_BUSY, gen, ns, tid);
-	uint64_t held = soj_claim(SOJ_CLAIM_HELD, gen, ns, tid);
+	uint64_t mine = soj_claim(phase, gen, ns, tid);
 
-	if (soj_claim_phase(word) != SOJ_CLAIM_FREE)
-		return -EAGAIN;
 	if (!soj_cas_acq_rel(&slot->claim, &word, busy)) /* C0 */
 		return -EAGAIN;
 	SOJ_STEP("slot.claim.busy");
@@ -152,13 +187,15 @@ static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
 	if (!thr->alive)
 		return -ECANCELED;
 	slot->pid = (uint32_t)getpid();
-	soj_store_relaxed(&slot->intent, 0);
-	soj_store_relaxed(&slot->locks, 0);
+	if (phase == SOJ_CLAIM_HELD) {
+		soj_store_relaxed(&slot->intent, 0);
+		soj_store_relaxed(&slot->locks, 0);
+	}
 	thr->slot = idx;
-	thr->claim = held;
+	thr->claim = mine;
 	thr->section = 0;
 	thr->seq = (uint32_t)(soj_load_relaxed(&slot->section) >> 32);
-	if (!soj_cas_acq_rel(&slot->claim, &busy, held)) { /* C0 */
+	if (!soj_cas_acq_rel(&slot->claim, &busy, mine)) { /* C0 */
 		thr->slot = SOJ_SLOT_NONE;
 		pthread_mutex_unlock(&slot->life);
 		return -ENOTSUP;
@@ -167,16 +204,25 @@ static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
 	return 0;
 }
 
+static int claim_one(const struct soj_seg *seg, struct soj_thread *thr,
+		     uint32_t idx)
+{
+	uint64_t word = soj_load_acquire(&seg->slots[idx].claim); /* C1 */
+
+	if (soj_claim_phase(word) != SOJ_CLAIM_FREE)
+		return -EAGAIN;
+	return take(seg, thr, idx, word, SOJ_CLAIM_HELD, soj_claim_gen(word));
+}
+
 int soj_slot_claim(const struct soj_seg *seg, struct soj_thread *thr)
 {
 	const uint32_t slots_max = seg->lay.slots_max;
-	const uint32_t ns = own_pidns();
 	int rc = -EAGAIN;
 
 	if (seg->readonly)
 		return -EROFS;
 	for (uint32_t i = 0; i < slots_max; i++) {
-		int one = claim_one(seg, thr, i, ns);
+		int one = claim_one(seg, thr, i);
 
 		if (one == 0 || one == -ECANCELED)
 			return one;
@@ -186,11 +232,13 @@ int soj_slot_claim(const struct soj_seg *seg, struct soj_thread *thr)
 	return rc;
 }
 
-void soj_slot_release(const struct soj_seg *seg, struct soj_thread *thr)
+/* Out of the slot; `after` is what its claim is then. */
+static void give_up(const struct soj_seg *seg, struct soj_thread *thr,
+		    uint64_t after)
 {
 	struct soj_shm_slot *slot;
 	uint64_t word = thr->claim;
-	uint64_t busy, freed;
+	uint64_t busy;
 
 	if (!thr->alive || thr->slot == SOJ_SLOT_NONE)
 		return;
@@ -199,14 +247,20 @@ void soj_slot_release(const struct soj_seg *seg, struct soj_thread *thr)
 	soj_count_flush(seg, thr);
 	busy = soj_claim(SOJ_CLAIM_BUSY, soj_claim_gen(word),
 			 soj_claim_pidns(word), soj_claim_tid(word));
-	freed = soj_claim(SOJ_CLAIM_FREE, soj_claim_gen(word) + 1, 0, 0);
 	thr->slot = SOJ_SLOT_NONE;
 	if (!soj_cas_acq_rel(&slot->claim, &word, busy)) /* C0 */
 		return;
 	SOJ_STEP("slot.release.busy");
 	pthread_mutex_unlock(&slot->life);
 	SOJ_STEP("slot.release.unlocked");
-	soj_cas_acq_rel(&slot->claim, &busy, freed); /* C0 */
+	soj_cas_acq_rel(&slot->claim, &busy, after); /* C0 */
+}
+
+void soj_slot_release(const struct soj_seg *seg, struct soj_thread *thr)
+{
+	uint32_t gen = soj_claim_gen(thr->claim);
+
+	give_up(seg, thr, soj_claim(SOJ_CLAIM_FREE, gen + 1, 0, 0));
 }
 
 /* Second proof: see the head. */
@@ -220,6 +274,13 @@ static bool thread_is_gone(uint64_t claim)
 	       soj_claim_pidns(claim) == own_pidns();
 }
 
+/* An adopter could not repair all, and went. */
+static bool left_by_all(uint64_t claim)
+{
+	return soj_claim_phase(claim) == SOJ_CLAIM_MEND &&
+	       soj_claim_tid(claim) == 0;
+}
+
 bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, bool deep,
 		   uint64_t *claim)
 {
@@ -229,9 +290,9 @@ bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, bool deep,
 
 	if (soj_claim_phase(word) == SOJ_CLAIM_FREE)
 		return false;
-	if (soj_claim_phase(word) == SOJ_CLAIM_HELD)
+	if (soj_claim_phase(word) != SOJ_CLAIM_BUSY)
 		dead = (mutex_word(slot) & FUTEX_OWNER_DIED) != 0 ||
-		       SOJ_PLANT(REAP_UNPROVED);
+		       left_by_all(word) || SOJ_PLANT(REAP_UNPROVED);
 	if (!dead && deep)
 		dead = thread_is_gone(word);
 	/* The mark must be of this holder, not of one that came before. */
@@ -246,10 +307,13 @@ bool soj_slot_still(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
 	return soj_load_acquire(&seg->slots[idx].claim) == claim; /* C1 */
 }
 
-bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
+/* The dead one's section, lest it hold epochs back.  False: the slot is not
+ * the dead one's any more. */
+static bool close_section(const struct soj_seg *seg, uint32_t idx,
+			  uint64_t claim)
 {
 	struct soj_shm_slot *slot = &seg->slots[idx];
-	uint64_t section = soj_load_relaxed(&slot->section);
+	uint64_t section = soj_load_acquire(&slot->section); /* C3 */
 	uint64_t idle = section & ~SOJ_MASK(32);
 
 	/* Word first, claim second: see the stop table. */
@@ -258,9 +322,56 @@ bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
 	if (section & SOJ_SECTION_ACTIVE)
 		soj_cas_acq_rel(&slot->section, &section, idle); /* C0 */
 	SOJ_STEP("slot.reap.section");
-	return soj_cas_acq_rel(
-		&slot->claim, &claim, /* C0 */
-		soj_claim(SOJ_CLAIM_FREE, soj_claim_gen(claim) + 1, 0, 0));
+	return true;
+}
+
+bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
+{
+	return close_section(seg, idx, claim) &&
+	       soj_cas_acq_rel(&seg->slots[idx].claim, &claim, /* C0 */
+			       soj_claim(SOJ_CLAIM_FREE,
+					 soj_claim_gen(claim) + 1, 0, 0));
+}
+
+int soj_slot_adopt(const struct soj_seg *seg, struct soj_thread *thr,
+		   uint32_t idx, uint64_t claim)
+{
+	if (seg->readonly)
+		return -EROFS;
+	if (!thr->alive)
+		return -ECANCELED;
+	if (!close_section(seg, idx, claim))
+		return -EAGAIN;
+	return take(seg, thr, idx, claim, SOJ_CLAIM_MEND,
+		    soj_claim_gen(claim) + 1);
+}
+
+int soj_slot_settle(const struct soj_seg *seg, struct soj_thread *thr)
+{
+	struct soj_shm_slot *slot = &seg->slots[thr->slot];
+	uint64_t word = thr->claim;
+	uint64_t held = soj_claim(SOJ_CLAIM_HELD, soj_claim_gen(word),
+				  soj_claim_pidns(word), soj_claim_tid(word));
+
+	if (!thr->alive)
+		return -ECANCELED;
+	soj_store_relaxed(&slot->intent, 0);
+	soj_store_relaxed(&slot->locks, 0);
+	SOJ_STEP("slot.settle.cleared");
+	if (!thr->alive)
+		return -ECANCELED;
+	if (!soj_cas_acq_rel(&slot->claim, &word, held)) /* C0 */
+		return -ENOTSUP;
+	thr->claim = held;
+	SOJ_STEP("slot.settled");
+	return 0;
+}
+
+void soj_slot_leave(const struct soj_seg *seg, struct soj_thread *thr)
+{
+	uint32_t gen = soj_claim_gen(thr->claim);
+
+	give_up(seg, thr, soj_claim(SOJ_CLAIM_MEND, gen, 0, 0));
 }
 
 bool soj_slot_is_ours(const struct soj_seg *seg, uint32_t idx)

@@ -249,6 +249,9 @@ enum soj_claim_phase {
 	SOJ_CLAIM_FREE = 0,
 	SOJ_CLAIM_BUSY = 1, /* being claimed or released: hands off the mutex */
 	SOJ_CLAIM_HELD = 2,
+	/* As HELD, and what names the slot is still its last holder's; with
+	 * thread 0: nobody's who lives. */
+	SOJ_CLAIM_MEND = 3,
 };
 
 static inline uint64_t soj_claim(enum soj_claim_phase phase, uint32_t gen,

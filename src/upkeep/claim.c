@@ -4,14 +4,19 @@
  * A thread slot, also when the dead have them all.
  *
  * Repair needs a slot: it takes over what the dead OWNED.  If every slot is
- * held by a dead thread there is none to be had, and nobody to change that.
- * But most threads die owning nothing; such a slot can be freed by who has
- * none.  One scan of the state and unit words, after the proof of death, says
- * which: a dead thread does not come to own anything any more.
+ * held by a dead thread there is none to be had.  But most threads die owning
+ * nothing; such a slot can be freed by who has none.  One scan of the state and
+ * unit words, after the proof of death, says which: a dead thread does not come
+ * to own anything any more.  If that gives none, the claimer adopts one of the
+ * dead's with what it owned, and repairs that before anything else (slot.c,
+ * repair.c).  Where a slot's leavings cannot be repaired now, the next one's
+ * may be.  So the claim fails only while living threads have all slots.
  *
- * Crash table: killed between two frees: some are free, some are not.
- * Stop table: a slot that was repaired and claimed meanwhile has another
- * claim word, and the exact CAS in soj_slot_free_dead() fails.
+ * Crash table: killed between two frees: some are free, some are not; while
+ * adopting: slot.c.
+ * Stop table: a slot that was repaired, claimed or adopted meanwhile has
+ * another claim word, and the exact CAS in soj_slot_free_dead(), or in
+ * soj_slot_adopt(), fails.
  *
  * Edges
  *   S1  load of a state          store/slab.c:S0
@@ -21,8 +26,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "store/cap.h"
-#include "upkeep/upkeep.h"
+#include "upkeep/repair.h"
 
 /* Claim words by slot; 0: alive, free, or owner of something. */
 static uint32_t find_dead(const struct soj_seg *seg, uint64_t *dead)
@@ -68,25 +74,56 @@ static void spare_owners(const struct soj_store *st, uint64_t *dead)
 	}
 }
 
+static void free_idle(struct soj_store *st, uint64_t *dead)
+{
+	spare_owners(st, dead);
+	soj_locks_repair(st, dead);
+	for (uint32_t i = 0; i < st->seg.lay.slots_max; i++)
+		if (dead[i])
+			soj_slot_free_dead(&st->seg, i, dead[i]);
+}
+
+/* One by one: another claimer may adopt or free them meanwhile, so each is
+ * asked for its proof again. */
+static int adopt(struct soj_upkeep *up)
+{
+	const struct soj_seg *seg = &up->st->seg;
+	struct soj_thread *thr = &up->w->thr;
+	uint64_t claim;
+	int rc = -EAGAIN;
+
+	for (uint32_t i = 0; i < seg->lay.slots_max && rc == -EAGAIN; i++) {
+		claim = soj_load_relaxed(&seg->slots[i].claim);
+		if (!SOJ_PLANT(ADOPT_ALIVE) &&
+		    !soj_slot_dead(seg, i, true, &claim))
+			continue;
+		SOJ_STEP("adopt.seen");
+		rc = soj_slot_adopt(seg, thr, i, claim);
+		if (rc == 0)
+			rc = soj_upkeep_mend(up);
+	}
+	return rc;
+}
+
 int soj_upkeep_claim(struct soj_store *st, struct soj_worker *w)
 {
-	const struct soj_seg *seg = &st->seg;
-	uint64_t *dead;
-	int rc = soj_slot_claim(seg, &w->thr);
+	struct soj_upkeep up = {.st = st, .w = w};
+	int rc = soj_slot_claim(&st->seg, &w->thr);
 
 	if (rc != -EAGAIN)
 		return rc;
-	dead = calloc(seg->lay.slots_max, sizeof(*dead));
-	if (!dead)
+	up.dead = calloc(1, sizeof(*up.dead));
+	if (!up.dead)
 		return -ENOMEM;
-	if (find_dead(seg, dead) > 0) {
-		spare_owners(st, dead);
-		soj_locks_repair(st, dead);
-		for (uint32_t i = 0; i < seg->lay.slots_max; i++)
-			if (dead[i])
-				soj_slot_free_dead(seg, i, dead[i]);
-		rc = soj_slot_claim(seg, &w->thr);
+	if (find_dead(&st->seg, up.dead->claim) > 0 || SOJ_PLANT(ADOPT_ALIVE)) {
+		free_idle(st, up.dead->claim);
+		rc = soj_slot_claim(&st->seg, &w->thr);
 	}
-	free(dead);
+	if (rc == -EAGAIN)
+		rc = adopt(&up);
+	/* Somebody else may have repaired and freed what was seen dead. */
+	if (rc == -EAGAIN)
+		rc = soj_slot_claim(&st->seg, &w->thr);
+	free(up.dead);
 	return rc;
 }

@@ -27,12 +27,24 @@
  * and for which others are to be ended.
  * Then the locks that the dead held are free (store/lock.c).
  *
+ * An adopted slot (rcu/slot.c, MEND) is repaired by the same rules, by its
+ * adopter, as that of a dead thread, with its own claim as the proof: what it
+ * takes over meanwhile is done with before it looks at the next word.  It drops
+ * the flags of renewals too: of a dead thread's they would be in doubt until
+ * their lease is over, of a living one's they would not.
+ *
+ * Crash table of mending: killed anywhere, the slot is a dead thread's with
+ * fewer leavings.  Stop table: as for any repairer; its claim stays as it is.
+ *
  * Edges
  *   S1  load of a state (store/slab.c)   S0
  *   E1  load of ctl (store/entry.c)      E0
  *   E0  cas of ctl (store/entry.c)       E1
+ *   N0  drop a flag: cas (session/renew.c)   N1
+ *   N1  load of a flag (session/renew.c)     N0
  */
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/fault.h"
@@ -207,6 +219,55 @@ static void carry_on(struct soj_upkeep *up, struct soj_dead *dead)
 			dead->claim[i] = 0;
 		SOJ_STEP("repair.intent");
 	}
+}
+
+/* State before flag: an entry that is another one's by now has a flag of
+ * another generation. */
+static void drop_flags(struct soj_upkeep *up, uint32_t slot)
+{
+	const struct soj_seg *seg = &up->st->seg;
+
+	for (uint32_t e = 1; e <= seg->lay.entries_max; e++) {
+		soj_word_t *renew = &soj_entry(up->st, e)->renew;
+		uint64_t state =
+			soj_load_acquire(&seg->entry_states[e]); /* S1 */
+		uint64_t word = soj_load_acquire(renew);         /* N1 */
+
+		if (soj_state_phase(state) != SOJ_LIVE || soj_gone(up->w) ||
+		    soj_renew_slot(word) != slot ||
+		    soj_renew_lease_tick(word) == 0)
+			continue;
+		soj_cas_acq_rel(
+			renew, &word, /* N0 */
+			soj_renew(soj_renew_gen(word), SOJ_SLOT_NONE, 0));
+		SOJ_STEP("mend.flag");
+	}
+}
+
+int soj_upkeep_mend(struct soj_upkeep *up)
+{
+	const struct soj_seg *seg = &up->st->seg;
+	struct soj_thread *thr = &up->w->thr;
+	uint32_t slot = thr->slot;
+	int rc = -EAGAIN;
+
+	memset(up->dead->claim, 0, seg->lay.slots_max * sizeof(uint64_t));
+	up->dead->claim[slot] = thr->claim;
+	if (!SOJ_PLANT(ADOPT_FORGETS)) {
+		repair_all(up, up->dead);
+		drop_flags(up, slot);
+		carry_on(up, up->dead);
+	}
+	SOJ_STEP("mend.done");
+	if (soj_gone(up->w))
+		return -ECANCELED;
+	if (up->dead->claim[slot])
+		rc = soj_slot_settle(seg, thr);
+	if (rc < 0)
+		soj_slot_leave(seg, thr);
+	else
+		soj_count(thr, SOJ_COUNT_repaired);
+	return rc;
 }
 
 uint32_t soj_upkeep_reap(struct soj_upkeep *up, bool deep)

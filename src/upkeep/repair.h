@@ -15,4 +15,11 @@ struct soj_dead {
  * call freed.  One scan of the state words, whatever their number. */
 uint32_t soj_upkeep_reap(struct soj_upkeep *up, bool deep);
 
+/*
+ * After soj_slot_adopt(): repairs all that names the slot, and makes it the
+ * caller's; if it cannot, the caller has no slot.  Of `up` it uses st, w and
+ * dead.  0; -EAGAIN: something is left to repair; -ENOTSUP, -ECANCELED.
+ */
+int soj_upkeep_mend(struct soj_upkeep *up);
+
 #endif /* SOJ_UPKEEP_REPAIR_H */

@@ -45,9 +45,10 @@ int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
 void soj_upkeep_deinit(struct soj_upkeep *up);
 
 /*
- * soj_slot_claim() that frees slots of the dead if there is no other; those of
- * threads that died owning something need upkeep by one who has a slot.
- * 0, -EAGAIN, -EROFS, -ENOMEM, -ECANCELED.
+ * soj_slot_claim() that frees a slot of the dead if there is no other, or takes
+ * one over and repairs what its thread left: O(entries + chunks) then.  0,
+ * -EAGAIN (living threads have all slots; or what a dead one left cannot be
+ * repaired now), -EROFS, -ENOMEM, -ENOTSUP, -ECANCELED.
  */
 int soj_upkeep_claim(struct soj_store *st, struct soj_worker *w);
 

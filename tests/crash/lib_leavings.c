@@ -75,3 +75,43 @@ void prepare_sleeper(struct world *w)
 	/* What it keeps from being reclaimed. */
 	world_delete(w, 2, false);
 }
+
+/* ---- the dead have every slot, and owned something ---- */
+
+/* Of one slot: a renewal, with its flag, its successor and that one's chunk. */
+void prepare_slot_of_a_renewer(struct world *w)
+{
+	unsigned target;
+
+	prepare_people(w);
+	world_let_go(w);
+	target = w->target;
+	w->target = 3;
+	casualty(w, run_renew, judge_renew, "renew.built");
+	w->target = target;
+}
+
+/* Of one slot: a login that is LIVE, and for which others are to be ended. */
+void prepare_slot_of_an_intent(struct world *w)
+{
+	prepare_crowd(w);
+	world_let_go(w);
+	casualty(w, run_create, judge_create_cap, "entry.live");
+}
+
+/* Of one slot: a lock, and the section that its holder died in. */
+void prepare_slot_of_a_holder(struct world *w)
+{
+	prepare_people(w);
+	world_let_go(w);
+	casualty(w, run_locked_update, judge_update, "update.written");
+}
+
+/* Of two slots: a login that was never made, and half a page. */
+void prepare_slots_of_makers(struct world *w)
+{
+	prepare_people(w);
+	world_let_go(w);
+	casualty(w, run_create, judge_create, "index.committed");
+	casualty(w, run_create_large, judge_create, "page.parts");
+}

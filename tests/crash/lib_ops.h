@@ -56,6 +56,10 @@ void prepare_chunks_full(struct world *w);
 void prepare_drain(struct world *w); /* the target is to be relocated */
 void prepare_mess(struct world *w);
 void prepare_sleeper(struct world *w);
+void prepare_slot_of_a_renewer(struct world *w);
+void prepare_slot_of_an_intent(struct world *w);
+void prepare_slot_of_a_holder(struct world *w);
+void prepare_slots_of_makers(struct world *w);
 void prepare_half_told(struct world *w); /* lib_events.c */
 void prepare_crowd(struct world *w);     /* of one subject: four */
 

@@ -8,7 +8,7 @@ set -uo pipefail
 : "${SOJOURN_BIN:?where the tests were built}"
 
 # The quick ones first.
-tests=(crash_traps crash_stops sem_s25_lock crash_points)
+tests=(crash_slots crash_traps crash_stops sem_s25_lock crash_points)
 seconds_max=200
 log=$(mktemp) || exit 73
 trap 'rm -f "$log"' EXIT

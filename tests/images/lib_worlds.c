@@ -264,8 +264,8 @@ static void prepare_dead(struct world *w)
 	w->target = target;
 }
 
-/* Nobody has a slot left but the dead.  Of four: were all of them to die owning
- * something nobody could claim one and repair (upkeep/claim.c). */
+/* Nobody has a slot left but the dead.  Of these one owned something; who dies
+ * in a world with one slot leaves none but his own, with all that he owned. */
 static void prepare_slots_dead(struct world *w)
 {
 	prepare_people(w);
@@ -273,6 +273,20 @@ static void prepare_slots_dead(struct world *w)
 	for (uint32_t i = 0; i < w->s->st.seg.lay.slots_max; i++)
 		leave_behind(w, i == 1 ? "create" : "read", i == 1 ? 700 : 1000,
 			     false);
+}
+
+/* Nobody has the one slot. */
+static void prepare_alone(struct world *w)
+{
+	prepare_people(w);
+	world_let_go(w);
+}
+
+/* One is a dead maker's; the other is the victim's. */
+static void prepare_slots_owned(struct world *w)
+{
+	prepare_people(w);
+	leave_behind(w, "create", 700, false);
 }
 
 const struct place places[] = {
@@ -337,6 +351,10 @@ const struct place places[] = {
 	{.name = "slots of the dead",
 	 .world = {.slots = 4},
 	 .prepare = prepare_slots_dead},
+	{.name = "one slot", .world = {.slots = 1}, .prepare = prepare_alone},
+	{.name = "two slots, one a dead maker's",
+	 .world = {.slots = 2},
+	 .prepare = prepare_slots_owned},
 };
 
 const unsigned places_count = sizeof(places) / sizeof(places[0]);

@@ -81,7 +81,8 @@ static void header_words(struct picture *p)
 
 static void slot_claim_phase(struct picture *p)
 {
-	soj_store_relaxed(&p->st.seg.slots[free_slot(p)].claim, 3);
+	soj_store_relaxed(&p->st.seg.slots[free_slot(p)].claim,
+			  soj_claim(SOJ_CLAIM_MEND, 1, 1, 0));
 }
 
 static void slot_claim_nobody(struct picture *p)

@@ -173,7 +173,7 @@ static void entry_orphan(struct picture *p)
 	set_state(p, p->owned, SOJ_OWNED, free_slot(p));
 }
 
-static void entry_orphan_busy(struct picture *p)
+static void entry_owner_busy(struct picture *p)
 {
 	soj_store_relaxed(&p->st.seg.slots[free_slot(p)].claim,
 			  soj_claim(SOJ_CLAIM_BUSY, 1, 1, 7));
@@ -304,7 +304,7 @@ static const struct violation violations[] = {
 	VIOLATION(entry_dirty_link, ENTRY_DIRTY),
 	VIOLATION(entry_owner, ENTRY_OWNER),
 	VIOLATION(entry_orphan, ENTRY_ORPHAN),
-	VIOLATION(entry_orphan_busy, ENTRY_ORPHAN),
+	VIOLATION(entry_owner_busy, ENTRY_OWNER),
 	VIOLATION(entry_status, ENTRY_STATUS),
 	VIOLATION(entry_status_unknown, ENTRY_STATUS),
 	VIOLATION(entry_generation, ENTRY_GENERATION),

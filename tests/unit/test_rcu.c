@@ -190,6 +190,87 @@ static void busy_slot_of_a_thread_that_is_gone(void **state)
 	assert_true(soj_slot_free_dead(&st->seg, slot, claim));
 }
 
+static void a_slot_is_adopted_with_its_leavings(void **state)
+{
+	pid_t pid = child_with_slot(); /* in a section */
+	uint32_t i = slot_of(pid);
+	struct soj_shm_slot *slot = &st->seg.slots[i];
+	uint64_t proof, left, held = slot->claim;
+	struct soj_thread thr, late;
+
+	(void)state;
+	soj_thread_init(&thr);
+	soj_thread_init(&late);
+	kill_child(pid);
+	slot->intent = 7;
+	slot->locks = 1;
+	slot->count[0] = 5;
+	st->seg.hdr->role = soj_role(i, soj_claim_gen(held), 1);
+	assert_true(soj_slot_dead(&st->seg, i, false, &proof));
+	assert_int_equal(soj_slot_adopt(&st->seg, &thr, i, proof), 0);
+	/* One of two. */
+	assert_int_equal(soj_slot_adopt(&st->seg, &late, i, proof), -EAGAIN);
+	assert_false(soj_slot_free_dead(&st->seg, i, proof));
+	assert_int_equal(thr.slot, i);
+	assert_int_equal(soj_claim_phase(slot->claim), SOJ_CLAIM_MEND);
+	assert_int_equal(soj_claim_gen(slot->claim), soj_claim_gen(held) + 1);
+	assert_false(soj_slot_dead(&st->seg, i, true, &left));
+	assert_false(slot->section & SOJ_SECTION_ACTIVE);
+	assert_false(soj_role_held(&st->seg));
+	/* It serves, and what the dead one left stays. */
+	soj_section_enter(&st->seg, &thr);
+	assert_true(soj_section_exit(&st->seg, &thr));
+	assert_int_equal(slot->intent, 7);
+	/* Left again it is a dead thread's, without any mark. */
+	soj_slot_leave(&st->seg, &thr);
+	assert_int_equal(thr.slot, SOJ_SLOT_NONE);
+	assert_int_equal(soj_slot_claim(&st->seg, &late), 0);
+	assert_int_not_equal(late.slot, i);
+	assert_true(soj_slot_dead(&st->seg, i, false, &left));
+	assert_int_equal(slot->intent, 7);
+	assert_int_equal(slot->locks, 1);
+	assert_int_equal(soj_slot_adopt(&st->seg, &thr, i, proof), -EAGAIN);
+	assert_int_equal(soj_slot_adopt(&st->seg, &thr, i, left), 0);
+	assert_int_equal(soj_slot_settle(&st->seg, &thr), 0);
+	assert_int_equal(slot->claim, thr.claim);
+	assert_int_equal(soj_claim_phase(thr.claim), SOJ_CLAIM_HELD);
+	assert_int_equal(slot->intent, 0);
+	assert_int_equal(slot->locks, 0);
+	assert_int_equal(slot->count[0], 5);
+	soj_slot_release(&st->seg, &thr);
+	soj_slot_release(&st->seg, &late);
+	assert_int_equal(soj_claim_phase(slot->claim), SOJ_CLAIM_FREE);
+}
+
+static void *adopt_and_die(void *arg)
+{
+	struct soj_thread *thr = arg;
+	uint64_t proof;
+
+	assert_true(soj_slot_dead(&st->seg, thr->slot, false, &proof));
+	assert_int_equal(soj_slot_adopt(&st->seg, thr, thr->slot, proof), 0);
+	return NULL;
+}
+
+/* As often as it happens, and at last it is reaped. */
+static void adopters_die_too(void **state)
+{
+	struct soj_thread thr;
+	pthread_t thread;
+	uint64_t claim;
+
+	(void)state;
+	pthread_create(&thread, NULL, claim_and_die, &thr);
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		pthread_create(&thread, NULL, adopt_and_die, &thr);
+		pthread_join(thread, NULL);
+	}
+	assert_true(soj_slot_dead(&st->seg, thr.slot, false, &claim));
+	assert_int_equal(soj_claim_phase(claim), SOJ_CLAIM_MEND);
+	assert_true(soj_slot_free_dead(&st->seg, thr.slot, claim));
+}
+
 static void a_forked_child_is_not_its_parent(void **state)
 {
 	struct soj_worker *w = worker_open(st);
@@ -312,6 +393,8 @@ int main(void)
 		T(a_dead_thread_of_a_living_process),
 		T(a_late_reaper_does_nothing),
 		T(busy_slot_of_a_thread_that_is_gone),
+		T(a_slot_is_adopted_with_its_leavings),
+		T(adopters_die_too),
 		T(a_forked_child_is_not_its_parent),
 		T(epoch_waits_for_older_sections),
 		T(a_stopped_section_is_expelled),
