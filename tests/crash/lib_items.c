@@ -144,6 +144,14 @@ void prepare_item_over(struct world *w)
 	w->things[OWNED].lives = false;
 }
 
+/* It runs out a second after. */
+void prepare_item_ending(struct world *w)
+{
+	prepare_items(w);
+	if (put(w, NOBODYS, NULL, 1, 1000) != 0)
+		failed("items: %s", sojourn_error_text());
+}
+
 /* ---- what victims do ---- */
 
 void run_put_new(void *arg, struct report *r)
@@ -237,6 +245,11 @@ void meddle_remove(struct world *w)
 	w->things[NOBODYS].lives = false;
 }
 
+void meddle_second(struct world *w)
+{
+	world_advance(w, 1000);
+}
+
 /* ---- and what that means ---- */
 
 static void returned(const struct report *r, int want)
@@ -273,6 +286,16 @@ void judge_put_owned(struct world *w, const struct report *r)
 		w->things[OWNED].lives = false;
 	if (passed(r, "update.published") || passed(r, "index.committed"))
 		lives(w, OWNED, OP_NUMBER);
+}
+
+/* The new one lives, the old one is over. */
+void judge_put_ending(struct world *w, const struct report *r)
+{
+	returned(r, 0);
+	world_advance(w, 1000);
+	w->things[NOBODYS].lives = false;
+	if (passed(r, "update.published"))
+		lives(w, NOBODYS, OP_NUMBER);
 }
 
 void judge_remove(struct world *w, const struct report *r)
