@@ -132,6 +132,28 @@ static const char *when_full(const struct soj_image *img)
 	return img->hdr.policy.when_full == SOJ_FULL_EVICT ? "evict" : "reject";
 }
 
+/* ---- what is not as it should be ---- */
+
+/* Counters that should stay zero, and what to do when they do not. */
+static const struct {
+	enum soj_counter counter;
+	const char *text;
+} warnings[] = {
+	{SOJ_COUNT_evictions_young,
+	 "sessions younger than an hour were evicted: make the segment larger"},
+	{SOJ_COUNT_full,
+	 "operations were refused, as the segment is full: make it larger, or "
+	 "let it evict"},
+	{SOJ_COUNT_busy,
+	 "operations were given up after a thousand lost races: too many write "
+	 "one session"},
+	{SOJ_COUNT_reuses,
+	 "tokens were used that had been rotated away: stolen, or a client "
+	 "does not keep them"},
+};
+
+#define WARNINGS (sizeof(warnings) / sizeof(warnings[0]))
+
 /* ---- JSON ---- */
 
 static void json_sizes(struct soj_json *j, const struct soj_image *img,
@@ -227,6 +249,13 @@ static void put_json(const struct soj_image *img,
 	soj_json_u64(&j, "max", img->hdr.slots_max);
 	soj_json_u64(&j, "attached", stat->threads_attached);
 	soj_json_u64(&j, "dead", stat->threads_dead);
+	soj_json_close(&j);
+	soj_json_object(&j, "warnings");
+	for (size_t i = 0; i < WARNINGS; i++)
+		if (stat->counters[warnings[i].counter] > 0)
+			soj_json_string(&j,
+					soj_counter_names[warnings[i].counter],
+					warnings[i].text);
 	soj_json_close(&j);
 	soj_json_object(&j, "counters");
 	for (unsigned c = 0; c < SOJ_COUNTERS_USED; c++)
@@ -449,6 +478,11 @@ static void put_text(const struct soj_image *img,
 	for (unsigned c = 0; c < SOJ_COUNTERS_USED; c++)
 		printf("  %-16s %12" PRIu64 "  %s\n", soj_counter_names[c],
 		       stat->counters[c], soj_counter_helps[c]);
+	for (size_t i = 0; i < WARNINGS; i++)
+		if (stat->counters[warnings[i].counter] > 0)
+			printf("WARNING: %" PRIu64 " %s\n",
+			       stat->counters[warnings[i].counter],
+			       warnings[i].text);
 }
 
 int cmd_stat(int argc, char **argv)

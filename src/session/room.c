@@ -16,8 +16,8 @@
 #include "store/fetch.h"
 
 #define ROUNDS      24u
-#define EVICT_BATCH 32u
-#define CLASSES_UP  8u /* twice the size */
+#define EVICT_BATCH 32u /* though no more than a 64th of a small segment */
+#define CLASSES_UP  8u  /* twice the size */
 #define DRAINS      32u
 
 static bool upkeep_ready(struct sojourn *s, struct soj_self *self)
@@ -85,6 +85,8 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 		      uint32_t class)
 {
 	bool evict = s->st.seg.policy.when_full == SOJ_FULL_EVICT;
+	uint64_t batch =
+		soj_min(EVICT_BATCH, 1 + s->st.seg.lay.entries_max / 64);
 	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 
 	if (soj_gone(&self->w))
@@ -107,7 +109,7 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 	}
 	if (!evict || round >= ROUNDS)
 		return false;
-	for (unsigned i = 0; i < EVICT_BATCH; i++)
+	for (uint64_t i = 0; i < batch; i++)
 		if (soj_evict_one(&s->st, &self->w, now_ms,
 				  round % 4 == 3 ? SOJ_CLASSES : class) < 0)
 			break;

@@ -257,12 +257,37 @@ static void c2_a_scan_does_not_make_young(void **state)
 	sojourn_detach(s);
 }
 
+/* In a small segment a login must not cost everybody else's. */
+static void c2_no_more_than_it_takes(void **state)
+{
+	struct sojourn_options o;
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn *s;
+
+	(void)state;
+	sojourn_options_init(&o);
+	o.entries_max = 20;
+	o.segment_bytes = 8 << 20;
+	o.threads_max = 8;
+	o.when_full = SOJOURN_WHEN_FULL_EVICT;
+	o.manual_clock = true;
+	o.helper = SOJOURN_HELPER_NONE;
+	assert_int_equal(sojourn_create(NULL, &o, &s), 0);
+	for (unsigned i = 0; i < 30; i++) {
+		login(s, id);
+		assert_int_equal(sojourn_clock_advance(s, 2000), 0);
+	}
+	assert_int_equal(counter(s, "evictions"), 10);
+	sojourn_detach(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(c2_hit_ratio_near_exact_lru),
 		cmocka_unit_test(c2_a_flood_does_not_drive_out_regulars),
 		cmocka_unit_test(c2_a_scan_does_not_make_young),
+		cmocka_unit_test(c2_no_more_than_it_takes),
 	};
 
 	return cmocka_run_group_tests_name("C2", tests, NULL, NULL);
