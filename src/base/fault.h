@@ -22,6 +22,7 @@
 	X(REAP_UNPROVED, "threads are taken for dead without proof")           \
 	X(WITHDRAW_SKIPPED, "a loser's successor is not withdrawn")            \
 	X(RETIRE_BEFORE_PUBLISH, "the old chunk is retired before the CAS")    \
+	X(PUBLISH_EARLY, "an update publishes what it has yet to write")       \
 	X(UPDATE_STORES, "an update publishes whatever ctl has become")        \
 	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again")    \
 	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")            \

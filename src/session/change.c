@@ -84,7 +84,7 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
 	old_was = soj_load_acquire(soj_chunk_state(st, old)); /* S1 */
-	if (!soj_chunk_write(st, fresh, &value)) {
+	if (!SOJ_PLANT(PUBLISH_EARLY) && !soj_chunk_write(st, fresh, &value)) {
 		soj_chunk_abandon(st, &self->w, fresh);
 		return soj_report_errno(-EBADMSG);
 	}
@@ -102,6 +102,8 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 		return -EAGAIN;
 	}
 	SOJ_STEP("update.published");
+	if (SOJ_PLANT(PUBLISH_EARLY))
+		(void)soj_chunk_write(st, fresh, &value);
 	soj_state_publish(soj_chunk_state(st, fresh), owned);
 	SOJ_STEP("update.live");
 	soj_chunk_retire(st, &self->w, old, old_was);

@@ -120,7 +120,8 @@ foreach(source ${sources})
 endforeach()
 
 file(GLOB scripts CONFIGURE_DEPENDS
-	${tests}/crash/*.sh ${tests}/images/*.sh ${tests}/e2e/*.sh
+	${tests}/crash/*.sh ${tests}/explore/*.sh ${tests}/images/*.sh
+	${tests}/e2e/*.sh
 	${tests}/lint/*.sh
 	${tests}/model/run.sh ${tests}/semantics/*.sh
 	${tests}/install/run.sh)

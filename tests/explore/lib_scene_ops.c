@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What actors do. */
+
+#include <errno.h>
+#include <sojourn/collection.h>
+#include <sojourn/lock.h>
+#include <sojourn/remember.h>
+#include <string.h>
+
+#include "explore/lib_scene.h"
+#include "helper/expiry.h"
+#include "session/id.h"
+#include "token/revoke.h"
+
+static const char *target(const struct actor *a)
+{
+	return a->scene->id[TARGET];
+}
+
+static void value_of(const struct actor *a, uint8_t value[SCENE_VALUE_BYTES])
+{
+	value_fill(value, SCENE_VALUE_BYTES, SCENE_NUMBER + a->idx);
+}
+
+static struct soj_worker *worker_of(struct sojourn *s)
+{
+	return &soj_self(s)->w;
+}
+
+/* ---- logins ---- */
+
+static void create(struct actor *a, struct sojourn *s, bool exclusive)
+{
+	uint8_t value[SCENE_VALUE_BYTES];
+	struct sojourn_new n = {.subject = "anna",
+				.data = value,
+				.data_bytes = sizeof(value),
+				.exclusive = exclusive};
+
+	value_of(a, value);
+	a->r.rc = sojourn_session_create(s, &n, a->r.id, NULL);
+	if (a->r.rc < 0)
+		a->r.id[0] = 0;
+}
+
+static void op_create(struct actor *a, struct sojourn *s)
+{
+	create(a, s, false);
+}
+
+static void op_create_exclusive(struct actor *a, struct sojourn *s)
+{
+	create(a, s, true);
+}
+
+/* Ended with all others of its subject while it was in the making. */
+static void op_superseded(struct actor *a, struct sojourn *s)
+{
+	(void)s;
+	a->r.rc = -ECANCELED;
+}
+
+static void read(struct actor *a, struct sojourn *s, const char *id,
+		 bool no_renew, bool no_touch)
+{
+	const struct sojourn_read how = {.no_renew = no_renew,
+					 .no_touch = no_touch};
+	uint8_t value[64];
+	size_t bytes = sizeof(value);
+	struct sojourn_info info = {0};
+
+	a->r.rc = sojourn_session_read(s, id, &how, value, &bytes, &info);
+	if (a->r.rc != 0)
+		return;
+	memcpy(&a->r.number, value, 8);
+	if (!value_is(value, bytes, a->r.number))
+		a->r.number = UINT64_MAX; /* of two halves */
+	a->r.renewal = (int)info.renewal;
+	memcpy(a->r.id, info.new_id, sizeof(info.new_id));
+}
+
+static void op_read(struct actor *a, struct sojourn *s)
+{
+	read(a, s, target(a), false, false);
+}
+
+/* Another is renewing it: the one who gets the new id makes it used. */
+static void op_read_meanwhile(struct actor *a, struct sojourn *s)
+{
+	read(a, s, target(a), true, true);
+	if (a->r.rc == 0)
+		a->r.renewal = SOJOURN_RENEWAL_HERE;
+}
+
+static void op_look(struct actor *a, struct sojourn *s)
+{
+	read(a, s, target(a), true, false);
+}
+
+static void op_read_old(struct actor *a, struct sojourn *s)
+{
+	read(a, s, a->scene->id[OLD], true, false);
+}
+
+static void op_read_over(struct actor *a, struct sojourn *s)
+{
+	read(a, s, a->scene->id[OVER], true, false);
+}
+
+static void update(struct actor *a, struct sojourn *s, const char *id)
+{
+	uint8_t value[SCENE_VALUE_BYTES];
+
+	value_of(a, value);
+	a->r.rc = sojourn_session_update(s, id, value, sizeof(value), 0,
+					 &a->r.number);
+}
+
+static void op_update(struct actor *a, struct sojourn *s)
+{
+	update(a, s, target(a));
+}
+
+static void op_update_old(struct actor *a, struct sojourn *s)
+{
+	update(a, s, a->scene->id[OLD]);
+}
+
+/* Reads what it writes over: the value says who was before. */
+static int raise_number(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	const struct actor *a = arg;
+	uint64_t number;
+
+	(void)capacity;
+	memcpy(&number, data, 8);
+	value_fill(data, *bytes, number + 1000 * (a->idx + 1));
+	return 0;
+}
+
+static void op_modify(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_session_modify(s, target(a), 64, raise_number, a,
+					 &a->r.number);
+}
+
+static void op_touch(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_session_touch(s, target(a));
+}
+
+static void op_renew(struct actor *a, struct sojourn *s)
+{
+	struct sojourn_info info = {0};
+
+	a->r.rc = sojourn_session_renew(s, target(a), &info);
+	a->r.renewal = (int)info.renewal;
+	memcpy(a->r.id, info.new_id, sizeof(info.new_id));
+}
+
+static void op_renew_meanwhile(struct actor *a, struct sojourn *s)
+{
+	read(a, s, target(a), true, false);
+	a->r.number = 0;
+	if (a->r.rc == 0)
+		a->r.renewal = SOJOURN_RENEWAL_HERE;
+}
+
+static void op_delete(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_session_delete(s, target(a));
+}
+
+static void op_delete_old(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_session_delete(s, a->scene->id[OLD]);
+}
+
+/* Two that each ended a part of the line: both say so. */
+static void op_delete_rest(struct actor *a, struct sojourn *s)
+{
+	op_delete_old(a, s);
+	a->r.rc = 1;
+}
+
+static void op_delete_subject(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_session_delete_subject(s, "anna", NULL);
+}
+
+static void op_delete_others(struct actor *a, struct sojourn *s)
+{
+	a->r.rc =
+		sojourn_session_delete_subject(s, "anna", a->scene->id[OTHER]);
+}
+
+static int one_more(void *arg, const struct sojourn_info *info)
+{
+	(void)info;
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+static void op_list(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_session_list_subject(s, "anna", NULL, one_more,
+					       &a->r.number);
+}
+
+/* ---- upkeep ---- */
+
+static void op_expire(struct actor *a, struct sojourn *s)
+{
+	struct soj_expiry ex;
+
+	a->r.rc = soj_expiry_init(&ex, &s->st, worker_of(s), 8);
+	if (a->r.rc < 0)
+		return;
+	soj_expiry_rebuild(&ex);
+	soj_expiry_step(&ex, soj_seg_now_ms(&s->st.seg));
+	soj_expiry_deinit(&ex);
+}
+
+static void op_pass(struct actor *a, struct sojourn *s)
+{
+	struct soj_upkeep_work work;
+
+	(void)s;
+	for (unsigned i = 0; i < 3; i++)
+		soj_upkeep_pass(&a->scene->st.up[a->idx], &work);
+}
+
+static void op_full(struct actor *a, struct sojourn *s)
+{
+	struct soj_upkeep_work work;
+
+	(void)s;
+	soj_upkeep_full(&a->scene->st.up[a->idx], &work);
+}
+
+static void op_evict(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = soj_evict_one(&s->st, worker_of(s),
+				soj_seg_now_ms(&s->st.seg), SOJ_CLASSES);
+}
+
+static void op_relocate(struct actor *a, struct sojourn *s)
+{
+	uint32_t chunk = (uint32_t)-1;
+	struct soj_found found;
+	struct soj_digest digest;
+
+	if (soj_id_digest(s, target(a), &digest) &&
+	    soj_index_find(&s->st, digest, &found) == 0)
+		chunk = soj_ctl_chunk(found.ctl);
+	if (chunk != (uint32_t)-1 && soj_chunk_state(&s->st, chunk))
+		(void)soj_chunk_relocate(&s->st, worker_of(s), chunk);
+}
+
+/* ---- items ---- */
+
+static void put(struct actor *a, struct sojourn *s, unsigned key,
+		const char *subject, bool add)
+{
+	const struct sojourn_item item = scene_item(key);
+	uint8_t value[SCENE_VALUE_BYTES];
+	const struct sojourn_value v = {
+		.data = value, .data_bytes = sizeof(value), .subject = subject};
+
+	value_of(a, value);
+	a->r.rc = add ? sojourn_add(s, &item, &v, NULL)
+		      : sojourn_put(s, &item, &v, NULL);
+}
+
+static void op_put(struct actor *a, struct sojourn *s)
+{
+	put(a, s, 0, NULL, false);
+}
+
+static void op_put_annas(struct actor *a, struct sojourn *s)
+{
+	put(a, s, 1, "anna", false);
+}
+
+static void op_put_for_bert(struct actor *a, struct sojourn *s)
+{
+	put(a, s, 1, "bert", false);
+}
+
+static void op_put_absent(struct actor *a, struct sojourn *s)
+{
+	put(a, s, 2, NULL, false);
+}
+
+static void op_add(struct actor *a, struct sojourn *s)
+{
+	put(a, s, 2, NULL, true);
+}
+
+static void op_remove(struct actor *a, struct sojourn *s)
+{
+	const struct sojourn_item item = scene_item(1);
+
+	a->r.rc = sojourn_remove(s, &item, 0);
+}
+
+static void op_get(struct actor *a, struct sojourn *s)
+{
+	const struct sojourn_item item = scene_item(1);
+	uint8_t value[64];
+	size_t bytes = sizeof(value);
+
+	a->r.rc = sojourn_get(s, &item, NULL, value, &bytes, NULL);
+	if (a->r.rc != 0)
+		return;
+	memcpy(&a->r.number, value, 8);
+	if (!value_is(value, bytes, a->r.number))
+		a->r.number = UINT64_MAX;
+}
+
+static void op_count_add(struct actor *a, struct sojourn *s)
+{
+	const struct sojourn_item item = scene_item(3);
+	int64_t value = 0;
+
+	a->r.rc = sojourn_count_add(s, &item, 4 + a->idx, 0, &value);
+	a->r.number = (uint64_t)value;
+}
+
+static void op_clear(struct actor *a, struct sojourn *s)
+{
+	const struct sojourn_filter f = {.collection = SOJOURN_COLLECTION_CSRF};
+
+	a->r.rc = sojourn_clear(s, &f);
+}
+
+/* ---- locks, tokens ---- */
+
+static void op_lock(struct actor *a, struct sojourn *s)
+{
+	uint64_t fence;
+
+	a->r.rc = sojourn_session_lock(s, target(a), 0, 0, &fence);
+}
+
+static void op_lock_unlock(struct actor *a, struct sojourn *s)
+{
+	uint64_t fence;
+
+	a->r.rc = sojourn_session_lock(s, target(a), 0, 0, &fence);
+	if (a->r.rc == 0)
+		sojourn_session_unlock(s, target(a), fence);
+}
+
+/* Lost to one who has the lock. */
+static void op_locked_out(struct actor *a, struct sojourn *s)
+{
+	(void)s;
+	a->r.rc = -EBUSY;
+}
+
+static void op_locked_update(struct actor *a, struct sojourn *s)
+{
+	uint8_t value[SCENE_VALUE_BYTES];
+	uint64_t fence;
+
+	value_of(a, value);
+	a->r.rc = sojourn_session_lock(s, target(a), 0, 0, &fence);
+	if (a->r.rc == 0)
+		a->r.rc = sojourn_session_update_locked(s, target(a), fence,
+							value, sizeof(value),
+							&a->r.number);
+	if (a->r.rc == 0)
+		sojourn_session_unlock(s, target(a), fence);
+}
+
+static void op_use_token(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_remember_use(s, a->scene->token, NULL, a->r.id, NULL,
+				       NULL, NULL);
+	if (a->r.rc < 0)
+		a->r.id[0] = 0;
+}
+
+static void op_forget_token(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = sojourn_remember_forget(s, a->scene->token);
+}
+
+static void op_raise_mark(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = soj_mark_subject(s, "anna");
+}
+
+static void op_take_mark(struct actor *a, struct sojourn *s)
+{
+	const struct soj_anchor anchor = {.bytes = {1, 2, 3}};
+	uint64_t mark = 0;
+
+	a->r.rc = soj_mark_new(s, &anchor, "anna", &mark);
+}
+
+void actor_fn(void *arg)
+{
+	struct actor *a = arg;
+
+	operation_fn run =
+		a->instead ? a->op->instead[a->instead - 1].run : a->op->run;
+
+	run(a, a->scene->st.handle[a->idx]);
+	/* What it would have told beside the answer. */
+	if (a->r.rc < 0) {
+		a->r.number = 0;
+		a->r.id[0] = 0;
+	}
+}
+
+/* ---- all of them ---- */
+
+#define ON(kind) (1u << (kind))
+#define ALL      (ON(SCENES) - 1)
+#define CAPS     (ON(SCENE_REJECT) | ON(SCENE_OLDEST))
+#define FIRST    ON(SCENE_PEOPLE)
+
+const struct operation operations[] = {
+	{"create",
+	 op_create,
+	 {{op_superseded, OP_ENDS_ALL | OP_CAPS}},
+	 OP_CAPS,
+	 ALL,
+	 ABOUT_ANNA},
+	{"create-exclusive",
+	 op_create_exclusive,
+	 {{op_superseded, OP_ENDS_ALL}},
+	 OP_PARTIAL | OP_DELETES | OP_ENDS_ALL,
+	 FIRST | CAPS,
+	 ABOUT_ANNA | ABOUT_TARGET},
+	{"read",
+	 op_read,
+	 {{op_read_meanwhile, OP_RENEWS}, {op_look, OP_LOCKS}},
+	 OP_PARTIAL | OP_RENEWS,
+	 ALL,
+	 ABOUT_TARGET},
+	{"look", op_look, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"read-old", op_read_old, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"read-over",
+	 op_read_over,
+	 {{NULL, 0}},
+	 0,
+	 FIRST,
+	 ABOUT_OVER | ABOUT_ANNA},
+	{"update",
+	 op_update,
+	 {{op_locked_out, OP_LOCKS}},
+	 0,
+	 ALL,
+	 ABOUT_TARGET},
+	{"update-old",
+	 op_update_old,
+	 {{op_locked_out, OP_LOCKS}},
+	 0,
+	 FIRST,
+	 ABOUT_TARGET},
+	{"modify",
+	 op_modify,
+	 {{op_locked_out, OP_LOCKS}},
+	 0,
+	 FIRST,
+	 ABOUT_TARGET},
+	{"touch", op_touch, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"renew",
+	 op_renew,
+	 {{op_renew_meanwhile, OP_RENEWS}, {op_locked_out, OP_LOCKS}},
+	 OP_RENEWS,
+	 ALL,
+	 ABOUT_TARGET},
+	{"delete", op_delete, {{NULL, 0}}, OP_DELETES, ALL, ABOUT_TARGET},
+	{"delete-old",
+	 op_delete_old,
+	 {{op_delete_rest, OP_DELETES}},
+	 OP_DELETES,
+	 FIRST,
+	 ABOUT_TARGET},
+	{"delete-subject",
+	 op_delete_subject,
+	 {{NULL, 0}},
+	 OP_PARTIAL | OP_ANY_ANSWER | OP_DELETES | OP_ENDS_ALL,
+	 ALL,
+	 ABOUT_ALL},
+	{"delete-others",
+	 op_delete_others,
+	 {{op_delete_subject, OP_ENDS_ALL | OP_CAPS}},
+	 OP_PARTIAL | OP_ANY_ANSWER | OP_DELETES | OP_ENDS_ALL,
+	 FIRST | CAPS,
+	 ABOUT_ALL},
+	{"list",
+	 op_list,
+	 {{NULL, 0}},
+	 OP_ANY_ANSWER,
+	 FIRST | CAPS,
+	 ABOUT_ANNA | ABOUT_TARGET},
+	{"expire", op_expire, {{NULL, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
+	{"upkeep", op_pass, {{NULL, 0}}, OP_PARTIAL, ALL, ABOUT_ALL},
+	{"full-upkeep", op_full, {{NULL, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
+	{"evict",
+	 op_evict,
+	 {{NULL, 0}},
+	 OP_ANY_EFFECT,
+	 FIRST | ON(SCENE_FULL),
+	 ABOUT_ALL},
+	{"relocate", op_relocate, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"put", op_put, {{NULL, 0}}, 0, FIRST, ABOUT_KEY},
+	{"put-annas", op_put_annas, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 1},
+	{"put-for-bert",
+	 op_put_for_bert,
+	 {{NULL, 0}},
+	 OP_PARTIAL,
+	 FIRST,
+	 ABOUT_KEY << 1},
+	{"put-absent", op_put_absent, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 2},
+	{"add", op_add, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 2},
+	{"remove", op_remove, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 1},
+	{"get", op_get, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 1},
+	{"count-add", op_count_add, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 3},
+	{"clear",
+	 op_clear,
+	 {{NULL, 0}},
+	 OP_PARTIAL | OP_ANY_ANSWER,
+	 FIRST,
+	 ABOUT_KEY * 15},
+	{"lock",
+	 op_lock,
+	 {{op_locked_out, OP_LOCKS}},
+	 OP_LOCKS,
+	 FIRST,
+	 ABOUT_TARGET},
+	{"lock-unlock",
+	 op_lock_unlock,
+	 {{op_locked_out, OP_LOCKS}},
+	 OP_LOCKS,
+	 FIRST,
+	 ABOUT_TARGET},
+	{"locked-update",
+	 op_locked_update,
+	 {{op_locked_out, OP_LOCKS}},
+	 OP_PARTIAL | OP_LOCKS,
+	 FIRST,
+	 ABOUT_TARGET},
+	{"use-token", op_use_token, {{NULL, 0}}, 0, FIRST, ABOUT_TOKEN},
+	{"forget-token", op_forget_token, {{NULL, 0}}, 0, FIRST, ABOUT_TOKEN},
+	{"raise-mark", op_raise_mark, {{NULL, 0}}, 0, FIRST, ABOUT_MARK},
+	{"take-mark", op_take_mark, {{NULL, 0}}, 0, FIRST, ABOUT_MARK},
+};
+
+const unsigned operations_count = sizeof(operations) / sizeof(operations[0]);

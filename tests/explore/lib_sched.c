@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "explore/lib_sched.h"
+
+#include <linux/futex.h>
+#include <malloc.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "explore/lib_coroutine.h"
+#include "upkeep/repair.h"
+
+#define LINE_BYTES  64u
+#define STEPS_MAX   400000u /* far more than any schedule has */
+#define LIMBO_KEPT  32u
+#define CHANGES_MAX 2u /* of priority: three actors, d = 3 */
+
+static struct {
+	uint8_t *base;
+	size_t bytes;
+	/* lines written to since the image */
+	uint8_t *is_dirty;
+	uint32_t *dirty;
+	uint32_t dirty_count;
+
+	const struct schedule *how;
+	struct ran *ran;
+	struct coroutine co[ACTORS_MAX];
+	unsigned actors;
+	int current; /* -1: none */
+	unsigned turn;
+	uint32_t left; /* accesses of this turn */
+	bool last_turn;
+	unsigned queue[ACTORS_MAX];
+	uint32_t change[CHANGES_MAX];
+	uint32_t death;
+	unsigned mortal;
+	uint64_t random[ACTORS_MAX + 1];
+} now;
+
+uint64_t sched_mix(uint64_t a, uint64_t b)
+{
+	uint64_t z = a * UINT64_C(0x9e3779b97f4a7c15) + b;
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* ---- random numbers: a stream for each actor, the same in any order ---- */
+
+static uint32_t next(void)
+{
+	unsigned who = (unsigned)(now.current + 1);
+
+	return (uint32_t)sched_mix(++now.random[who], who + 1);
+}
+
+static void fill(void *const buf, const size_t bytes)
+{
+	uint8_t *to = buf;
+
+	for (size_t i = 0; i < bytes; i++)
+		to[i] = (uint8_t)next();
+}
+
+static const char *name(void)
+{
+	return "scheduled";
+}
+
+void sched_random(void)
+{
+	static struct randombytes_implementation scheduled = {
+		.implementation_name = name, .random = next, .buf = fill};
+
+	randombytes_set_implementation(&scheduled);
+	memset(now.random, 0, sizeof(now.random));
+	now.current = -1;
+}
+
+/* ---- stages ---- */
+
+static void keep(struct stage *st, void *at, size_t bytes)
+{
+	struct region *r = &st->region[st->regions++];
+
+	if (st->regions > sizeof(st->region) / sizeof(st->region[0]))
+		abort();
+	*r = (struct region){.at = at, .copy = malloc(bytes), .bytes = bytes};
+	memcpy(r->copy, at, bytes);
+}
+
+/* A worker with as much of its limbo as can come to matter. */
+static void keep_self(struct stage *st, struct soj_self *self)
+{
+	uint8_t *begin = (uint8_t *)self;
+	uint8_t *used = (uint8_t *)&self->w.limbo[LIMBO_KEPT];
+	uint8_t *after = (uint8_t *)&self->w.limbo[SOJ_LIMBO_MAX];
+
+	if (self->w.limbo_first + self->w.limbo_count > LIMBO_KEPT)
+		failed("%u in limbo before it begins", self->w.limbo_count);
+	keep(st, begin, (size_t)(used - begin));
+	keep(st, after, sizeof(*self) - (size_t)(after - begin));
+}
+
+static void keep_upkeep(struct stage *st, struct soj_upkeep *up)
+{
+	keep(st, up, sizeof(*up));
+	keep(st, up->watch,
+	     sizeof(*up->watch) +
+		     up->watch->slots_max * sizeof(up->watch->slot[0]));
+	keep(st, up->dead, st->w.s->st.seg.lay.slots_max * sizeof(uint64_t));
+}
+
+static struct sojourn *another_handle(const struct sojourn *s)
+{
+	static uint64_t serial = UINT64_C(1) << 40;
+	struct sojourn *copy = malloc(sizeof(*copy));
+
+	memcpy(copy, s, sizeof(*copy));
+	copy->serial = serial++;
+	if (pthread_key_create(&copy->key, NULL) != 0)
+		abort();
+	return copy;
+}
+
+void stage_open(struct stage *st)
+{
+	struct soj_self *self = world_self(&st->w);
+	const struct soj_seg *seg = &st->w.s->st.seg;
+	int rc;
+
+	st->random = now.random[0];
+	soj_limbo_drain(&st->w.s->st, &self->w);
+	now.current = -1;
+	now.base = seg->base;
+	now.bytes = seg->bytes;
+	now.is_dirty = calloc(1, seg->bytes / LINE_BYTES);
+	now.dirty = malloc(seg->bytes / LINE_BYTES * sizeof(*now.dirty));
+	now.dirty_count = 0;
+	for (unsigned i = 0; i < ACTORS_MAX; i++) {
+		st->handle[i] = another_handle(st->w.s);
+		self = soj_self_writing(st->handle[i], &rc);
+		if (self == NULL ||
+		    soj_upkeep_init(&st->up[i], &st->handle[i]->st, &self->w) <
+			    0)
+			abort();
+		self->up = NULL;
+		keep_self(st, self);
+		keep_upkeep(st, &st->up[i]);
+	}
+	keep_self(st, world_self(&st->w));
+	keep_upkeep(st, &st->w.up);
+	st->image = malloc(seg->bytes);
+	memcpy(st->image, seg->base, seg->bytes);
+	for (uint32_t i = 0; i < now.dirty_count; i++)
+		now.is_dirty[now.dirty[i]] = 0;
+	now.dirty_count = 0;
+}
+
+/* The world itself stays mapped: robust mutexes of this thread are in it. */
+void stage_close(struct stage *st)
+{
+	for (unsigned i = 0; i < st->regions; i++)
+		free(st->region[i].copy);
+	st->regions = 0;
+	for (unsigned i = 0; i < ACTORS_MAX; i++)
+		soj_upkeep_deinit(&st->up[i]);
+	free(st->image);
+	free(now.is_dirty);
+	free(now.dirty);
+	now.base = NULL;
+	now.bytes = 0;
+}
+
+void stage_restore(struct stage *st)
+{
+	for (uint32_t i = 0; i < now.dirty_count; i++) {
+		size_t at = (size_t)now.dirty[i] * LINE_BYTES;
+
+		memcpy(now.base + at, st->image + at, LINE_BYTES);
+		now.is_dirty[now.dirty[i]] = 0;
+	}
+	now.dirty_count = 0;
+	for (unsigned i = 0; i < st->regions; i++)
+		memcpy(st->region[i].at, st->region[i].copy,
+		       st->region[i].bytes);
+	memset(now.random, 0, sizeof(now.random));
+	now.random[0] = st->random;
+	coroutine_forget();
+}
+
+uint64_t stage_hash(const struct stage *st)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < now.dirty_count; i++) {
+		size_t at = (size_t)now.dirty[i] * LINE_BYTES;
+		uint64_t word[LINE_BYTES / 8], line = now.dirty[i];
+
+		if (memcmp(now.base + at, st->image + at, LINE_BYTES) == 0)
+			continue;
+		memcpy(word, now.base + at, LINE_BYTES);
+		for (unsigned k = 0; k < LINE_BYTES / 8; k++)
+			line = sched_mix(line, word[k]);
+		sum += line;
+	}
+	return sum;
+}
+
+bool stage_escaped(const struct stage *st)
+{
+	for (size_t line = 0; line < now.bytes / LINE_BYTES; line++)
+		if (!now.is_dirty[line] &&
+		    memcmp(now.base + line * LINE_BYTES,
+			   st->image + line * LINE_BYTES, LINE_BYTES) != 0)
+			return true;
+	return false;
+}
+
+static void written(size_t offset)
+{
+	uint32_t line = (uint32_t)(offset / LINE_BYTES);
+
+	if (now.is_dirty[line])
+		return;
+	now.is_dirty[line] = 1;
+	now.dirty[now.dirty_count++] = line;
+}
+
+void actor_die(struct stage *st, unsigned actor)
+{
+	struct soj_self *self = soj_self(st->handle[actor]);
+	struct soj_shm_slot *slot = &st->w.s->st.seg.slots[self->w.thr.slot];
+	uint32_t word = FUTEX_OWNER_DIED;
+
+	memcpy(&slot->life, &word, sizeof(word));
+	written((size_t)((uint8_t *)&slot->life - now.base));
+}
+
+/* ---- who goes on ---- */
+
+static bool alive(unsigned actor)
+{
+	return !now.co[actor].finished && !(now.ran->dead >> actor & 1);
+}
+
+/* In turns: is the current one's turn over? */
+static bool turn_over(void)
+{
+	unsigned other = 1 - (unsigned)now.current;
+
+	if (now.last_turn || now.left-- > 0 || !alive(other))
+		return false;
+	now.ran->switched++;
+	if (++now.turn == now.how->runs) {
+		now.last_turn = true;
+		if (now.how->die)
+			now.ran->dead |= 1u << now.current;
+	} else {
+		now.left = now.how->run[now.turn];
+	}
+	return true;
+}
+
+/* By priorities: is another one before it now? */
+static bool overtaken(void)
+{
+	unsigned who = (unsigned)now.current;
+
+	if (who == now.mortal && now.ran->steps >= now.death) {
+		now.ran->dead |= 1u << who;
+		return true;
+	}
+	for (unsigned i = 0; i < CHANGES_MAX; i++) {
+		unsigned k = 0;
+
+		if (now.ran->steps != now.change[i])
+			continue;
+		while (now.queue[k] != who)
+			k++;
+		for (; k + 1 < now.actors; k++)
+			now.queue[k] = now.queue[k + 1];
+		now.queue[k] = who;
+		return true;
+	}
+	return false;
+}
+
+void sched_point(const volatile void *addr, int kind)
+{
+	size_t offset = (size_t)((const volatile uint8_t *)addr - now.base);
+	bool leave;
+
+	if (offset >= now.bytes)
+		return;
+	if (kind != SOJ_POINT_LOAD)
+		written(offset);
+	if (now.current < 0 || now.how == NULL)
+		return;
+	now.ran->steps++;
+	if (now.ran->steps > STEPS_MAX) {
+		now.ran->endless = true;
+		now.ran->dead |= 1u << now.current;
+		leave = true;
+	} else {
+		leave = now.how->random ? overtaken() : turn_over();
+	}
+	if (leave)
+		coroutine_yield(&now.co[now.current]);
+}
+
+static int choose(int last)
+{
+	if (!now.how->random) {
+		int other = last < 0 ? (int)now.how->first : 1 - last;
+
+		if (alive((unsigned)other))
+			return other;
+		return last >= 0 && alive((unsigned)last) ? last : -1;
+	}
+	for (unsigned i = 0; i < now.actors; i++)
+		if (alive(now.queue[i]))
+			return (int)now.queue[i];
+	return -1;
+}
+
+static void shuffle(const struct schedule *how)
+{
+	uint64_t seed = how->seed;
+
+	for (unsigned i = 0; i < now.actors; i++)
+		now.queue[i] = i;
+	for (unsigned i = now.actors; i > 1; i--) {
+		unsigned k = (unsigned)(sched_mix(seed, i) % i);
+		unsigned swap = now.queue[k];
+
+		now.queue[k] = now.queue[i - 1];
+		now.queue[i - 1] = swap;
+	}
+	for (unsigned i = 0; i < CHANGES_MAX; i++)
+		now.change[i] =
+			1 + (uint32_t)(sched_mix(seed, 10 + i) % how->length);
+	now.mortal = ACTORS_MAX;
+	if (how->may_die && sched_mix(seed, 20) % 2)
+		now.mortal = (unsigned)(sched_mix(seed, 21) % now.actors);
+	now.death = 1 + (uint32_t)(sched_mix(seed, 22) % how->length);
+}
+
+void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
+		  void (*fn)(void *arg), void *const *arg, struct ran *ran)
+{
+	int who = -1;
+
+	memset(ran, 0, sizeof(*ran));
+	now.how = how;
+	now.ran = ran;
+	now.actors = actors;
+	now.turn = 0;
+	now.left = how->runs ? how->run[0] : 0;
+	now.last_turn = how->runs == 0;
+	if (how->random)
+		shuffle(how);
+	for (unsigned i = 0; i < actors; i++)
+		coroutine_start(&now.co[i], fn, arg[i]);
+	coroutine_memory = 1;
+	while ((who = choose(who)) >= 0) {
+		now.current = who;
+		coroutine_resume(&now.co[who]);
+		now.current = -1;
+	}
+	coroutine_memory = 0;
+	now.how = NULL;
+	for (unsigned i = 0; i < actors; i++)
+		if (ran->dead >> i & 1)
+			actor_die(st, i);
+}
+
+void actor_run(struct stage *st, unsigned actor, void (*fn)(void *arg),
+	       void *arg)
+{
+	(void)st;
+	now.current = (int)actor;
+	coroutine_memory = 1;
+	fn(arg);
+	coroutine_memory = 0;
+	now.current = -1;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_TESTS_EXPLORE_LIB_SCHED_H
+#define SOJ_TESTS_EXPLORE_LIB_SCHED_H
+
+/*
+ * Schedules: operations of the library run as coroutines of one process over
+ * one segment, each with a handle and a thread slot of its own, and before
+ * each access to the segment it is decided who goes on.
+ *
+ * A stage is a world (crash/lib_world.h) whose image is kept.  Each schedule
+ * begins from that image: the lines of the segment that were written to since
+ * are put back, and so is the private memory of the handles.
+ *
+ * Accesses are interleaved one by one, so what is explored is sequential
+ * consistency: a fence or an order that is missing is not found here.
+ */
+
+#include "crash/lib_world.h"
+
+#define SCHED_RUNS_MAX 4u
+
+/* Coroutines of a schedule. */
+#define ACTORS_MAX 3u
+
+struct stage {
+	struct world w; /* the survivor's handle is the one that looks */
+	struct sojourn *handle[ACTORS_MAX];
+	struct soj_upkeep up[ACTORS_MAX];
+	uint8_t *image;
+	struct region {
+		void *at, *copy;
+		size_t bytes;
+	} region[32];
+	unsigned regions;
+	uint64_t random;
+};
+
+/* Who goes on when. */
+struct schedule {
+	/* In turns: `first` does run[0] accesses, then the other one run[1],
+	 * and so on; after the last both run to their ends. */
+	unsigned first;
+	unsigned runs;
+	uint32_t run[SCHED_RUNS_MAX];
+	bool die; /* who is interrupted last never goes on */
+
+	/* Or by priorities, from a seed: actor prio[0] is the first, and at
+	 * access number change[i] who runs goes to the end of the queue. */
+	bool random;
+	uint64_t seed;
+	uint32_t length; /* about so many accesses there are */
+	bool may_die;
+};
+
+/* What came of one. */
+struct ran {
+	unsigned dead;     /* bits: who was killed */
+	unsigned switched; /* so many of run[] ended by a switch */
+	uint32_t steps;    /* accesses, all in all */
+	bool endless;
+};
+
+/* Random numbers that are the same each time, keys and ids among them: before
+ * the world is made. */
+void sched_random(void);
+/* One per process: other than the lists of lines. */
+void stage_open(struct stage *st); /* st->w is made and filled */
+void stage_close(struct stage *st);
+/* Back to the image. */
+void stage_restore(struct stage *st);
+/* What differs from the image, whatever the order of writes. */
+uint64_t stage_hash(const struct stage *st);
+/* Anything written that was not seen to be? */
+bool stage_escaped(const struct stage *st);
+
+/* Runs fn(arg[i]) for each actor; to completion or death. */
+void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
+		  void (*fn)(void *arg), void *const *arg, struct ran *ran);
+/* Runs one actor alone. */
+void actor_run(struct stage *st, unsigned actor, void (*fn)(void *arg),
+	       void *arg);
+
+/* The death of the thread that an actor stands for, as the kernel marks it. */
+void actor_die(struct stage *st, unsigned actor);
+
+/* What the test's own soj_explore_point() has to call. */
+void sched_point(const volatile void *addr, int kind);
+
+uint64_t sched_mix(uint64_t a, uint64_t b);
+
+#endif /* SOJ_TESTS_EXPLORE_LIB_SCHED_H */
