@@ -3,18 +3,21 @@
 /*
  * Thread slots: who holds one, how a death is proved, what is reaped.
  *
- * Modelled, for one slot: the claim word {FREE, BUSY or HELD, generation}; the
+ * Modelled, for one slot: the claim word {FREE, BUSY, HELD or MEND, generation}; the
  * robust mutex as the kernel sees it, {nobody, number of owner, OWNER_DIED};
  * the identity {thread, generation of the claim} that a claimer leaves; and one
  * state word {FREE or OWNED by this slot, generation}.  Processes, all of which
  * go on for ever:
  *   thread  claims by CAS FREE -> BUSY, locks the mutex, then BUSY -> HELD;
  *           owns and gives back the word; detaches: HELD -> BUSY, unlock,
- *           BUSY -> FREE with the next generation
- *   reaper  HELD and OWNER_DIED: for each word loads the word first and the
- *           claim again second, then frees that exact word; then HELD -> FREE.
- *           BUSY: frees the slot only if the identity is of this generation
- *           and of the reaper's own pid namespace, and no such thread exists
+ *           BUSY -> FREE with the next generation.  Or adopts: HELD or MEND, and
+ *           OWNER_DIED: to BUSY by CAS of that claim, lock, -> MEND, frees the
+ *           word of the dead, -> HELD; or does not, and leaves: BUSY, unlock,
+ *           MEND of nobody, which counts as dead
+ *   reaper  HELD or MEND, and OWNER_DIED: for each word loads the word first
+ *           and the claim again second, then frees that exact word; then FREE.
+ *           BUSY: the same only if the identity is of this generation and of
+ *           the reaper's own pid namespace, and no such thread exists
  *   killer  kills threads at any step, any number of times; the kernel then
  *           marks the mutex if the number in it is the dead thread's, be it in
  *           the thread's list or the object of a lock operation in progress.  A
@@ -26,14 +29,16 @@
  * Abstractions.  Sequentially consistent.  A generation that never repeats is a
  * bit per process, "my copy is the latest", which every change clears.  The
  * steps of pthread_mutex_lock and unlock are those of glibc: announce, change
- * the word, enter or leave the list, retract.
+ * the word, enter or leave the list, retract.  Nobody adopts a slot that is
+ * BUSY: it is reaped.
  *
  * Properties, by the name that a violated assertion shows
  *   false_death   what a live thread claims or holds is never marked dead, nor
  *                 taken from it
  *   contended     nobody locks a mutex that another may hold
  *   stolen        a reaper frees no word of a live thread
- *   left_behind   a slot that is free owns no word
+ *   left_behind   a slot that is free owns no word, and one whose claim is HELD
+ *                 by a live thread none of a dead one's
  *   not_freed     a pass of a reaper that found the holder dead ends with the
  *                 slot free
  *
@@ -48,6 +53,11 @@
  *   ANY_NS        a number is looked up in the reaper's own namespace, whatever
  *                 namespace it is from
  *   OLD_IDENT     the identity has no generation
+ *   FORGETS       an adopter does not free the word of the dead
+ *   NO_MEND       an adopter's slot is HELD before it does
+ *   ADOPT_ALIVE   a slot is adopted without the mark
+ *   ADOPT_STORE   an adopter takes the claim by a store
+ *   LEAVE_FREE    an adopter that leaves with the word not freed, leaves FREE
  *
  * Runs
  *   run quick pass  base
@@ -60,9 +70,17 @@
  *   run quick fail  no-proof      -DNO_PROOF
  *   run quick fail  any-ns        -DANY_NS
  *   run quick fail  old-ident     -DOLD_IDENT
+ *   run quick fail  forgets       -DFORGETS
+ *   run quick fail  no-mend       -DNO_MEND
+ *   run quick fail  adopt-alive   -DADOPT_ALIVE
+ *   run quick fail  adopt-store   -DADOPT_STORE
+ *   run quick fail  leave-free    -DLEAVE_FREE
  *   run quick reach repaired      -DREACH_REPAIR
  *   run quick reach late-reaper   -DREACH_LATE
  *   run quick reach busy-freed    -DREACH_BUSY
+ *   run quick reach adopted       -DREACH_ADOPTED
+ *   run quick reach left-reaped   -DREACH_LEFT
+ *   run quick reach busy-adopter  -DREACH_BUSY_ADOPTER
  * The processes go on for ever, hence
  *   pan -E
  */
@@ -75,6 +93,7 @@
 #define FREE	0
 #define BUSY	1
 #define HELD	2
+#define MEND	3
 /* mutex: nobody, a number, */
 #define DIED	3
 
@@ -82,6 +101,7 @@
 #define NS(t)		((t) == 1 || (t) == NT + 1)
 
 byte claim;
+bit nobodys;			/* MEND, of nobody */
 byte mutex;
 byte ident;
 bit ident_now;			/* its generation is that of the claim */
@@ -115,7 +135,8 @@ inline claim_changes(who)
 }
 
 #define WORD_CHANGES	word_fresh[0] = 0; word_fresh[1] = 0
-#define FREE_CLAIM(who)	claim = FREE; ident_now = 0; claim_changes(who)
+#define FREE_CLAIM(who)	claim = FREE; nobodys = 0; ident_now = 0; claim_changes(who)
+#define DEAD	((claim == HELD || claim == MEND) && (mutex == DIED || nobodys))
 
 /* what the kernel does when p dies */
 inline kernel_exit(p)
@@ -132,13 +153,36 @@ inline kernel_exit(p)
 proctype thread(byte t) MORTAL
 {
 	bit mine;		/* I own the word */
+	bit adopts;
 
 life:	{
 #ifndef NO_CLAIM
 	atomic {
-		claim == FREE ->
-		claim = BUSY; claimer = 1 + t; claim_changes(t)
+		if
+		:: claim == FREE ->
+			claim = BUSY; claimer = 1 + t; claim_changes(t);
+			goto ident_
+#ifdef ADOPT_ALIVE
+		:: claim == HELD || claim == MEND -> claim_fresh[t] = 1
+#else
+		:: DEAD -> claim_fresh[t] = 1
+#endif
+		fi
 	};
+	atomic {
+		if
+#ifdef ADOPT_STORE
+		:: true ->
+#else
+		:: !claim_fresh[t] -> goto life
+		:: else ->
+#endif
+			CHECK(claimer == 0, false_death);
+			claim = BUSY; nobodys = 0; ident_now = 0; adopts = 1;
+			claimer = 1 + t; claim_changes(t)
+		fi
+	};
+ident_:
 	atomic { ident = t; ident_now = claim_fresh[t] };
 #endif
 	atomic { pending[t] = 1 };
@@ -160,9 +204,42 @@ life:	{
 #else
 		CHECK(claim == BUSY && claim_fresh[t], false_death);
 #endif
+#ifdef NO_MEND
 		claim = HELD; claim_changes(t)
+#else
+		claim = (adopts -> MEND : HELD); claim_changes(t)
+#endif
+	};
+	if
+	:: !adopts -> goto hold
+	:: adopts
+	fi;
+	atomic {
+		if
+#ifndef FORGETS
+		:: owned ->
+			CHECK(orphan, stolen);
+#ifdef REACH_ADOPTED
+			assert(witness);
+#endif
+			owned = 0; orphan = 0; WORD_CHANGES
+		:: owned -> goto detach	/* not now */
+		:: !owned
+#else
+		:: true
+#endif
+		fi
+	};
+	atomic {
+#ifdef NO_MEND
+		CHECK(claim_fresh[t], false_death);
+#else
+		CHECK(claim == MEND && claim_fresh[t], false_death);
+#endif
+		adopts = 0; claim = HELD; claim_changes(t)
 	};
 hold:	atomic {
+		CHECK(!(owned && !mine), left_behind);
 		if
 		:: !mine && !owned -> owned = 1; mine = 1; WORD_CHANGES
 		:: mine ->
@@ -173,7 +250,7 @@ hold:	atomic {
 		goto hold
 	};
 detach:	atomic {
-		CHECK(claim == HELD && claim_fresh[t], false_death);
+		CHECK(claim >= HELD && claim_fresh[t], false_death);
 		claim = BUSY; claim_changes(t)
 	};
 #ifdef FREE_FIRST
@@ -188,6 +265,14 @@ detach:	atomic {
 	atomic {
 		CHECK(claim == BUSY && claim_fresh[t], false_death);
 		claimer = 0; FREE_CLAIM(t);
+#ifndef LEAVE_FREE
+		if
+		:: adopts -> claim = MEND; nobodys = 1
+		:: else
+		fi;
+#endif
+		CHECK(claim == MEND || !owned, left_behind);
+		adopts = 0;
 		goto life
 	}
 #endif
@@ -197,7 +282,7 @@ detach:	atomic {
 		d_step {
 			exists[t] = 0;
 			orphan = orphan || mine;
-			mine = 0;
+			mine = 0; adopts = 0;
 			claimer = (claimer == 1 + t -> 0 : claimer)
 		}
 	} };
@@ -215,9 +300,9 @@ pass:	{
 	atomic {
 		if
 #ifdef SCAN_FIRST
-		:: claim == HELD -> claim_fresh[ME] = 1; goto scan
+		:: claim >= HELD -> claim_fresh[ME] = 1; goto scan
 #else
-		:: claim == HELD -> claim_fresh[ME] = 1
+		:: claim >= HELD -> claim_fresh[ME] = 1
 #endif
 		:: claim == BUSY -> claim_fresh[ME] = 1; goto busy
 		fi
@@ -225,7 +310,16 @@ pass:	{
 proof:	atomic {
 		if
 		:: mutex == DIED -> skip
-		:: else -> goto done
+		:: nobodys && claim_fresh[ME] ->
+#ifdef REACH_LEFT
+			assert(witness);
+#endif
+			skip
+		:: else ->
+			/* taken for alive: then nothing is a dead one's */
+			CHECK(claim != HELD || !claim_fresh[ME] || !orphan,
+			      left_behind);
+			goto done
 		fi;
 #ifdef SCAN_FIRST
 		goto free
@@ -290,7 +384,7 @@ free:	atomic {
 			FREE_CLAIM(ME)
 		:: else
 		fi;
-		CHECK(claim != HELD || !claim_fresh[ME], not_freed);
+		CHECK(claim < HELD || !claim_fresh[ME], not_freed);
 		goto done
 	};
 busy:	atomic {
@@ -317,16 +411,13 @@ busy:	atomic {
 	};
 #endif
 	atomic {
-		if
-		:: claim_fresh[ME] ->
-			CHECK(claimer == 0, false_death);
-			CHECK(!owned, left_behind);
 #ifdef REACH_BUSY
-			assert(witness);
+		CHECK(!claim_fresh[ME], witness);
 #endif
-			FREE_CLAIM(ME)
-		:: else
-		fi
+#ifdef REACH_BUSY_ADOPTER
+		CHECK(!claim_fresh[ME] || !owned, witness);
+#endif
+		goto scan
 	};
 done:	atomic {
 #ifdef REAPER_LOCKS
