@@ -47,6 +47,7 @@ void model_open(struct model *m, struct fuzz_in *in)
 	m->ttl_ms = o.ttl_ms = 10000;
 	m->idle_ms = o.idle_timeout_ms = rules & 2 ? 3200 : 0;
 	m->grace_ms = o.grace_window_ms = rules & 4 ? 2000 : 0;
+	m->late_ms = o.redelivery_ms = rules & 16 ? 3000 : 0;
 	m->max_ms = o.max_lifetime_ms = rules & 8 ? 25000 : 0;
 	if (sojourn_create(NULL, &o, &m->s) < 0)
 		fuzz_fail("create: %s", sojourn_error_text());
@@ -77,6 +78,20 @@ static bool id_lives(const struct model *m, unsigned number)
 		return false;
 	return l->current == number ||
 	       (m->now_ms < i->grace_until_ms && m->now_ms < i->expires_ms);
+}
+
+/* After the grace window an old id is good for deletion, as long as it is
+ * answered with the new one. */
+static bool id_deletes(const struct model *m, unsigned number)
+{
+	const struct model_id *i = &m->id[number];
+	uint64_t late_ms = m->grace_ms ? m->late_ms : 0;
+
+	return id_lives(m, number) ||
+	       (login_lives(m, &m->login[i->login]) &&
+		m->login[i->login].current != number &&
+		m->now_ms < i->grace_until_ms + late_ms &&
+		m->now_ms < i->expires_ms);
 }
 
 static void touched(struct model *m, struct model_login *l)
@@ -279,7 +294,7 @@ void model_delete(struct model *m, unsigned which)
 
 	if (!pick(m, which, &number))
 		return;
-	lives = id_lives(m, number);
+	lives = id_deletes(m, number);
 	compare("delete", m, sojourn_session_delete(m->s, m->id[number].id),
 		lives);
 	if (lives)

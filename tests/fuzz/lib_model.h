@@ -44,7 +44,7 @@ struct model_item {
 struct model {
 	struct sojourn *s;
 	uint64_t now_ms;
-	uint64_t ttl_ms, idle_ms, grace_ms, max_ms;
+	uint64_t ttl_ms, idle_ms, grace_ms, late_ms, max_ms;
 	unsigned logins, ids;
 	struct model_login login[MODEL_LOGINS];
 	struct model_id id[MODEL_IDS];
