@@ -297,9 +297,15 @@ static void resume(struct world *w, const struct stopped *stop,
 			resume_list(w, r);
 		if (stop->op->run == run_use_token)
 			resume_token(w, r);
+		if (stop->op->run == run_refresh)
+			resume_refresh(r);
 		/* Draining a page is given up when others are at it. */
 		if (r->rc < 0 && r->rc != -ENOENT &&
-		    !(r->rc == -EPERM && stop->op->run == run_use_stolen) &&
+		    !(r->rc == -EPERM &&
+		      (stop->op->run == run_use_stolen ||
+		       stop->op->run == run_refresh_stolen)) &&
+		    !(r->rc == -ECANCELED &&
+		      stop->op->run == run_create_pair) &&
 		    !(r->rc == -EBUSY && stop->op->run == run_drain_page))
 			failed("the victim, continued, returned %d", r->rc);
 		break;

@@ -246,6 +246,7 @@ void world_drain(struct world *w, uint32_t slots_lost)
 	}
 	if (w->token[0])
 		world_end_family(w);
+	access_drain(w);
 	if (w->has_sleeper) {
 		victim_kill(&w->sleeper);
 		w->has_sleeper = false;

@@ -153,4 +153,22 @@ void judge_use_token(struct world *w, const struct report *r);
 void judge_use_stolen(struct world *w, const struct report *r);
 void judge_forget_token(struct world *w, const struct report *r);
 
+/* lib_access.c */
+void prepare_no_pair(struct world *w);
+void prepare_pair(struct world *w);
+void run_create_pair(void *arg, struct report *r);
+void run_refresh(void *arg, struct report *r);
+void run_refresh_stolen(void *arg, struct report *r);
+void run_revoke_login(void *arg, struct report *r);
+void run_restrict_login(void *arg, struct report *r);
+void run_revoke_all(void *arg, struct report *r);
+void judge_create_pair(struct world *w, const struct report *r);
+void judge_refresh(struct world *w, const struct report *r);
+/* Of a victim that went on after the judge had logged dora out. */
+void resume_refresh(const struct report *r);
+void judge_refresh_stolen(struct world *w, const struct report *r);
+void judge_revoke_login(struct world *w, const struct report *r);
+void judge_restrict_login(struct world *w, const struct report *r);
+void judge_revoke_all(struct world *w, const struct report *r);
+
 #endif /* SOJ_TESTS_CRASH_LIB_OPS_H */

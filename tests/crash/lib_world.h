@@ -149,6 +149,8 @@ void items_go_on(struct world *w);
 
 /* ---- upkeep and the end ---- */
 
+/* lib_access.c: ends what revocations and pairs of tokens left. */
+void access_drain(struct world *w);
 /* A logout everywhere, after which no token of "dora" is of use. */
 void world_end_family(struct world *w);
 
