@@ -38,6 +38,10 @@
  *   stands, and whoever overwrites {c, entry} does step 3 for it before.  Then
  *   told has another stage, and the CAS of step 1 fails.  No c is chosen twice
  *   for one entry, since once it is left behind it is taken.
+ *   Not at all, where what was withdrawn ends before anybody began to tell of
+ *   it: CAS told from {nothing, gen, 0} to {ended, gen, 0}.  So its maker, who
+ *   may stand right before step 1, does not tell a beginning that nobody is
+ *   left to end.
  *   Why not never: an entry that ended is not retired before its end is told
  *   (soj_event_settle), whoever dies.
  * The fields of the entry that go into the payload are those of that entry if
@@ -366,12 +370,35 @@ static int led_to(const struct soj_store *st, uint64_t ref, uint64_t *successor)
 	return is_live(st, ref) ? leads : -EAGAIN;
 }
 
+/* Withdrawn, and its beginning is not told.  True: it never will be; false:
+ * somebody is about to. */
+static bool never_told(const struct soj_store *st, const struct soj_worker *w,
+		       uint64_t ref)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	uint64_t told = told_of(e);
+
+	while (soj_told_gen(told) == soj_ref_gen(ref) &&
+	       soj_told_stage(told) == SOJ_TOLD_NOTHING) {
+		if (soj_told_seq(told) != 0 || soj_gone(w))
+			return false;
+		SOJ_STEP("event.closing");
+		if (soj_cas_acq_rel(
+			    &e->event, &told, /* T0 */
+			    soj_told(SOJ_TOLD_ENDED, soj_ref_gen(ref), 0)))
+			return true;
+	}
+	return soj_told_gen(told) != soj_ref_gen(ref) ||
+	       soj_told_stage(told) == SOJ_TOLD_ENDED;
+}
+
 /*
  * Is there something to be told?  1, and whether it was the last of its line; 0;
  * or an error: cannot be said now.  What
  * nobody ever had in hand, and what only led on, has none.
  */
-static int has_end(const struct soj_store *st, uint64_t ref, bool *last)
+static int has_end(const struct soj_store *st, const struct soj_worker *w,
+		   uint64_t ref, bool *last)
 {
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
 	uint64_t ctl, before, next;
@@ -382,9 +409,9 @@ static int has_end(const struct soj_store *st, uint64_t ref, bool *last)
 	ctl = soj_load_acquire(&e->ctl); /* E1 */
 	if (!soj_ctl_ended(ctl))
 		return 0;
-	/* Most were never LIVE before; of the others their maker has told. */
+	/* Most were never LIVE before; of the others their maker tells. */
 	if (soj_ctl_status(ctl) == SOJ_ENDED_WITHDRAWN &&
-	    !is_told(st, ref, SOJ_TOLD_MADE))
+	    never_told(st, w, ref))
 		return 0;
 	rc = led_to(st, ref, &next);
 	*last = rc == 0;
@@ -405,7 +432,7 @@ static bool tell_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 
 	if (is_told(st, ref, SOJ_TOLD_ENDED))
 		return true;
-	rc = has_end(st, ref, &last);
+	rc = has_end(st, w, ref, &last);
 	if (rc <= 0)
 		return rc == 0;
 	soj_event_made(st, w, ref, false);
