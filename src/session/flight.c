@@ -10,6 +10,9 @@
  * again when it changes: then there is the item, or the lock to be had.  So
  * nothing here knows of deaths and time-outs; the lock does.
  *
+ * Such an entry is not evicted: nobody uses it while its holder computes, so it
+ * would be among the first.
+ *
  * The item is added, never replaced: one whose hold time was over computes in
  * vain if another has been faster, and is given that one's value.
  *

@@ -27,7 +27,8 @@ static const struct {
 	[SOJ_COLLECTION_CSRF] = {"csrf", 3600000, 0},
 	[SOJ_COLLECTION_REVOKED] = {"revoked", DAY_MS, .keep = true},
 	[SOJ_COLLECTION_VERIFIED] = {"verified", 300000, .quiet = true},
-	[SOJ_COLLECTION_FLIGHT] = {"flight", 3600000, .quiet = true},
+	[SOJ_COLLECTION_FLIGHT] = {"flight", 3600000, .quiet = true,
+				   .keep = true},
 };
 
 #define BUILTINS (sizeof(builtins) / sizeof(builtins[0]))
