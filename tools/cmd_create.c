@@ -157,7 +157,7 @@ static void add_collection(struct argp_state *state, struct create_input *in,
 			   SOJOURN_COLLECTIONS);
 	if (soj_collection_parse(text, &in->collection[o->collections_count],
 				 why, sizeof(why)) < 0)
-		argp_error(state, "--collection %s", why);
+		argp_error(state, "--collection %s: %s", text, why);
 	o->collections = in->collection;
 	o->collections_count++;
 }
@@ -345,12 +345,15 @@ static void explain_names(const char *text)
 		{"per_subject_max", "--per-subject-max"},
 		{"events_max", "--events"},
 	};
+	/* The text is about a rule of --collection, which has no dashes. */
+	const bool rule = strncmp(text, "collection ", 11) == 0;
 	const char *before = "  Here ";
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strstr(text, names[i][0]) == NULL)
 			continue;
-		fprintf(stderr, "%s%s is %s", before, names[i][0], names[i][1]);
+		fprintf(stderr, "%s%s is %s%s", before, names[i][0],
+			rule ? "the rule " : "", names[i][1] + (rule ? 2 : 0));
 		before = ", ";
 	}
 	if (before[0] == ',')

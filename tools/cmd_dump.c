@@ -74,6 +74,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (in->name == NULL)
 			argp_error(state, "NAME is missing");
+		if (in->subject != NULL && in->subject_digest != NULL)
+			argp_error(state, "one of --subject and "
+					  "--subject-digest only");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

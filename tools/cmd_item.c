@@ -126,11 +126,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		in->value.subject = in->filter.subject = arg;
 		break;
 	case OPT_MATCH_HANDLE:
-		in->filter.match_handle = true;
-		in->filter.match = arg;
-		break;
 	case OPT_MATCH:
-		in->filter.match_handle = false;
+		if (in->filter.match != NULL)
+			argp_error(state, "one of --match and --match-handle "
+					  "only");
+		in->filter.match_handle = key == OPT_MATCH_HANDLE;
 		in->filter.match = arg;
 		break;
 	case OPT_LIMIT:
@@ -204,20 +204,43 @@ static struct sojourn_item item_of(const struct item_input *in)
 				     .key_bytes = strlen(in->key)};
 }
 
+#define NO_ITEM "there is no item with that key"
+
 static int failed(int error, const char *what)
 {
-	/* Not the segment is of no use, but the version. */
-	if (error != -ENOENT && error != -EEXIST && error != -ESTALE)
+	/* The text of this one speaks of sessions. */
+	const bool absent =
+		error == -ENOENT && sojourn_reason() == SOJOURN_NOT_FOUND;
+
+	if (error != -ENOENT && error != -EEXIST)
 		return soj_args_fail(error, what);
-	soj_args_complain("%s", sojourn_error_text());
-	return error == -ESTALE ? EX_DATAERR : NOT_FOUND;
+	soj_args_complain("%s", absent ? NO_ITEM : sojourn_error_text());
+	return NOT_FOUND;
+}
+
+/* Not the segment is of no use, but the version. */
+static int stale(uint64_t version, uint64_t wanted)
+{
+	soj_args_complain("the item has version %" PRIu64 ", not %" PRIu64
+			  "; nothing was changed",
+			  version, wanted);
+	return EX_DATAERR;
+}
+
+/* The word is the option, or the option with its value. */
+static bool is_option(const char *word, const char *option)
+{
+	const size_t chars = strlen(option);
+
+	return strncmp(word, option, chars) == 0 &&
+	       (word[chars] == '\0' || word[chars] == '=');
 }
 
 bool cmd_is_item(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--key") == 0 ||
-		    strncmp(argv[i], "--key=", 6) == 0)
+		if (is_option(argv[i], "--key") ||
+		    is_option(argv[i], "--collection"))
 			return true;
 	return false;
 }
@@ -270,7 +293,9 @@ int cmd_put(int argc, char **argv)
 		item = item_of(&in);
 		rc = in.add ? sojourn_add(s, &item, &in.value, &version)
 			    : sojourn_put(s, &item, &in.value, &version);
-		if (rc < 0)
+		if (rc == -ESTALE)
+			code = stale(version, in.value.if_version);
+		else if (rc < 0)
 			code = failed(rc, "put the item");
 		else
 			printf("%" PRIu64 "\n", version);
@@ -307,7 +332,7 @@ int cmd_has(int argc, char **argv)
 	if (rc < 0) {
 		code = failed(rc, "look for the item");
 	} else if (rc == 0) {
-		soj_args_complain("there is no item with that key");
+		soj_args_complain(NO_ITEM);
 		code = NOT_FOUND;
 	}
 	sojourn_detach(s);
@@ -370,6 +395,16 @@ static const struct argp rm_argp = {
 	.children = soj_args_key_file_child,
 };
 
+/* By now it may have yet another one, or be gone: 0. */
+static uint64_t version_of(struct sojourn *s, const struct sojourn_item *item)
+{
+	const struct sojourn_read how = {.no_touch = true};
+	struct sojourn_info info;
+
+	return sojourn_get(s, item, &how, NULL, NULL, &info) == 0 ? info.version
+								  : 0;
+}
+
 int cmd_rm_item(int argc, char **argv)
 {
 	struct item_input in = {.many = false};
@@ -381,7 +416,9 @@ int cmd_rm_item(int argc, char **argv)
 		return code;
 	item = item_of(&in);
 	rc = sojourn_remove(s, &item, in.value.if_version);
-	if (rc < 0)
+	if (rc == -ESTALE)
+		code = stale(version_of(s, &item), in.value.if_version);
+	else if (rc < 0)
 		code = failed(rc, "end the item");
 	else
 		printf("%d\n", rc);
@@ -478,9 +515,10 @@ static const struct argp count_argp = {
 static const struct argp clear_argp = {
 	.options = filter_options,
 	.parser = parse,
-	.args_doc = "NAME --collection C",
-	.doc = "Ends all entries of a collection, or those that the other "
-	       "options leave, and prints how many.",
+	.args_doc = "NAME --collection C\nNAME --subject S\n"
+		    "NAME --match GLOB\nNAME --match-handle GLOB",
+	.doc = "Ends the entries that all the options name, and prints how "
+	       "many.",
 	.children = soj_args_key_file_child,
 };
 
@@ -496,8 +534,8 @@ static int on_many(const struct argp *argp, int argc, char **argv,
 		return code;
 	if (call == sojourn_clear && in.collection == NULL &&
 	    in.filter.subject == NULL && in.filter.match == NULL) {
-		soj_args_complain("clear: say what: --collection, --subject or "
-				  "--match");
+		soj_args_complain("clear: say what: --collection, --subject, "
+				  "--match or --match-handle");
 		code = EX_USAGE;
 	} else {
 		rc = call(s, &in.filter);

@@ -60,6 +60,7 @@ enum {
 	OPT_IF_VERSION,
 	OPT_EXCEPT,
 	OPT_HANDLE,
+	OPT_ITEM,
 };
 
 static error_t parse_metadata(int key, const char *arg,
@@ -116,7 +117,7 @@ static void check(const struct request *r, struct argp_state *state)
 		argp_error(state, "--subject is missing");
 	if (r->command == RM &&
 	    (r->id != NULL) + (r->handle != NULL) + subject != 1)
-		argp_error(state, "one of ID, --handle and --subject is "
+		argp_error(state, "one of ID, --handle, --subject and --key is "
 				  "wanted");
 	if (r->command == RM && r->except != NULL && !subject)
 		argp_error(state, "--except goes with --subject");
@@ -178,6 +179,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_HANDLE:
 		r->handle = arg;
 		break;
+	case OPT_ITEM: /* cmd_is_item() looks for whole words */
+		argp_error(state, "--collection and --key are written in full");
+		break;
 	case ARGP_KEY_ARG:
 		take_word(r, arg, state);
 		break;
@@ -214,9 +218,17 @@ static int begin(const struct request *r, const char *id_word,
 }
 
 #define ID_NOTE                                                              \
-	"\n\nID - is one line of standard input, where no process list "     \
+	"ID - is one line of standard input, where no process list "         \
 	"shows it, as it does show a word of the command. Exits 1 if there " \
 	"is no such session."
+
+/* For --help: cmd_item.c parses them, and what goes with them. */
+#define ITEM_OPTIONS                                                        \
+	{NULL, 0, NULL, 0, "Of an item:", 2},                               \
+		{"collection", OPT_ITEM, "C", 0, "In which collection", 2}, \
+	{                                                                   \
+		"key", OPT_ITEM, "K", 0, "Key: 1 to 1,024 bytes", 2         \
+	}
 
 /* ---- new ---- */
 
@@ -289,19 +301,20 @@ static const struct argp_option get_options[] = {
 	{"device-id", OPT_DEVICE_ID, "TEXT", 0, "... id of the device", 1},
 	{"device-name", OPT_DEVICE_NAME, "TEXT", 0, "... its name", 1},
 	{"device-type", OPT_DEVICE_TYPE, "TEXT", 0, "... its type", 1},
+	ITEM_OPTIONS,
 	{0},
 };
 
 static const struct argp get_argp = {
 	.options = get_options,
 	.parser = parse,
-	.args_doc = "NAME ID",
+	.args_doc = "NAME ID\nNAME --collection C --key K",
 	.doc = "Prints a session's data as it is, without a newline. This "
 	       "counts as use of the session, but never gives it a new id "
-	       "unless asked to. With --collection C and --key K it prints an "
-	       "item.\v"
+	       "unless asked to. With --collection and --key it prints "
+	       "an item.\v"
 	       "In the object, data is a string if it is UTF-8 without NUL; "
-	       "else data_base64 is there in its place." ID_NOTE,
+	       "else data_base64 is there in its place.\n\n" ID_NOTE,
 	.children = soj_args_key_file_child,
 };
 
@@ -389,7 +402,7 @@ static const struct argp set_argp = {
 	.doc = "Replaces a session's data and prints the new version.\v"
 	       "Exits 65, with nothing changed, if the version is not the one "
 	       "expected. With both ID - and --data -, the id is the first "
-	       "line of standard input and the data is the rest." ID_NOTE,
+	       "line of standard input and the data is the rest.\n\n" ID_NOTE,
 	.children = soj_args_key_file_child,
 };
 
@@ -526,6 +539,8 @@ static const struct argp_option rm_options[] = {
 	{"handle", OPT_HANDLE, "H", 0, "The session that ls shows so", 0},
 	{"subject", OPT_SUBJECT, "S", 0, "All sessions of this one", 0},
 	{"except", OPT_EXCEPT, "ID", 0, "... but this one", 0},
+	ITEM_OPTIONS,
+	{"if-version", OPT_ITEM, "N", 0, "Only if it has this version", 2},
 	{0},
 };
 
@@ -535,8 +550,9 @@ static const struct argp rm_argp = {
 	.args_doc = "NAME ID\nNAME --handle H\nNAME --subject S\n"
 		    "NAME --collection C --key K",
 	.doc = "Ends a session and whatever it was renewed to, or all of a "
-	       "subject; then it prints how many logins that were, 0 too."
-	       "\v" ID_NOTE,
+	       "subject; then it prints how many logins that were, 0 too. "
+	       "With --collection and --key it ends an item, and prints 1, or "
+	       "0 if there was none.\v" ID_NOTE,
 	.children = soj_args_key_file_child,
 };
 

@@ -11,6 +11,7 @@
 #include "lib_args.h"
 #include "lib_image.h"
 #include "lib_json.h"
+#include "lib_rules.h"
 #include "lib_text.h"
 
 struct stat_input {
@@ -200,7 +201,10 @@ static void json_policy(struct soj_json *j, const struct soj_image *img)
 	}
 	soj_json_string(j, "when_full", when_full(img));
 	soj_json_u64(j, "id_bytes", img->hdr.policy.id_bytes);
+	soj_json_u64(j, "events_max", img->hdr.events_max);
+	soj_rules_json(j, &img->hdr);
 	soj_json_close(j);
+	soj_rules_json_collections(j, &img->hdr);
 }
 
 static void json_helper(struct soj_json *j, const struct soj_image *img,
@@ -424,7 +428,9 @@ static void put_policy(const struct soj_image *img)
 		printf(", %s %s", periods[i].name,
 		       ms ? soj_text_duration(text, ms) : "off");
 	}
+	soj_rules_put(stdout, &img->hdr);
 	putchar('\n');
+	soj_rules_put_collections(stdout, &img->hdr);
 }
 
 static const char *lag_text(char text[SOJ_TEXT_NUMBER_CHARS], uint64_t ms)

@@ -70,7 +70,7 @@ static void parse_alg(struct request *r, const char *arg,
 {
 	r->alg = sojourn_token_alg(arg);
 	if (r->alg == SOJOURN_TOKEN_ALG_UNSET)
-		argp_error(state, "--alg %s: no such algorithm", arg);
+		argp_error(state, "--alg %s: must be " SOJ_ALG_HELP, arg);
 }
 
 static void parse_skew(struct request *r, const char *arg,
@@ -162,9 +162,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static int failed(int error, const char *what)
 {
+	/* The text of this one speaks of sessions. */
+	const bool absent =
+		error == -ENOENT && sojourn_reason() == SOJOURN_NOT_FOUND;
+
 	if (error != -ENOENT && error != -EPERM && error != -EACCES)
 		return soj_args_fail(error, what);
-	soj_args_complain("%s", sojourn_error_text());
+	soj_args_complain("%s", absent ? "there is no such refresh token"
+				       : sojourn_error_text());
 	return REFUSED;
 }
 

@@ -37,7 +37,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ALG:
 		r->alg = sojourn_token_alg(arg);
 		if (r->alg == SOJOURN_TOKEN_ALG_UNSET)
-			argp_error(state, "--alg %s: no such algorithm", arg);
+			argp_error(state, "--alg %s: must be " SOJ_ALG_HELP,
+				   arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (r->word != NULL)
@@ -48,6 +49,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (r->word == NULL)
 			argp_error(state, "%s is missing",
 				   r->show ? "FILE" : "ALG");
+		if (!r->show &&
+		    sojourn_token_alg(r->word) == SOJOURN_TOKEN_ALG_UNSET)
+			argp_error(state, "%s: must be " SOJ_ALG_HELP, r->word);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -69,8 +73,7 @@ static const struct argp new_argp = {
 	.args_doc = "ALG",
 	.doc = "Makes a key and prints it as JWK: that is the secret, so send "
 	       "it to a file that only its owner can read.\v"
-	       "ALG is HS256, RS256, PS256, ES256, the same with 384 and 512, "
-	       "or EdDSA (Ed25519).",
+	       "ALG is " SOJ_ALG_HELP " (Ed25519).",
 };
 
 static int key_new(const struct request *r)
@@ -124,6 +127,12 @@ static int key_show(const struct request *r)
 	return 0;
 }
 
+static const char usage[] =
+	"Usage: sojourn token key new [OPTION...] ALG\n"
+	"       sojourn token key show [OPTION...] FILE\n"
+	"Makes a key for access tokens, or shows the public part of keys.\n"
+	"Each has --help.\n";
+
 int cmd_token_key(int argc, char **argv)
 {
 	struct request r = {0};
@@ -131,6 +140,10 @@ int cmd_token_key(int argc, char **argv)
 	char show_name[] = "sojourn token key show";
 
 	r.show = argc > 1 && strcmp(argv[1], "show") == 0;
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+		fputs(usage, stdout);
+		return 0;
+	}
 	if (!r.show && (argc < 2 || strcmp(argv[1], "new") != 0)) {
 		soj_args_complain("token key: \"new\" or \"show\" is wanted");
 		return EX_USAGE;

@@ -9,10 +9,19 @@
 
 #include "lib_args.h"
 
-static int refuse(char *why, size_t why_bytes, const char *word,
-		  const char *rule)
+/* A word that is none of the rules. */
+static int unknown(char *why, size_t why_bytes, const char *word)
 {
-	snprintf(why, why_bytes, "%.60s: %s", word, rule);
+	snprintf(why, why_bytes,
+		 "\"%.60s\" is no rule; there are " SOJ_COLLECTION_HELP, word);
+	return -EINVAL;
+}
+
+static int refuse(char *why, size_t why_bytes, const char *name,
+		  const char *value, const char *rule)
+{
+	snprintf(why, why_bytes, "%.60s is \"%.60s\", but must be %s", name,
+		 value, rule);
 	return -EINVAL;
 }
 
@@ -70,8 +79,7 @@ static int parse_rule(char *word, struct sojourn_collection *c, char *why,
 	if (value == NULL) {
 		flag = flag_of(c, word);
 		if (flag == NULL)
-			return refuse(why, why_bytes, word,
-				      "rules are " SOJ_COLLECTION_HELP);
+			return unknown(why, why_bytes, word);
 		*flag = true;
 		return 0;
 	}
@@ -80,23 +88,22 @@ static int parse_rule(char *word, struct sojourn_collection *c, char *why,
 	if (duration)
 		return soj_args_duration(value, duration) == 0
 			       ? 0
-			       : refuse(why, why_bytes, value,
-					"a duration is written 250ms, 5s, "
-					"30min, 12h or 7d");
+			       : refuse(why, why_bytes, word, value,
+					"a duration such as 250ms, 5s, 30min, "
+					"12h or 7d");
 	if (strcmp(word, "per-subject-max") == 0) {
 		if (soj_args_number(value, 0, 67108862, &number) < 0)
-			return refuse(why, why_bytes, value,
-				      "per-subject-max is 0 to 67108862");
+			return refuse(why, why_bytes, word, value,
+				      "a number from 0 to 67108862");
 		c->per_subject_max = (uint32_t)number;
 		return 0;
 	}
 	if (strcmp(word, "when-over") == 0)
 		return when_over(value, &c->when_over) == 0
 			       ? 0
-			       : refuse(why, why_bytes, value,
-					"when-over is reject, evict-oldest or "
-					"exclusive");
-	return refuse(why, why_bytes, word, "rules are " SOJ_COLLECTION_HELP);
+			       : refuse(why, why_bytes, word, value,
+					"reject, evict-oldest or exclusive");
+	return unknown(why, why_bytes, word);
 }
 
 int soj_collection_parse(char *text, struct sojourn_collection *c, char *why,

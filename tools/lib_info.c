@@ -73,6 +73,7 @@ void soj_info_json(struct soj_json *j, const struct sojourn *s,
 	soj_json_string(j, "log_hash",
 			info->log_hash[0] != '\0' ? info->log_hash : NULL);
 	soj_json_string(j, "subject", info->subject);
+	soj_json_string(j, "collection", info->collection);
 	soj_json_u64(j, "created_unix_ms",
 		     sojourn_unix_ms(s, info->created_ms));
 	soj_json_u64(j, "age_ms", since(now_ms, info->created_ms));
@@ -101,7 +102,7 @@ void soj_info_heading(FILE *out)
 {
 	fprintf(out, "%-24s %-7s %-9s %-9s %-9s %7s %7s %s\n", "HANDLE",
 		"STATE", "AGE", "IDLE", "ENDS-IN", "BYTES", "VERSION",
-		"IP DEVICE LOCATION");
+		"COLLECTION IP DEVICE LOCATION");
 }
 
 void soj_info_line(FILE *out, const struct sojourn *s,
@@ -120,6 +121,8 @@ void soj_info_line(FILE *out, const struct sojourn *s,
 	fprintf(out, "%-24s %-7s %-9s %-9s %-9s %7" PRIu32 " %7" PRIu64 " ",
 		info->handle, info->renewed ? "renewed" : "live", age, idle,
 		left, info->data_bytes, info->version);
+	soj_text_put(out, info->collection);
+	fputc(' ', out);
 	soj_text_put(out, m->ip);
 	fputc(' ', out);
 	soj_text_put(out, m->device_name);

@@ -9,10 +9,10 @@
 #include "lib_json.h"
 
 /*
- * All of *info as members of the object that is open: handle, subject, times
- * (as Unix time in ms, and as age and what is left), version, renewals,
- * metadata.  What is not known or has no end is null; the new id of a renewal
- * is there only if info has it.
+ * All of *info as members of the object that is open: handle, subject,
+ * collection, times (as Unix time in ms, and as age and what is left), version,
+ * renewals, metadata.  What is not known or has no end is null; the new id of a
+ * renewal is there only if info has it.
  */
 void soj_info_json(struct soj_json *j, const struct sojourn *s,
 		   const struct sojourn_info *info);

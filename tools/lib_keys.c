@@ -2,6 +2,7 @@
 
 #include "lib_keys.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ int soj_keys_read(const char *path, enum sojourn_token_alg alg, const char *kid,
 {
 	struct sojourn_key key = {.alg = alg};
 	const char *signing = NULL;
+	char what[256];
 	void *text;
 	int rc, code;
 
@@ -47,5 +49,8 @@ int soj_keys_read(const char *path, enum sojourn_token_alg alg, const char *kid,
 	rc = sojourn_keys_create(&key, 1, signing, !signs, keys);
 	explicit_bzero(text, key.text_bytes);
 	free(text);
-	return rc < 0 ? soj_args_fail(rc, "read the keys") : 0;
+	if (rc == 0)
+		return 0;
+	snprintf(what, sizeof(what), "use the keys of %.200s", path);
+	return soj_args_fail(rc, what);
 }

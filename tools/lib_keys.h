@@ -6,6 +6,10 @@
 
 #include <sojourn/token.h>
 
+/* What --alg and token key new take. */
+#define SOJ_ALG_HELP \
+	"HS256, RS256, PS256, ES256, the same with 384 and 512, or EdDSA"
+
 /*
  * A set out of one file: JWK or JWK Set if it begins with {, PEM if with -----,
  * else the bytes of an HMAC secret; "-" is standard input.  alg, kid: as in

@@ -198,6 +198,7 @@ test_fsck() {
 # What is no segment: fsck says so, the others refuse, and none of them hangs.
 test_damage() {
 	local file=$work/damaged name=$prefix-damage bytes
+	local head=9152 # sizeof(struct soj_shm_header)
 
 	section images that are none
 	fill "$name"
@@ -207,7 +208,10 @@ test_damage() {
 	has "header.short"
 	code 65 stat "$file"
 	code 65 dump "$file"
-	head -c 4000 "/dev/shm/sojourn.$name" >"$file"
+	head -c $((head - 1)) "/dev/shm/sojourn.$name" >"$file"
+	code 4 fsck "$file"
+	has "header.short"
+	head -c $((head + 100)) "/dev/shm/sojourn.$name" >"$file"
 	code 4 fsck "$file"
 	has "header.size"
 	head -c "$bytes" /dev/zero >"$file"
@@ -219,7 +223,7 @@ test_damage() {
 	head -c "$bytes" /dev/urandom >"$file"
 	code 4 fsck "$file"
 	# Random behind a head that is believed.
-	head -c 192 "/dev/shm/sojourn.$name" |
+	head -c $head "/dev/shm/sojourn.$name" |
 		dd of="$file" conv=notrunc status=none
 	code 4 fsck "$file"
 	has "^corrupt .* and [0-9]+ more like it$"

@@ -25,6 +25,14 @@ test_create() {
 		--collection carts,ttl=2h,idle=10min,quiet \
 		--collection seats,per-subject-max=2,when-over=reject \
 		--collection csrf,ttl=5min
+	run 0 stat "$name"
+	grep -q "^collection   carts: ttl 2h, idle 10min, quiet$" "$out" ||
+		fail "stat does not show the rules of carts"
+	run 0 stat "$name" --json
+	equal 2:reject "$(jq -r '.collections[] | select(.name == "seats") |
+		"\(.per_subject_max):\(.when_over)"' <"$out")"
+	run 64 create "$name" --helper none --collection carts,idle=soon
+	says "carts: idle is \"soon\""
 }
 
 test_put_get() {
@@ -34,6 +42,9 @@ test_put_get() {
 	printf hello >"$work/data"
 	run 1 has "$name" --collection carts --key a
 	run 1 get "$name" --collection carts --key a
+	says "no item with that key"
+	run 64 get "$name" --collection carts
+	says "--collection and --key are wanted"
 	run 0 put "$name" --collection carts --key a --data "$work/data" \
 		--subject anna
 	version=$(cat "$out")
@@ -44,6 +55,7 @@ test_put_get() {
 	run 1 put "$name" --collection carts --key a --if-absent
 	run 1 put "$name" --collection carts --key b --if-exists
 	run 65 put "$name" --collection carts --key a --if-version 1
+	says "has version $version, not 1"
 	run 0 put "$name" --collection carts --key a --if-version "$version"
 	prints $((version + 1))
 	run 65 rm "$name" --collection carts --key a --if-version "$version"
@@ -74,6 +86,7 @@ test_scan() {
 	prints 5
 	run 0 count "$name" --subject user-1
 	prints 3
+	run 64 scan "$name" --match 'user-*' --match-handle '0*'
 	run 0 count "$name" --match 'user-[1-3]'
 	prints 5
 	"$bin/sojourn" scan "$name" --collection carts --limit 3 --json \
