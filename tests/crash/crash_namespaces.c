@@ -9,7 +9,8 @@
  * holder in one namespace goes on working while a thread of the same number in
  * another one is killed at each label of an operation, claiming and releasing
  * its slot included, and while a third one, again with that number, repairs
- * after it.  The holder must never be taken for dead.
+ * after it.  The same where the only other slot is a dead maker's, and has to be
+ * adopted each time.  The holder must never be taken for dead.
  *
  * A control shows that the trap is real where this runs: a thread that dies
  * with the holder's mutex in its list of pending operations takes it along.
@@ -28,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crash/lib_found.h"
 #include "crash/lib_ops.h"
 
 #define SKIPPED 77
@@ -148,6 +150,7 @@ static void holder_works(void)
 	k->version++;
 	k->number = 2000 + meeting->updates - 1;
 	world_verify(&w);
+	world_let_go(&w); /* there may be no other slot */
 }
 
 static void holder_end(pid_t launcher)
@@ -266,6 +269,65 @@ static bool killed_beside(struct namesake *n, uint32_t nth)
 	return code == 99;
 }
 
+/* The slot is adopted by who is gone with its namespace at an instant that the
+ * kernel does not mark: it is taken for alive, and what was left stays. */
+static void adopter_lost(void)
+{
+	uint64_t dead;
+
+	if (soj_slot_dead(&w.s->st.seg, 1, true, &dead))
+		failed("an adopter of another namespace is taken for dead");
+	world_fsck(&w, false);
+	world_update(&w, w.bystander, false); /* in the holder's slot */
+}
+
+/* The same; but two slots, and the other is a dead maker's. */
+static bool killed_adopting(struct namesake *n, uint32_t nth)
+{
+	struct victim maker;
+	pid_t launcher;
+	uint64_t claim;
+	uint32_t lost;
+	int code;
+
+	trying("beside a holder of its number, adopting");
+	if (!world_make(&w, &(struct world_options){.slots = 2}))
+		return false;
+	prepare_people(&w);
+	w.next_number = 2000;
+	world_let_go(&w);
+	launcher = holder_start();
+	claim = soj_load_relaxed(&w.s->st.seg.slots[meeting->slot].claim);
+	park(&maker, "index.committed", run_create, &w);
+	kill_parked(&maker);
+	judge_create(&w, maker.report);
+	report_free(maker.report);
+	n->plan = (struct plan){.fault = FAULT_KILL, .nth = nth};
+	code = namesake_run(n, 2);
+	trying("beside a holder of its number, adopting, killed at step %u "
+	       "(%s)",
+	       nth, step_name(n->r, nth));
+	if (code != 0 && code != 99)
+		failed("it ended with %d", code);
+	lost = slots_lost(n->r, code == 99);
+	judge_update(&w, n->r);
+	w.next_number = 3000;
+	holder_lives(claim);
+	if (!lost) { /* else nobody but the holder has a slot */
+		holder_works();
+		repair_elsewhere(claim);
+	}
+	holder_end(launcher);
+	if (lost) {
+		adopter_lost();
+	} else {
+		world_upkeep(&w);
+		world_drain(&w, 0);
+	}
+	world_free(&w);
+	return code == 99;
+}
+
 /* ---- the control ---- */
 
 /* Dies as one would who tried the holder's mutex. */
@@ -309,7 +371,7 @@ static void control(void)
 int main(void)
 {
 	struct namesake n = {.fn = run_detach};
-	uint32_t nth = 1;
+	uint32_t nth = 1, adopting = 1;
 
 	coverage_init();
 	failures_init();
@@ -327,8 +389,12 @@ int main(void)
 	control();
 	while (killed_beside(&n, nth))
 		nth++;
-	printf("killed at %u steps beside a holder of the same number, "
-	       "%u failures\n",
-	       nth - 1, failures());
-	return failures() || nth < 10 ? 1 : 0;
+	while (killed_adopting(&n, adopting))
+		adopting++;
+	if (n.r->passed[label_find("slot.settled")] != 1)
+		failed("nobody had to adopt");
+	printf("killed at %u steps beside a holder of the same number, and at "
+	       "%u where it adopts, %u failures\n",
+	       nth - 1, adopting - 1, failures());
+	return failures() || nth < 10 || adopting < nth ? 1 : 0;
 }
