@@ -45,8 +45,10 @@ struct end_all {
 	const uint32_t *only_collection; /* NULL: all */
 	enum soj_status reason;
 	enum soj_status verdict; /* of the entry looked at, by time */
-	uint32_t stop_at;
-	uint32_t first; /* entry at the head of this walk */
+	/* References: an entry that was ended may be another's by the next
+	 * walk, in front of what came in meanwhile. */
+	uint64_t stop_at;
+	uint64_t first; /* at the head of this walk */
 	int ended;      /* logins */
 	bool any;       /* or a part of one */
 	int error;
@@ -83,10 +85,10 @@ static bool end_one(void *arg, uint32_t idx)
 	uint64_t ref = soj_ref(idx, soj_state_gen(state));
 	int rc;
 
-	if (idx == a->stop_at)
+	if (ref == a->stop_at)
 		return false;
 	if (a->first == 0)
-		a->first = idx;
+		a->first = ref;
 	do {
 		rc = soj_entry_snapshot(st, ref, NULL, &copy, &snap);
 		if (rc == 0 && soj_digest_equal(cold.subject, a->subject) &&
