@@ -398,9 +398,9 @@ static void op_raise_mark(struct actor *a, struct sojourn *s)
 static void op_take_mark(struct actor *a, struct sojourn *s)
 {
 	const struct soj_anchor anchor = {.bytes = {1, 2, 3}};
-	uint64_t mark = 0;
+	struct soj_marks marks = {0};
 
-	a->r.rc = soj_mark_new(s, &anchor, "anna", &mark);
+	a->r.rc = soj_mark_new(s, &anchor, "anna", &marks);
 }
 
 void actor_fn(void *arg)
