@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "demo_api.h"
 #include "demo_server.h"
 #include "lib_args.h"
 #include "shm/segment.h"
@@ -306,7 +307,10 @@ int cmd_demo(int argc, char **argv)
 	soj_demo_block_signals();
 	rc = open_segment(&in, demo.name, &demo.segment, &made);
 	if (rc == 0) {
-		rc = soj_demo_master(&demo);
+		rc = soj_demo_api_open(&demo);
+		rc = rc < 0 ? soj_args_fail(rc, "open the demo's tokens")
+			    : soj_demo_master(&demo);
+		soj_demo_api_close(&demo);
 		close_segment(&in, demo.name, demo.segment, made);
 	}
 	close(demo.listen_fd);

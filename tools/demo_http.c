@@ -18,6 +18,7 @@ static const char *const field_names[SOJ_DEMO_FIELDS] = {
 	[SOJ_DEMO_FIELD_USER] = "user",
 	[SOJ_DEMO_FIELD_DEVICE] = "device",
 	[SOJ_DEMO_FIELD_REMEMBER] = "remember",
+	[SOJ_DEMO_FIELD_REFRESH] = "refresh",
 	[SOJ_DEMO_FIELD_STAY] = "stay",
 	[SOJ_DEMO_FIELD_CSRF] = "csrf",
 	[SOJ_DEMO_FIELD_HANDLE] = "handle",
@@ -220,6 +221,7 @@ static void add_headers(const struct soj_demo_request *r,
 	add_header(response, "Set-Cookie", reply->set_remember);
 	add_header(response, "Location", reply->location);
 	add_header(response, "Allow", reply->allow);
+	add_header(response, "WWW-Authenticate", reply->authenticate);
 	add_header(response, "Retry-After", reply->retry_later ? "1" : NULL);
 	/* So that a browser's next click may go to another worker.  Programs
 	 * may keep their connection. */

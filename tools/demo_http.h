@@ -27,6 +27,7 @@ enum soj_demo_field {
 	SOJ_DEMO_FIELD_HANDLE,
 	SOJ_DEMO_FIELD_KEEP,
 	SOJ_DEMO_FIELD_REMEMBER,
+	SOJ_DEMO_FIELD_REFRESH,
 	SOJ_DEMO_FIELDS
 };
 
@@ -37,9 +38,10 @@ struct soj_demo_reply {
 	FILE *out; /* the body */
 	char *body;
 	size_t body_bytes;
-	const char *location; /* static */
-	const char *allow;    /* static */
-	const char *check;    /* static; of the session data */
+	const char *location;     /* static */
+	const char *allow;        /* static */
+	const char *authenticate; /* static */
+	const char *check;        /* static; of the session data */
 	bool retry_later;
 	char set_cookie[SOJOURN_COOKIE_BUF_BYTES];
 	char set_remember[SOJOURN_COOKIE_BUF_BYTES]; /* demo_remember.c */

@@ -16,6 +16,7 @@
 
 #include <sojourn/stat.h>
 
+#include "demo_api.h"
 #include "demo_http.h"
 #include "demo_remember.h"
 #include "demo_views.h"
@@ -33,6 +34,7 @@ enum {
 	NEEDS_CSRF = 1 << 2,
 	NO_RENEWAL = 1 << 3, /* the session is about to end */
 	JSON_UNLESS_HTML = 1 << 4,
+	IS_API = 1 << 5, /* JSON always; no cookies */
 };
 
 struct route {
@@ -368,6 +370,12 @@ static const struct route routes[] = {
 	 NEEDS_SESSION | NEEDS_CSRF | NO_RENEWAL},
 	{"/logout-everywhere", "POST", answer_logout_everywhere,
 	 NEEDS_SESSION | NEEDS_CSRF | NO_RENEWAL},
+	{"/api/login", "POST", soj_demo_api_login, IS_API},
+	{"/api/refresh", "POST", soj_demo_api_refresh, IS_API},
+	{"/api/me", "GET", soj_demo_api_me, IS_API},
+	{"/api/logout", "POST", soj_demo_api_logout, IS_API},
+	{"/api/logout-everywhere", "POST", soj_demo_api_logout_everywhere,
+	 IS_API},
 	{"/stat", "GET", answer_stat, JSON_UNLESS_HTML},
 	{"/health", "GET", answer_health, JSON_UNLESS_HTML},
 };
@@ -466,7 +474,8 @@ void soj_demo_route(struct soj_demo_request *r)
 
 	if (!route)
 		return;
-	if ((route->flags & JSON_UNLESS_HTML) && !r->html)
+	if ((route->flags & IS_API) ||
+	    ((route->flags & JSON_UNLESS_HTML) && !r->html))
 		r->json = true;
 	if (!strcmp(r->method, "POST") && refuse_post(r))
 		return;

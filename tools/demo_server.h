@@ -21,8 +21,13 @@
 
 #define SOJ_DEMO_WORKERS_MAX 256u
 
+struct sojourn_keys;
+struct sojourn_tokens;
+
 struct soj_demo {
 	struct sojourn *segment;
+	struct sojourn_keys *keys; /* demo_api.c */
+	struct sojourn_tokens *tokens;
 	const char *name; /* the segment's */
 	const char *cookie_name;
 	const char *remember_name; /* of the cookie that remembers */
