@@ -596,7 +596,6 @@ test_api() {
 	equal "after the refresh" una "$(api "$other" /api/me | jq -r .user)"
 	equal "logout" "logged out" \
 		"$(api "$access" /api/logout -X POST | jq -r .done)"
-	# Whichever worker is asked next.
 	equal "after the logout" 0 "$(for _ in 1 2 3 4 5 6 7 8; do
 		api "$access" /api/me -o /dev/null -w '%{http_code}\n'
 		api "$other" /api/me -o /dev/null -w '%{http_code}\n'
