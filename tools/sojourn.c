@@ -68,7 +68,7 @@ static void print_help(FILE *out)
 	      "\n"
 	      "Exit codes:\n"
 	      "  0   done\n"
-	      "  1   no such session\n"
+	      "  1   no such session or item, or a token that was refused\n"
 	      "  64  usage: wrong options, or values out of range\n"
 	      "  65  not the version expected, too much data, or a damaged "
 	      "segment\n"

@@ -38,7 +38,7 @@ extern "C" {
 #endif
 
 #define SOJOURN_COOKIE_LINE_BYTES_MAX   4096u
-#define SOJOURN_COOKIE_BUF_BYTES        4097u /* always enough: a line and NUL */
+#define SOJOURN_COOKIE_BUF_BYTES        4097u /* enough for a line and NUL */
 #define SOJOURN_COOKIE_ATTR_BYTES_MAX   1024u /* longer ones are ignored */
 #define SOJOURN_COOKIE_DOMAIN_BYTES_MAX 253u
 #define SOJOURN_COOKIE_MAX_AGE_S_MAX    UINT32_C(34560000) /* 400 days */

@@ -44,7 +44,8 @@ enum sojourn_event_type {
 	SOJOURN_EVENT_OVER_CAP = 8, /* a login was refused; detail: the cap */
 	SOJOURN_EVENT_REUSED = 9,   /* a token that was rotated away was used */
 	SOJOURN_EVENT_LOCK_RECOVERED = 10, /* from a dead or late holder */
-	SOJOURN_EVENT_CLEARED = 11, /* a collection; detail: how many ended */
+	SOJOURN_EVENT_CLEARED = 11, /* a collection ("session" if of all);
+				       detail: how many ended */
 	SOJOURN_EVENT_TOKEN_REVOKED = 12,
 	SOJOURN_EVENT_TOKENS_REVOKED = 13, /* all of a subject */
 	SOJOURN_EVENT_TOKEN_RESTRICTED = 14,

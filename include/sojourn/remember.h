@@ -51,21 +51,22 @@ sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
 
 /*
  * Uses a token, and writes the one that follows it to new_token, which may be
- * the same buffer (left alone on failure); the browser must be given it.  client: who asks, for
- * the collection's rules on device, ip and user agent (NULL: they are not looked
- * at), against the metadata that the family began with.  data: a buffer of
- * *data_bytes bytes, or NULL; *data_bytes becomes the length of the data.
- * data_bytes and info may be NULL.  info->renewal is WON if this call rotated,
- * DONE if another had; info->renewals counts the rotations.
+ * the same buffer (left alone on failure); the browser must be given it.
+ * client: who asks, for the collection's rules on device, ip and user agent
+ * (NULL: they are not looked at), against the metadata that the family began
+ * with.  data: a buffer of *data_bytes bytes, or NULL; *data_bytes becomes the
+ * length of the data.  data_bytes and info may be NULL.  info->renewal is WON
+ * if this call rotated, DONE if another had; info->renewals counts the
+ * rotations.
  * 0; -ENOENT with its reason (no such family, or over: expired, idle, deleted,
  * evicted, reused); -EPERM with reason REUSED (the token was used before: the
  * family has just been ended, and info tells whose it was, as sessions that the
- * thief began live on until they are ended, too); -EPERM with reason BINDING (info->mismatch says
- * what differs; the token is still unused, unless the rule is to delete);
- * -ENOBUFS (buffer too small: *data_bytes says
- * what is needed; the token is still unused); -EILSEQ (the data is wanted, and the
- * collection's validator refuses it; the same); -ENOSPC (no room to rotate; the
- * same).  Of all processes that use one token at a time one rotates.  Lock-free.
+ * thief began live on until they are ended, too); -EPERM with reason BINDING
+ * (info->mismatch says what differs; the token is still unused, unless the rule
+ * is to delete); -ENOBUFS (buffer too small: *data_bytes says what is needed;
+ * the token is still unused); -EILSEQ (the data is wanted, and the collection's
+ * validator refuses it; the same); -ENOSPC (no room to rotate; the same).
+ * Of all processes that use one token at a time one rotates.  Lock-free.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_remember_use(struct sojourn *s, const char *token,
@@ -88,8 +89,8 @@ SOJOURN_API SOJOURN_MUST_CHECK int sojourn_remember_forget(struct sojourn *s,
  * segment can check any.  A renewal changes the id, and with it the tokens: one
  * made for the old id goes with the old id only.
  *
- * Both are pure functions of the id: whether it is alive, sojourn_session_read()
- * tells.  -EINVAL: session_id is no text of an id.
+ * Both are pure functions of the id: whether it is alive,
+ * sojourn_session_read() tells.  -EINVAL: session_id is no text of an id.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_csrf_token(const struct sojourn *s, const char *session_id,

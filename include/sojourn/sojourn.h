@@ -17,13 +17,14 @@
  *    return into it in the child: the child may exec or _exit.
  *
  * Conventions
- *  - Functions return 0 (or a count) or a negative errno value.  sojourn_reason()
- *    tells apart what an errno cannot, sojourn_error_text() says it in words;
- *    both speak of the calling thread's last call.
+ *  - Functions return 0 (or a count) or a negative errno value.
+ *    sojourn_reason() tells apart what an errno cannot, sojourn_error_text()
+ *    says it in words; both speak of the calling thread's last call.
  *  - Any thread of any attached process may call anything at any time, but for
  *    sojourn_detach(), which must be the handle's last call in the process.
- *  - No call but those of lock.h waits for another process.  Reads take no lock and store nothing
- *    in the segment, but for a touch that is due and the end of what expired.
+ *  - No call but those of lock.h waits for another process.  Reads take no
+ *    lock and store nothing in the segment, but for a touch that is due and
+ *    the end of what expired.
  *  - Times are milliseconds of a clock that starts with the segment, counts
  *    suspend (CLOCK_BOOTTIME) and cannot be stepped.  Durations are in ms too.
  *  - Strings and buffers belong to the caller; nothing is kept after a call.
@@ -57,7 +58,7 @@ struct sojourn; /* an attached segment */
 #define SOJOURN_DATA_BYTES_MAX       1048576u
 /* All strings together, 3 bytes for each of them included. */
 #define SOJOURN_METADATA_BYTES_MAX 2048u
-#define SOJOURN_OFF                UINT64_MAX /* "none" where 0 means "default" */
+#define SOJOURN_OFF                UINT64_MAX /* "none" where 0 is "default" */
 
 /* Why a call did not do what was asked, or what it found. */
 enum sojourn_reason {
@@ -132,9 +133,10 @@ enum sojourn_binding {
 /*
  * The rules of a collection.  A segment has these, which `collections` of the
  * options may name to change them: "session" (logins; its rules are those of
- * the options themselves), "remember-me" and "refresh" (ttl 30 days, grace window
- * 10 s), "csrf" (1 hour), "revoked" (1 day, kept), "verified" (5 minutes,
- * quiet), "flight" (1 hour, quiet); and up to 57 more of the creator's.
+ * the options themselves), "remember-me" and "refresh" (ttl 30 days, grace
+ * window 10 s), "csrf" (1 hour), "revoked" (1 day, kept), "verified" (5
+ * minutes, quiet), "flight" (1 hour, quiet); and up to 57 more of the
+ * creator's.
  * Call sojourn_collection_init() first.
  */
 struct sojourn_collection {
@@ -158,6 +160,11 @@ struct sojourn_collection {
 	bool keep;          /* never evicted when memory is short */
 };
 
+/*
+ * Fills in the name, which must stay until the segment was created, and the
+ * rules: of one that every segment has those above, of any other name a ttl of
+ * 1 hour and nothing else.  Never fails; sojourn_create() checks the name.
+ */
 SOJOURN_API void sojourn_collection_init(struct sojourn_collection *c,
 					 const char *name);
 
@@ -213,6 +220,7 @@ struct sojourn_options {
 				     program, as installed, then PATH */
 };
 
+/* Sets the defaults named above, and everything else to 0.  Never fails. */
 SOJOURN_API void sojourn_options_init(struct sojourn_options *options);
 
 /*
@@ -262,8 +270,8 @@ sojourn_attach(const char *name, const struct sojourn_attach_options *options,
 
 /* Unmaps and frees.  No other thread may be in a call on the handle; those of
  * the process that used it keep their thread slots, and the mapping, until they
- * end.  In a
- * forked child it leaves the parent's attachment alone.  NULL is allowed. */
+ * end.  In a forked child it leaves the parent's attachment alone.  NULL is
+ * allowed. */
 SOJOURN_API void sojourn_detach(struct sojourn *s);
 
 /*
@@ -405,7 +413,8 @@ struct sojourn_read {
  * and version of the session that it was renewed to.
  * 0; -ENOENT with reason NOT_FOUND, EXPIRED, IDLE, DELETED, RENEWED or
  * EVICTED; -EPERM with reason BINDING (info->mismatch says what differs) or
- * VETOED; -EILSEQ; -ENOBUFS (buffer too small: *data_bytes says what is needed,
+ * VETOED; -EILSEQ with reason INVALID_DATA (the validator refused what is
+ * there: collection.h); -ENOBUFS (buffer too small: *data_bytes says what is needed,
  * info is filled, nothing was touched or renewed).
  * When info->renewal is WON or DONE the client must be given info->new_id.
  *
@@ -480,7 +489,8 @@ sojourn_session_regenerate(struct sojourn *s, const char *id,
 
 /*
  * Ends a session and whatever it was renewed to.  Once it has returned nothing
- * brings the session back.  Returns how many logins were ended: 1, or 0 (absent is no error).
+ * brings the session back.  Returns how many logins were ended: 1, or 0 (absent
+ * is no error).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_delete(struct sojourn *s,
 							  const char *id);

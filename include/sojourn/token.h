@@ -199,6 +199,8 @@ sojourn_keys_create(const struct sojourn_key *list, size_t count,
  * All or nothing: on an error the set is as before.  Calls that began before
  * use the old keys to their end, later ones the new keys.  Those calls never
  * wait for this one; this one waits for them, then wipes the old keys.
+ *
+ * Returns as sojourn_keys_create().
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_keys_reload(struct sojourn_keys *keys, const struct sojourn_key *list,
@@ -336,8 +338,8 @@ struct sojourn_token_new {
  *		made, and the access token ends with its time
  * @info:	may be NULL
  *
- * Returns 0; -EINVAL (also bad claims); -EPERM (the keys only verify); -EMSGSIZE
- * (over token_bytes_max); -ENOBUFS; as sojourn_session_create().  On failure
+ * Returns 0; -EINVAL (also bad claims); -EPERM (the keys only verify);
+ * -EMSGSIZE (over token_bytes_max); -ENOBUFS; as sojourn_session_create().  On failure
  * neither token is of any use.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
