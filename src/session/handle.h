@@ -75,6 +75,7 @@ struct soj_self {
 	struct soj_upkeep *up;           /* not wiped: made when first needed */
 	uint64_t thorough_not_before_us; /* room.c */
 	uint64_t expire_not_before_ms;   /* room.c */
+	uint64_t evicted;                /* room.c: since memory was last had */
 	struct sojourn *s;
 	struct soj_note *notes; /* hook.c, as is the rest */
 	uint32_t notes_count, notes_room;

@@ -322,14 +322,12 @@ int sojourn_session_list_subject(struct sojourn *s, const char *subject,
 
 	rc = begin_list(&p, subject, current_id, &self);
 	while (rc >= 0) {
-		/* fn may have forked: the child has a part of its own. */
-		self = soj_self_writing(s, &rc);
-		if (self == NULL)
-			break;
 		rc = list_page(&p, self, &cursor);
 		calls += rc > 0 ? rc : 0;
 		if (rc < 0 || cursor == 0 || p.stopped)
 			break;
+		/* fn may have forked: the child has a part of its own. */
+		self = soj_self_writing(s, &rc);
 	}
 	free(p.pick);
 	return rc < 0 ? rc : calls;

@@ -81,13 +81,31 @@ static void clean_thoroughly(struct sojourn *s, struct soj_self *self)
 }
 
 /* Returns false when there is nothing more to try. */
+/* Ends a few, unless enough have ended and wait for their grace period. */
+static void evict_some(struct sojourn *s, struct soj_self *self, unsigned round,
+		       uint32_t class)
+{
+	uint64_t batch =
+		soj_min(EVICT_BATCH, 1 + s->st.seg.lay.entries_max / 64);
+	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
+
+	/* What it evicted before has not come back: somebody stands in a
+	 * section, and more would only be lost. */
+	if (self->evicted >= batch &&
+	    soj_entries_ending(&s->st, (uint32_t)batch) >= batch)
+		return;
+	for (uint64_t i = 0; i < batch; i++) {
+		if (soj_evict_one(&s->st, &self->w, now_ms,
+				  round % 4 == 3 ? SOJ_CLASSES : class) < 0)
+			break;
+		self->evicted++;
+	}
+}
+
 static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 		      uint32_t class)
 {
 	bool evict = s->st.seg.policy.when_full == SOJ_FULL_EVICT;
-	uint64_t batch =
-		soj_min(EVICT_BATCH, 1 + s->st.seg.lay.entries_max / 64);
-	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 
 	if (soj_gone(&self->w))
 		return false;
@@ -109,12 +127,17 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 	}
 	if (!evict || round >= ROUNDS)
 		return false;
-	for (uint64_t i = 0; i < batch; i++)
-		if (soj_evict_one(&s->st, &self->w, now_ms,
-				  round % 4 == 3 ? SOJ_CLASSES : class) < 0)
-			break;
+	evict_some(s, self, round, class);
 	clean(s, self);
 	return true;
+}
+
+static int had(struct soj_self *self, int rc)
+{
+	if (rc < 0)
+		return soj_report_errno(rc);
+	self->evicted = 0;
+	return 0;
 }
 
 /* -ENOSPC of an operation, told apart for the caller and counted. */
@@ -133,7 +156,7 @@ int soj_room_entry(struct sojourn *s, struct soj_self *self, uint32_t *idx)
 		int rc = soj_entry_own(&s->st, &self->w, idx);
 
 		if (rc != -ENOSPC)
-			return rc < 0 ? soj_report_errno(rc) : 0;
+			return had(self, rc);
 		if (round > 2 && s->st.seg.policy.when_full != SOJ_FULL_EVICT)
 			return full(self, "entry");
 		if (!make_room(s, self, round, SOJ_CLASSES))
@@ -165,7 +188,7 @@ int soj_room_chunk(struct sojourn *s, struct soj_self *self, uint64_t bytes,
 				 : own_near(s, self, class, chunk);
 
 		if (rc != -ENOSPC)
-			return rc < 0 ? soj_report_errno(rc) : 0;
+			return had(self, rc);
 		if (round == 3 && s->st.seg.policy.when_full != SOJ_FULL_EVICT)
 			return full(self, "memory for the value");
 		if (!make_room(s, self, round, class))

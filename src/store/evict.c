@@ -160,6 +160,23 @@ int soj_evict_one(struct soj_store *st, struct soj_worker *w, uint64_t now_ms,
 	return -ENOENT;
 }
 
+uint32_t soj_entries_ending(const struct soj_store *st, uint32_t limit)
+{
+	uint32_t count = 0;
+
+	for (uint32_t e = 1; e <= st->seg.lay.entries_max && count < limit;
+	     e++) {
+		enum soj_phase phase = soj_state_phase(
+			soj_load_relaxed(&st->seg.entry_states[e]));
+
+		count +=
+			phase == SOJ_RETIRED ||
+			(phase == SOJ_LIVE && soj_ctl_ended(soj_load_relaxed(
+						      &soj_entry(st, e)->ctl)));
+	}
+	return count;
+}
+
 uint32_t soj_expire_all(struct soj_store *st, struct soj_worker *w,
 			uint64_t now_ms)
 {

@@ -505,6 +505,9 @@ int soj_line_names(const struct soj_store *st, uint64_t predecessor,
 int soj_evict_one(struct soj_store *st, struct soj_worker *w, uint64_t now_ms,
 		  uint32_t class);
 
+/* How many entries have ended and are not free yet; counts to `limit`. */
+uint32_t soj_entries_ending(const struct soj_store *st, uint32_t limit);
+
 /* Ends every entry that is past its deadline, for want of a helper; returns
  * how many.  O(entries). */
 uint32_t soj_expire_all(struct soj_store *st, struct soj_worker *w,

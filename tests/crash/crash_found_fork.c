@@ -177,7 +177,8 @@ static void forks_inside(void)
 		 EFFECT_ENDS, "entry.ended"},
 		{"delete all", prepare_renewed, run_delete_subject, EFFECT_ENDS,
 		 "entry.ended"},
-		{"list", prepare_renewed, run_list, EFFECT_NONE, "none"},
+		{"list", prepare_renewed, run_list, EFFECT_NONE,
+		 "chain.long.pause"}, /* the last one: all is known */
 	};
 	const unsigned count = sizeof(split_ops) / sizeof(split_ops[0]);
 
