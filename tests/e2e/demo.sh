@@ -319,7 +319,7 @@ test_remember() {
 gone() {
 	local what=$1 jar=$2
 
-	demo_requests "$jar" 16 GET /profile | demo_run gone
+	demo_requests "$jar" 64 GET /profile | demo_run gone
 	equal "$what: answers other than 401" 0 "$(demo_others gone 3 401)"
 	equal "$what: workers asked" 4 \
 		"$(cut -d '|' -f 4 "$demo_work/gone.replies" | sort -u | wc -l)"

@@ -311,6 +311,10 @@ static void drain(struct scene *sc)
 	    sojourn_session_delete_subject(w->s, "bert", NULL) < 0 ||
 	    sojourn_clear(w->s, &items) < 0)
 		failed("clearing: %s", sojourn_error_text());
+	/* Marks of what was revoked end by time only. */
+	world_advance(w, 2 * 86400000);
+	if (sojourn_prune(w->s) < 0)
+		failed("pruning: %s", sojourn_error_text());
 	world_upkeep(w);
 	for (uint32_t i = 1; i <= seg->lay.entries_max; i++)
 		if (soj_state_phase(soj_load_relaxed(&seg->entry_states[i])) !=
