@@ -16,7 +16,7 @@ lines=$(wc -l <"$dir/app.c")
 	echo "the example has $lines lines"
 	exit 1
 }
-library=$(find "$build" -name 'libsojourn.a' | head -n 1)
+library=$build/lib/libsojourn.a
 cc -std=gnu11 -Wall -Wextra -Werror -I "$src/include" -I "$build/include" \
 	"$dir/app.c" "$library" -lsodium -lpthread -o "$dir/app"
 "$dir/app" | sort >"$dir/out"
