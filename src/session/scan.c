@@ -305,8 +305,10 @@ int sojourn_session_stat(struct sojourn *s, struct sojourn_session_stat *stat)
 
 /* ---- clear and prune ---- */
 
-/* Ends one and its line; -ESTALE: expelled in the middle of it. */
-static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx)
+/* Ends one and its line; -ESTALE: expelled in the middle of it, when it may have
+ * ended something all the same. */
+static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx,
+		     int *ended)
 {
 	struct soj_store *st = &f->s->st;
 	struct soj_session one;
@@ -326,19 +328,19 @@ static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx)
 	SOJ_STEP("clear.one");
 	if (soj_gone(&self->w))
 		return -ECANCELED;
-	return valid || rc < 0 ? rc : -ESTALE;
+	for (int i = 0; i < rc; i++)
+		soj_count(&self->w.thr, SOJ_COUNT_deletes);
+	*ended += rc > 0 ? rc : 0;
+	return rc < 0 ? rc : valid ? 0 : -ESTALE;
 }
 
 static int clear_pass(struct sieve *f, struct soj_self *self, int *ended)
 {
 	for (uint32_t idx = 1; idx <= f->s->st.seg.lay.entries_max; idx++) {
-		int rc = clear_one(f, self, idx);
+		int rc = clear_one(f, self, idx, ended);
 
 		if (rc < 0)
 			return rc;
-		for (int i = 0; i < rc; i++)
-			soj_count(&self->w.thr, SOJ_COUNT_deletes);
-		*ended += rc;
 	}
 	return 0;
 }

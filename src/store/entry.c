@@ -173,7 +173,9 @@ static int copy_chunk(const struct soj_store *st, uint32_t chunk, uint32_t idx,
  * Of an ended entry: was the chunk left alone while it was copied?  Its states
  * go OWNED by the publisher, LIVE, RETIRED, OWNED by the reclaimer, FREE with
  * another generation; so LIVE or RETIRED afterwards says that it was.  OWNED
- * is the publisher's as long as the entry itself is LIVE.
+ * is the publisher's as long as the entry itself is not retired: LIVE, or OWNED
+ * by its maker, who may stand still right there, and everybody who has the key
+ * would have to wait for him.
  */
 static bool chunk_kept(const struct soj_store *st, uint64_t ref,
 		       uint64_t before, uint64_t after)
@@ -188,7 +190,8 @@ static bool chunk_kept(const struct soj_store *st, uint64_t ref,
 	state = soj_load_acquire(/* S1 */
 				 &st->seg.entry_states[soj_ref_entry(ref)]);
 	return soj_state_phase(after) == SOJ_OWNED && before == after &&
-	       soj_state_phase(state) == SOJ_LIVE &&
+	       (soj_state_phase(state) == SOJ_LIVE ||
+		soj_state_phase(state) == SOJ_OWNED) &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
 		       soj_ref_gen(ref);
 }

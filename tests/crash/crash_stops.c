@@ -29,6 +29,7 @@
 #define OPS_QUICK      1000u /* before, and again after the survivor's act */
 #define OPS_FULL       5000u
 #define OPS_A_ROUND    5u
+#define SETTLERS       64u
 #define RECLAIMED_EACH 10u /* one reclaimed for at most so many operations */
 
 static struct {
@@ -63,8 +64,9 @@ static void make_room(struct world *w)
 /* A session's whole life, in the target's chain or another's. */
 static void one_life(struct world *w, unsigned round)
 {
-	int made = world_create(w, round % 2 ? "anna" : "passer",
-				round % 3 ? 120 : 60);
+	bool same = round % 2 && w->s->st.seg.collection[0].cap == 0;
+	int made =
+		world_create(w, same ? "anna" : "passer", round % 3 ? 120 : 60);
 
 	if (made < 0) {
 		make_room(w);
@@ -111,232 +113,63 @@ static void churn(struct world *w)
 static void settle_down(struct world *w)
 {
 	static struct sojourn_stat stat;
+	static char settler[SETTLERS][16];
+	bool capped = w->s->st.seg.collection[0].cap > 0;
 	bool full = w->full;
 
 	if (sojourn_stat(w->s, &stat) < 0)
 		return;
+	for (unsigned i = 0; i < SETTLERS; i++)
+		snprintf(settler[i], sizeof(settler[i]), "settler %u", i);
 	w->full = true;
-	/* The victim may need some, too. */
-	for (uint64_t i = 3; i < stat.entries_free; i++)
-		world_create(w, "settler", 120);
+	/* The victim may need some, too.  Under a cap
+	 * each is a subject of its own. */
+	for (uint64_t i = 3; i < stat.entries_free && i < SETTLERS; i++) {
+		world_create(w, capped ? settler[i] : settler[0], 120);
+	}
 	w->full = full;
-}
-
-static void leave(struct world *w)
-{
-	(void)w;
-}
-
-static void act_update(struct world *w)
-{
-	for (unsigned i = 0; i < 3; i++)
-		world_update(w, w->target, i == 1);
-}
-
-static void act_renew(struct world *w)
-{
-	world_renew(w, w->target, false);
-}
-
-static void act_delete(struct world *w)
-{
-	world_delete(w, w->target, false);
-}
-
-static void act_delete_old(struct world *w)
-{
-	world_delete(w, w->target, true);
-}
-
-static void act_delete_subject(struct world *w)
-{
-	world_delete_subject(w, "anna", -1);
-}
-
-enum act_id { LEAVE, UPDATE, RENEW, DELETE, DELETE_OLD, DELETE_SUBJECT, ACTS };
-
-static const struct act {
-	const char *name;
-	void (*act)(struct world *w);
-} acts[ACTS] = {
-	[LEAVE] = {"leaves it", leave},
-	[UPDATE] = {"updates it", act_update},
-	[RENEW] = {"renews it", act_renew},
-	[DELETE] = {"deletes it", act_delete},
-	[DELETE_OLD] = {"deletes it by its old id", act_delete_old},
-	[DELETE_SUBJECT] = {"deletes all of its subject", act_delete_subject},
-};
-
-/* ---- what the victim may answer, and has then done ---- */
-
-struct stopped {
-	const struct op *op;
-	enum act_id act;
-	bool decided;  /* when it stopped */
-	bool pushed;   /* its new session was in the chain then */
-	unsigned made; /* the session that it had made by then; or KNOWN_MAX */
-};
-
-static void answered(const struct report *r, int want)
-{
-	if (r->rc != want)
-		failed("the victim, continued, returned %d instead of %d",
-		       r->rc, want);
-}
-
-static void resume_value(struct world *w, const struct stopped *stop,
-			 const struct report *r)
-{
-	struct known *k = &w->known[w->target];
-
-	answered(r, stop->decided || k->fate == LIVES ? 0 : -ENOENT);
-	if (stop->decided || k->fate == GONE)
-		return;
-	k->number = OP_NUMBER;
-	k->version++;
-}
-
-static void resume_renew(struct world *w, const struct stopped *stop,
-			 const struct report *r)
-{
-	struct known *k = &w->known[w->target];
-
-	/* Ended after it was decided: told or not, the new id is worthless. */
-	if (stop->decided && k->fate == GONE && r->rc == -ENOENT)
-		return;
-	answered(r, stop->decided || k->fate == LIVES ? 0 : -ENOENT);
-	if (k->fate == GONE)
-		return;
-	if (!stop->decided && stop->act == RENEW) {
-		if (r->renewal != SOJOURN_RENEWAL_DONE ||
-		    strcmp(r->id, k->id) != 0)
-			failed("renewed by another, outcome %d", r->renewal);
-		return;
-	}
-	if (r->renewal != SOJOURN_RENEWAL_WON)
-		failed("renewal outcome %d", r->renewal);
-	else if (!stop->decided)
-		known_renewed(k, r->id);
-	else if (stop->act != RENEW && strcmp(r->id, k->id) != 0)
-		failed("the victim was told another id than the survivor");
-}
-
-static void resume_ends(struct world *w, const struct stopped *stop,
-			const struct report *r)
-{
-	bool all = stop->op->run == run_delete_subject ||
-		   stop->op->run == run_delete_others;
-
-	/* The one that was to stay is gone: then nothing is ended. */
-	if (stop->op->run == run_delete_others && r->rc == -ENOENT &&
-	    w->known[w->bystander].fate == GONE)
-		return;
-	if (r->rc < 0)
-		failed("the victim, continued, returned %d", r->rc);
-	for (unsigned i = 0; i < w->count; i++) {
-		struct known *k = &w->known[i];
-
-		if (all ? strcmp(k->subject, "anna") != 0 : i != w->target)
-			continue;
-		if (stop->op->run == run_delete_others && i == w->bystander)
-			continue;
-		if (k->fate == LIVES && r->rc == 0)
-			failed("it says that it ended nothing");
-		k->fate = k->later = GONE;
-	}
-}
-
-static void resume_create(struct world *w, const struct stopped *stop,
-			  const struct report *r)
-{
-	struct known *k;
-
-	if (w->superseded) {
-		answered(r, -ECANCELED);
-		return;
-	}
-	if (stop->made < KNOWN_MAX) {
-		/* It lived, but nobody had been told. */
-		if (w->known[stop->made].fate == GONE && r->rc == -ECANCELED)
-			return;
-		answered(r, 0);
-		strcpy(w->known[stop->made].id, r->id);
-		return;
-	}
-	/* Ended while it was in the making. */
-	if (stop->act == DELETE_SUBJECT && stop->pushed) {
-		answered(r, -ECANCELED);
-		return;
-	}
-	answered(r, 0);
-	k = world_known(w, "anna", (size_t)r->number);
-	k->number = OP_NUMBER;
-	strcpy(k->id, r->id);
-}
-
-/* It was expelled in the middle, so it has begun again: all and no other. */
-static void resume_list(struct world *w, const struct report *r)
-{
-	unsigned living = 0;
-
-	for (unsigned i = 0; i < w->count; i++) {
-		const struct known *k = &w->known[i];
-
-		if (k->fate == LIVES && strcmp(k->subject, "anna") == 0)
-			living += 1 + k->old_ids - k->old_gone;
-	}
-	answered(r, (int)living);
-}
-
-static void resume(struct world *w, const struct stopped *stop,
-		   const struct report *r)
-{
-	switch (stop->op->effect) {
-	case EFFECT_NONE:
-		if (stop->op->run == run_list)
-			resume_list(w, r);
-		if (stop->op->run == run_use_token)
-			resume_token(w, r);
-		if (stop->op->run == run_refresh)
-			resume_refresh(r);
-		/* Draining a page is given up when others are at it. */
-		if (r->rc < 0 && r->rc != -ENOENT &&
-		    !(r->rc == -EPERM &&
-		      (stop->op->run == run_use_stolen ||
-		       stop->op->run == run_refresh_stolen)) &&
-		    !(r->rc == -ECANCELED &&
-		      stop->op->run == run_create_pair) &&
-		    !(r->rc == -EBUSY && stop->op->run == run_drain_page))
-			failed("the victim, continued, returned %d", r->rc);
-		break;
-	case EFFECT_VALUE:
-		resume_value(w, stop, r);
-		break;
-	case EFFECT_RENEWS:
-		resume_renew(w, stop, r);
-		break;
-	case EFFECT_ENDS:
-		resume_ends(w, stop, r);
-		break;
-	case EFFECT_CREATES:
-		resume_create(w, stop, r);
-		break;
-	}
 }
 
 /* ---- one point ---- */
 
+static unsigned things(const struct world *w)
+{
+	unsigned living = 0;
+
+	for (unsigned i = 0; i < THINGS; i++)
+		living += w->things[i].lives;
+	return living;
+}
+
+/* What its labels tell, of the victim and of the model. */
+static void stopped_at(struct stopped *stop, struct world *w,
+		       const struct report *r)
+{
+	unsigned count = w->count, living = things(w);
+	unsigned gives = stop->op->run == run_locked_renew ? 2 : 1;
+
+	stop->target = w->target;
+	stop->op->judge(w, r);
+	stop->decided = stop->op->decided && passed(r, stop->op->decided) != 0;
+	if (stop->op->judge == judge_flight)
+		stop->decided = things(w) > living;
+	stop->pushed = passed(r, "chain.pushed") != 0;
+	stop->counted = passed(r, "cap.counted") != 0;
+	stop->held =
+		passed(r, "lock.word") != 0 && passed(r, "lock.given") < gives;
+	stop->taking = stop->held && passed(r, "lock.taken") == 0;
+	stop->made = w->count > count ? count : KNOWN_MAX;
+	stop->ended = living - things(w);
+}
+
 static void meanwhile(struct world *w, struct stopped *stop,
 		      const struct report *r)
 {
-	unsigned count = w->count;
-
 	world_fsck(w, false);
-	stop->op->judge(w, r);
-	stop->decided = stop->op->decided && passed(r, stop->op->decided) != 0;
-	stop->pushed = passed(r, "chain.pushed") != 0;
-	stop->made = w->count > count ? count : KNOWN_MAX;
+	stopped_at(stop, w, r);
 	world_verify(w);
+	if (stop->op->look)
+		stop->op->look(w);
 	churn(w);
 	world_settle(w);
 	/* What is half-way is not the dead's: its owner only stands still. */
@@ -344,11 +177,14 @@ static void meanwhile(struct world *w, struct stopped *stop,
 		w->in_flight = stop->pushed;
 	/* Any lease is over. */
 	world_advance(w, w->s->st.seg.policy.lease_ms + 1000);
-	if (w->target < w->count || stop->act == DELETE_SUBJECT)
-		acts[stop->act].act(w);
+	if (stop->op->act)
+		stop->op->act(w, stop);
+	else
+		act_session(w, stop);
 	w->in_flight = 0;
 	churn(w);
 	settle_down(w);
+	memcpy(stop->things, w->things, sizeof(stop->things));
 }
 
 static struct plan plan_of(const struct op *op, uint32_t nth,
@@ -370,6 +206,8 @@ static void stop_ends(struct world *w, const struct stopped *stop,
 {
 	if (killed) {
 		victim_kill(v);
+		if (stop->op->killed)
+			stop->op->killed(w, stop);
 		return;
 	}
 	victim_continue(v);
@@ -378,8 +216,10 @@ static void stop_ends(struct world *w, const struct stopped *stop,
 		victim_continue(v);
 	if (v->state != VICTIM_FINISHED)
 		failed("the victim, continued, is in state %d", v->state);
+	else if (stop->op->resume)
+		stop->op->resume(w, stop, v->report);
 	else
-		resume(w, stop, v->report);
+		resume_by_effect(w, stop, v->report);
 }
 
 static void one_stop(const struct op *op, uint32_t nth,
@@ -392,7 +232,7 @@ static void one_stop(const struct op *op, uint32_t nth,
 	struct victim v;
 
 	trying("%s, stopped at step %u, the survivor %s", op->name, nth,
-	       acts[act].name);
+	       act_names[act]);
 	if (!world_make(&w, &op->world))
 		return;
 	op->prepare(&w);
@@ -403,7 +243,7 @@ static void one_stop(const struct op *op, uint32_t nth,
 		victim_continue(&v);
 	}
 	trying("%s, stopped at step %u (%s), the survivor %s, %s", op->name,
-	       nth, step_name(r, nth), acts[act].name,
+	       nth, step_name(r, nth), act_names[act],
 	       killed ? "then killed" : "then continued");
 	if (v.state == VICTIM_STOPPED) {
 		meanwhile(&w, &stop, r);
@@ -413,6 +253,8 @@ static void one_stop(const struct op *op, uint32_t nth,
 	}
 	world_verify(&w);
 	world_upkeep(&w);
+	if (killed && v.state == VICTIM_KILLED && op->repaired)
+		op->repaired(&w, &stop);
 	world_settle(&w);
 	world_fsck(&w, true);
 	world_verify(&w);

@@ -3,29 +3,26 @@
 /* Items under callers' keys: what victims do to them, and the model of them.
  * They live in the collection of CSRF tokens, which no other test here uses. */
 
+#include "crash/lib_items.h"
+
 #include <errno.h>
-#include <sojourn/collection.h>
 #include <sojourn/lock.h>
 #include <string.h>
 
-#include "crash/lib_ops.h"
-
-#define THING_BYTES 72u
-#define TTL_MS      1800000u
+#include "session/policy.h"
 
 static const char *const keys[THINGS] = {"nobody's", "owned", "absent",
 					 "counted"};
-enum { NOBODYS, OWNED, ABSENT, COUNTED };
 
-static struct sojourn_item item_of(unsigned thing)
+struct sojourn_item item_of(unsigned thing)
 {
 	return (struct sojourn_item){.collection = SOJOURN_COLLECTION_CSRF,
 				     .key = keys[thing],
 				     .key_bytes = strlen(keys[thing])};
 }
 
-static int put(struct world *w, unsigned thing, const char *subject,
-	       uint64_t number, uint64_t ttl_ms)
+int item_put(struct world *w, unsigned thing, const char *subject,
+	     uint64_t number, uint64_t ttl_ms)
 {
 	const struct sojourn_item item = item_of(thing);
 	const struct sojourn_value v = {.data = value_buffer,
@@ -34,13 +31,15 @@ static int put(struct world *w, unsigned thing, const char *subject,
 					.ttl_ms = ttl_ms};
 
 	value_fill(value_buffer, THING_BYTES, number);
-	return sojourn_put(w->s, &item, &v, NULL);
+	return sojourn_put(w->s, &item, &v, &w->things[thing].version);
 }
 
 /* ---- the model ---- */
 
-static void lives(struct world *w, unsigned thing, uint64_t number)
+void item_lives(struct world *w, unsigned thing, uint64_t number,
+		const char *subject)
 {
+	w->things[thing].subject = subject;
 	w->things[thing].lives = true;
 	w->things[thing].number = number;
 }
@@ -93,7 +92,13 @@ void items_verify(struct world *w)
 void items_drain(struct world *w)
 {
 	const struct sojourn_filter f = {.collection = SOJOURN_COLLECTION_CSRF};
+	/* What those who died while they computed have left for an hour. */
+	const struct sojourn_filter left = {.collection =
+						    SOJ_COLLECTION_FLIGHT};
 	int want = 0, rc = sojourn_clear(w->s, &f);
+
+	if (sojourn_clear(w->s, &left) < 0)
+		failed("clear: %s", sojourn_error_text());
 
 	for (unsigned i = 0; i < THINGS; i++)
 		want += w->things[i].lives;
@@ -110,9 +115,9 @@ void items_go_on(struct world *w)
 
 		if (!w->things[i].lives)
 			continue;
-		if (put(w, i, NULL, number, 0) != 0)
+		if (item_put(w, i, NULL, number, 0) != 0)
 			failed("put %s: %s", keys[i], sojourn_error_text());
-		lives(w, i, number);
+		item_lives(w, i, number, w->things[i].subject);
 	}
 	verify_thing(w, COUNTED);
 }
@@ -125,20 +130,20 @@ void prepare_items(struct world *w)
 
 	prepare_people(w);
 	w->target = KNOWN_MAX;
-	if (put(w, NOBODYS, NULL, 1, 0) != 0 ||
-	    put(w, OWNED, "owner", 2, 0) != 0 ||
+	if (item_put(w, NOBODYS, NULL, 1, 0) != 0 ||
+	    item_put(w, OWNED, "owner", 2, 0) != 0 ||
 	    sojourn_count_add(w->s, &item, 3, 0, NULL) != 0)
 		failed("items: %s", sojourn_error_text());
-	lives(w, NOBODYS, 1);
-	lives(w, OWNED, 2);
-	lives(w, COUNTED, 3);
+	item_lives(w, NOBODYS, 1, NULL);
+	item_lives(w, OWNED, 2, "owner");
+	item_lives(w, COUNTED, 3, NULL);
 	world_advance(w, 10);
 }
 
 void prepare_item_over(struct world *w)
 {
 	prepare_items(w);
-	if (put(w, OWNED, NULL, 2, 1000) != 0)
+	if (item_put(w, OWNED, NULL, 2, 1000) != 0)
 		failed("items: %s", sojourn_error_text());
 	world_advance(w, 1000);
 	w->things[OWNED].lives = false;
@@ -148,7 +153,7 @@ void prepare_item_over(struct world *w)
 void prepare_item_ending(struct world *w)
 {
 	prepare_items(w);
-	if (put(w, NOBODYS, NULL, 1, 1000) != 0)
+	if (item_put(w, NOBODYS, NULL, 1, 1000) != 0)
 		failed("items: %s", sojourn_error_text());
 }
 
@@ -156,22 +161,22 @@ void prepare_item_ending(struct world *w)
 
 void run_put_new(void *arg, struct report *r)
 {
-	r->rc = put(arg, ABSENT, "owner", OP_NUMBER, TTL_MS);
+	r->rc = item_put(arg, ABSENT, "owner", OP_NUMBER, TTL_MS);
 }
 
 void run_put_nobodys(void *arg, struct report *r)
 {
-	r->rc = put(arg, NOBODYS, NULL, OP_NUMBER, TTL_MS);
+	r->rc = item_put(arg, NOBODYS, NULL, OP_NUMBER, TTL_MS);
 }
 
 void run_put_owned(void *arg, struct report *r)
 {
-	r->rc = put(arg, OWNED, NULL, OP_NUMBER, TTL_MS);
+	r->rc = item_put(arg, OWNED, NULL, OP_NUMBER, TTL_MS);
 }
 
 void run_put_for_another(void *arg, struct report *r)
 {
-	r->rc = put(arg, OWNED, "another", OP_NUMBER, TTL_MS);
+	r->rc = item_put(arg, OWNED, "another", OP_NUMBER, TTL_MS);
 }
 
 void run_put_if_exists(void *arg, struct report *r)
@@ -181,6 +186,19 @@ void run_put_if_exists(void *arg, struct report *r)
 	const struct sojourn_value v = {.data = value_buffer,
 					.data_bytes = THING_BYTES,
 					.if_exists = true};
+
+	value_fill(value_buffer, THING_BYTES, OP_NUMBER);
+	r->rc = sojourn_put(w->s, &item, &v, NULL);
+}
+
+/* The version is the one that the survivor had put. */
+void run_put_if_version(void *arg, struct report *r)
+{
+	const struct world *w = arg;
+	const struct sojourn_item item = item_of(OWNED);
+	const struct sojourn_value v = {.data = value_buffer,
+					.data_bytes = THING_BYTES,
+					.if_version = w->things[OWNED].version};
 
 	value_fill(value_buffer, THING_BYTES, OP_NUMBER);
 	r->rc = sojourn_put(w->s, &item, &v, NULL);
@@ -197,11 +215,16 @@ void run_add(void *arg, struct report *r)
 	r->rc = sojourn_add(w->s, &item, &v, NULL);
 }
 
+/* Whole, of whatever number. */
 static int see_data(void *arg, const void *data, size_t bytes, uint64_t version)
 {
-	(void)arg;
+	struct report *r = arg;
+
 	(void)version;
-	return value_is(data, bytes, 2) ? 0 : -EIO;
+	if (bytes != THING_BYTES)
+		return -EIO;
+	memcpy(&r->number, data, sizeof(r->number));
+	return value_is(data, bytes, r->number) ? 0 : -EIO;
 }
 
 void run_view(void *arg, struct report *r)
@@ -209,7 +232,7 @@ void run_view(void *arg, struct report *r)
 	const struct world *w = arg;
 	const struct sojourn_item item = item_of(OWNED);
 
-	r->rc = sojourn_view(w->s, &item, NULL, see_data, NULL);
+	r->rc = sojourn_view(w->s, &item, NULL, see_data, r);
 }
 
 void run_remove(void *arg, struct report *r)
@@ -263,7 +286,13 @@ void judge_made(struct world *w, const struct report *r)
 {
 	returned(r, 0);
 	if (passed(r, "index.committed"))
-		lives(w, ABSENT, OP_NUMBER);
+		item_lives(w, ABSENT, OP_NUMBER, "owner");
+}
+
+void judge_added(struct world *w, const struct report *r)
+{
+	judge_made(w, r);
+	w->things[ABSENT].subject = NULL;
 }
 
 void judge_put_nobodys(struct world *w, const struct report *r)
@@ -275,7 +304,7 @@ void judge_put_nobodys(struct world *w, const struct report *r)
 	}
 	returned(r, 0);
 	if (passed(r, "update.published"))
-		lives(w, NOBODYS, OP_NUMBER);
+		item_lives(w, NOBODYS, OP_NUMBER, NULL);
 }
 
 /* Replaced in one step, or ended first and made again. */
@@ -284,8 +313,17 @@ void judge_put_owned(struct world *w, const struct report *r)
 	returned(r, 0);
 	if (passed(r, "entry.ended"))
 		w->things[OWNED].lives = false;
-	if (passed(r, "update.published") || passed(r, "index.committed"))
-		lives(w, OWNED, OP_NUMBER);
+	if (passed(r, "update.published"))
+		item_lives(w, OWNED, OP_NUMBER, "owner");
+	if (passed(r, "index.committed"))
+		item_lives(w, OWNED, OP_NUMBER, NULL);
+}
+
+void judge_put_for_another(struct world *w, const struct report *r)
+{
+	judge_put_owned(w, r);
+	if (passed(r, "index.committed"))
+		w->things[OWNED].subject = "another";
 }
 
 /* The new one lives, the old one is over. */
@@ -295,7 +333,7 @@ void judge_put_ending(struct world *w, const struct report *r)
 	world_advance(w, 1000);
 	w->things[NOBODYS].lives = false;
 	if (passed(r, "update.published"))
-		lives(w, NOBODYS, OP_NUMBER);
+		item_lives(w, NOBODYS, OP_NUMBER, NULL);
 }
 
 void judge_remove(struct world *w, const struct report *r)
@@ -309,7 +347,7 @@ void judge_count(struct world *w, const struct report *r)
 {
 	returned(r, 0);
 	if (passed(r, "update.published"))
-		lives(w, COUNTED, 7);
+		item_lives(w, COUNTED, 7, NULL);
 }
 
 /* They go in the order of their places, whatever that is. */
@@ -376,7 +414,7 @@ void judge_get_or_create(struct world *w, const struct report *r)
 	if (rc != 0 || made == was_made)
 		failed("get or create after the dead: %d, %s", rc,
 		       made ? "made again" : "not made");
-	lives(w, ABSENT, OP_NUMBER);
+	item_lives(w, ABSENT, OP_NUMBER, NULL);
 	/* One that died with the item made leaves what it locked. */
 	f.collection = (uint32_t)flights;
 	rc = sojourn_clear(w->s, &f);

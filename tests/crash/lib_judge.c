@@ -157,7 +157,7 @@ void judge_update(struct world *w, const struct report *r)
 
 void judge_update_larger(struct world *w, const struct report *r)
 {
-	judge_value(w, r, 600);
+	judge_value(w, r, LARGER_BYTES);
 }
 
 void judge_renew(struct world *w, const struct report *r)

@@ -21,7 +21,26 @@ enum effect {
 	EFFECT_CREATES /* there is another session of OP_NUMBER */
 };
 
-#define OP_NUMBER 500u /* value that victims write */
+#define OP_NUMBER    500u /* value that victims write */
+#define LARGER_BYTES 600u /* of "update, larger" */
+
+/* What the survivor does to what the victim is at. */
+enum act_id { LEAVE, UPDATE, RENEW, DELETE, DELETE_OLD, DELETE_SUBJECT, ACTS };
+
+/* A victim that stands still. */
+struct stopped {
+	const struct op *op;
+	enum act_id act;
+	bool decided;  /* when it stopped */
+	bool pushed;   /* its new session was in the chain then */
+	bool held;     /* it had a lock */
+	bool taking;   /* it had the lock's word, and nothing else of it */
+	bool counted;  /* its subject's logins */
+	unsigned made; /* the session that it had made by then; or KNOWN_MAX */
+	unsigned target;             /* the model's, before it was judged */
+	unsigned ended;              /* how many it had ended */
+	struct thing things[THINGS]; /* when it was continued */
+};
 
 struct op {
 	const char *name;
@@ -35,8 +54,17 @@ struct op {
 	void (*meddle)(struct world *w);
 	enum effect effect;
 	const char *decided; /* the label right after the deciding CAS */
-	bool no_stop;        /* not for tests that stop victims */
-	bool threads;        /* the order of labels is another each time */
+	/* While it stands; all NULL: as `effect` says (lib_ops_resume.c). */
+	void (*look)(struct world *w); /* what no label tells */
+	void (*act)(struct world *w, const struct stopped *stop);
+	/* It was continued, and has answered. */
+	void (*resume)(struct world *w, const struct stopped *stop,
+		       const struct report *r);
+	/* It was killed: the model now, and after repair. */
+	void (*killed)(struct world *w, const struct stopped *stop);
+	void (*repaired)(struct world *w, const struct stopped *stop);
+	bool no_stop; /* not for tests that stop victims */
+	bool threads; /* the order of labels is another each time */
 };
 
 extern const struct op ops[];
@@ -106,6 +134,57 @@ void judge_delete_subject(struct world *w, const struct report *r);
 void judge_delete_others(struct world *w, const struct report *r);
 void judge_nothing(struct world *w, const struct report *r);
 
+/* lib_ops_acts.c, lib_ops_resume.c: of sessions */
+extern const char *const act_names[ACTS];
+void act_session(struct world *w, const struct stopped *stop);
+void answer_is(const struct report *r, int want);
+void resume_by_effect(struct world *w, const struct stopped *stop,
+		      const struct report *r);
+void resume_create(struct world *w, const struct stopped *stop,
+		   const struct report *r);
+void resume_regenerate(struct world *w, const struct stopped *stop,
+		       const struct report *r);
+
+/* lib_ops_caps.c */
+void prepare_dead_intent(struct world *w);
+void look_at_cap(struct world *w);
+void resume_cap(struct world *w, const struct stopped *stop,
+		const struct report *r);
+void resume_rejected(struct world *w, const struct stopped *stop,
+		     const struct report *r);
+void killed_cap(struct world *w, const struct stopped *stop);
+void repaired_cap(struct world *w, const struct stopped *stop);
+
+/* lib_ops_items.c */
+void act_items(struct world *w, const struct stopped *stop);
+void resume_put(struct world *w, const struct stopped *stop,
+		const struct report *r);
+void resume_put_if_version(struct world *w, const struct stopped *stop,
+			   const struct report *r);
+void resume_add(struct world *w, const struct stopped *stop,
+		const struct report *r);
+void resume_view(struct world *w, const struct stopped *stop,
+		 const struct report *r);
+void resume_remove(struct world *w, const struct stopped *stop,
+		   const struct report *r);
+void resume_count(struct world *w, const struct stopped *stop,
+		  const struct report *r);
+void resume_clear(struct world *w, const struct stopped *stop,
+		  const struct report *r);
+
+/* lib_ops_flight.c */
+void prepare_dead_flight(struct world *w);
+void prepare_flight_of_another(struct world *w);
+void run_flight(void *arg, struct report *r);
+void run_flight_short(void *arg, struct report *r);
+void run_flight_in_vain(void *arg, struct report *r);
+void judge_flight(struct world *w, const struct report *r);
+void act_flight(struct world *w, const struct stopped *stop);
+void resume_flight(struct world *w, const struct stopped *stop,
+		   const struct report *r);
+void resume_flight_in_vain(struct world *w, const struct stopped *stop,
+			   const struct report *r);
+
 /* lib_locks.c */
 void prepare_dead_holder(struct world *w);
 void prepare_sleeping_holder(struct world *w);
@@ -113,7 +192,15 @@ void run_locked_update(void *arg, struct report *r);
 void run_locked_renew(void *arg, struct report *r);
 void run_lock_in_vain(void *arg, struct report *r);
 void run_lock_and_detach(void *arg, struct report *r);
+void run_locked_update_short(void *arg, struct report *r);
 void judge_in_vain(struct world *w, const struct report *r);
+void act_locked(struct world *w, const struct stopped *stop);
+void resume_locked_update(struct world *w, const struct stopped *stop,
+			  const struct report *r);
+void resume_locked_renew(struct world *w, const struct stopped *stop,
+			 const struct report *r);
+void resume_lock_and_detach(struct world *w, const struct stopped *stop,
+			    const struct report *r);
 
 /* lib_items.c */
 void prepare_items(struct world *w);
@@ -126,6 +213,7 @@ void run_put_nobodys(void *arg, struct report *r);
 void run_put_owned(void *arg, struct report *r);
 void run_put_for_another(void *arg, struct report *r);
 void run_put_if_exists(void *arg, struct report *r);
+void run_put_if_version(void *arg, struct report *r);
 void run_add(void *arg, struct report *r);
 void run_view(void *arg, struct report *r);
 void run_remove(void *arg, struct report *r);
@@ -134,6 +222,8 @@ void run_clear(void *arg, struct report *r);
 void meddle_remove(struct world *w);
 void meddle_second(struct world *w);
 void judge_made(struct world *w, const struct report *r);
+void judge_added(struct world *w, const struct report *r);
+void judge_put_for_another(struct world *w, const struct report *r);
 void judge_put_nobodys(struct world *w, const struct report *r);
 void judge_put_owned(struct world *w, const struct report *r);
 void judge_put_ending(struct world *w, const struct report *r);

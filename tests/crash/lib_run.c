@@ -11,8 +11,7 @@
 #include "helper/expiry.h"
 #include "helper/helper.h"
 
-#define LARGE_BYTES  20000u
-#define LARGER_BYTES 600u
+#define LARGE_BYTES 20000u
 
 static struct known *target(struct world *w)
 {

@@ -74,6 +74,8 @@ struct known {
 struct thing {
 	bool lives;
 	uint64_t number;
+	const char *subject; /* NULL: nobody's */
+	uint64_t version;    /* after the survivor's last put */
 };
 
 #define KNOWN_MAX 1200u

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What the survivor does to the session that a stopped victim is at. */
+
+#include "crash/lib_ops.h"
+
+const char *const act_names[ACTS] = {
+	[LEAVE] = "leaves it",
+	[UPDATE] = "updates it",
+	[RENEW] = "renews it",
+	[DELETE] = "deletes it",
+	[DELETE_OLD] = "deletes it by its old id",
+	[DELETE_SUBJECT] = "deletes all of its subject",
+};
+
+void act_session(struct world *w, const struct stopped *stop)
+{
+	if (stop->act == DELETE_SUBJECT)
+		world_delete_subject(w, "anna", -1);
+	if (w->target >= w->count)
+		return;
+	switch (stop->act) {
+	case UPDATE:
+		for (unsigned i = 0; i < 3; i++)
+			world_update(w, w->target, i == 1);
+		break;
+	case RENEW:
+		world_renew(w, w->target, false);
+		break;
+	case DELETE:
+	case DELETE_OLD:
+		world_delete(w, w->target, stop->act == DELETE_OLD);
+		break;
+	default:
+		break;
+	}
+}
