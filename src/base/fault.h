@@ -35,6 +35,9 @@
 	X(LOCK_OF_THE_DEAD, "a dead thread's lock stays taken")                \
 	X(LOCK_UNFENCED, "a locked update does not look at its fence")         \
 	X(LOCK_NO_BUMP, "taking a lock leaves ctl alone")                      \
+	X(MAKER_BLOCKS, "a key waits for a maker who stands still")            \
+	X(CLEAR_UNCOUNTED, "an expelled clear forgets what it had ended")      \
+	X(FLIGHT_REPLACES, "who computed too slowly replaces the value")       \
 	X(LOCK_UNLOCKED, "who waited for a lock in vain goes on without")      \
 	X(TOKEN_ISSUE_BLIND, "a token's mark does not look at those before")   \
 	X(TOKEN_MARK_FALLS, "a revocation does not look at the one before")    \

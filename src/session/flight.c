@@ -151,7 +151,9 @@ static int make(struct flight *f, bool *made)
 		value = *f->how->value;
 	value.data = f->data;
 	value.data_bytes = *f->data_bytes;
-	rc = sojourn_add(f->s, f->item, &value, NULL);
+	rc = SOJ_PLANT(FLIGHT_REPLACES)
+		     ? sojourn_put(f->s, f->item, &value, NULL)
+		     : sojourn_add(f->s, f->item, &value, NULL);
 	SOJ_STEP("flight.added");
 	if (rc == -EEXIST)
 		return look(f);

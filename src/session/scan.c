@@ -330,7 +330,8 @@ static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx,
 		return -ECANCELED;
 	for (int i = 0; i < rc; i++)
 		soj_count(&self->w.thr, SOJ_COUNT_deletes);
-	*ended += rc > 0 ? rc : 0;
+	if (rc > 0 && (valid || !SOJ_PLANT(CLEAR_UNCOUNTED)))
+		*ended += rc;
 	return rc < 0 ? rc : valid ? 0 : -ESTALE;
 }
 

@@ -191,7 +191,8 @@ static bool chunk_kept(const struct soj_store *st, uint64_t ref,
 				 &st->seg.entry_states[soj_ref_entry(ref)]);
 	return soj_state_phase(after) == SOJ_OWNED && before == after &&
 	       (soj_state_phase(state) == SOJ_LIVE ||
-		soj_state_phase(state) == SOJ_OWNED) &&
+		(soj_state_phase(state) == SOJ_OWNED &&
+		 !SOJ_PLANT(MAKER_BLOCKS))) &&
 	       (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) ==
 		       soj_ref_gen(ref);
 }

@@ -32,6 +32,10 @@
 #define SETTLERS       64u
 #define RECLAIMED_EACH 10u /* one reclaimed for at most so many operations */
 
+/* Of each operation: how often it was stopped, and continued after a logout of
+ * all of its subject's. */
+static _Atomic(uint32_t) *finals;
+
 static struct {
 	bool full;
 	int op, point;
@@ -122,11 +126,10 @@ static void settle_down(struct world *w)
 	for (unsigned i = 0; i < SETTLERS; i++)
 		snprintf(settler[i], sizeof(settler[i]), "settler %u", i);
 	w->full = true;
-	/* The victim may need some, too.  Under a cap
-	 * each is a subject of its own. */
-	for (uint64_t i = 3; i < stat.entries_free && i < SETTLERS; i++) {
+	/* The victim may need some, too.  Under a cap each is a subject of
+	 * its own. */
+	for (uint64_t i = 3; i < stat.entries_free && i < SETTLERS; i++)
 		world_create(w, capped ? settler[i] : settler[0], 120);
-	}
 	w->full = full;
 }
 
@@ -154,7 +157,6 @@ static void stopped_at(struct stopped *stop, struct world *w,
 	if (stop->op->judge == judge_flight)
 		stop->decided = things(w) > living;
 	stop->pushed = passed(r, "chain.pushed") != 0;
-	stop->counted = passed(r, "cap.counted") != 0;
 	stop->held =
 		passed(r, "lock.word") != 0 && passed(r, "lock.given") < gives;
 	stop->taking = stop->held && passed(r, "lock.taken") == 0;
@@ -165,6 +167,9 @@ static void stopped_at(struct stopped *stop, struct world *w,
 static void meanwhile(struct world *w, struct stopped *stop,
 		      const struct report *r)
 {
+	/* Of the dead whose slot it adopts, and is to repair. */
+	unsigned leavings = w->in_flight;
+
 	world_fsck(w, false);
 	stopped_at(stop, w, r);
 	world_verify(w);
@@ -174,7 +179,7 @@ static void meanwhile(struct world *w, struct stopped *stop,
 	world_settle(w);
 	/* What is half-way is not the dead's: its owner only stands still. */
 	if (stop->op->effect == EFFECT_CREATES && !stop->decided)
-		w->in_flight = stop->pushed;
+		w->in_flight = stop->pushed + leavings;
 	/* Any lease is over. */
 	world_advance(w, w->s->st.seg.policy.lease_ms + 1000);
 	if (stop->op->act)
@@ -214,6 +219,7 @@ static void stop_ends(struct world *w, const struct stopped *stop,
 	/* Stopped before its pause: that one is passed over. */
 	if (v->state == VICTIM_STOPPED && v->paused)
 		victim_continue(v);
+	finals[stop->op - ops] += stop->act == DELETE_SUBJECT;
 	if (v->state != VICTIM_FINISHED)
 		failed("the victim, continued, is in state %d", v->state);
 	else if (stop->op->resume)
@@ -352,6 +358,17 @@ static unsigned uncovered(void)
 	return never;
 }
 
+/* Row S9 of the features: a logout is final. */
+static void print_finals(void)
+{
+	for (unsigned i = 0; i < ops_count; i++)
+		if (finals[i] > 0)
+			printf("S9 nothing comes back, %s stopped at %u points "
+			       "and continued after the logout: %s\n",
+			       ops[i].name, finals[i],
+			       failures() ? "see above" : "ok");
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: crash_stops [--full] [--op N] [--point N] "
@@ -398,7 +415,9 @@ int main(int argc, char **argv)
 		return rc;
 	coverage_init();
 	failures_init();
+	finals = report_new()->passed; /* in shared memory */
 	run_shards(SHARDS, all_stops);
+	print_finals();
 	if (opt.op < 0)
 		never = uncovered();
 	printf("%u labels, %u of them never stopped at; %u stops, "

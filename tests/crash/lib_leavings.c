@@ -91,6 +91,18 @@ void prepare_slot_of_a_renewer(struct world *w)
 	w->target = target;
 }
 
+/* Of two slots: the flags of two renewals. */
+void prepare_slots_of_renewers(struct world *w)
+{
+	unsigned target;
+
+	prepare_slot_of_a_renewer(w);
+	target = w->target;
+	w->target = 2;
+	casualty(w, run_renew, judge_renew, "renew.built");
+	w->target = target;
+}
+
 /* Of one slot: a login that is LIVE, and for which others are to be ended. */
 void prepare_slot_of_an_intent(struct world *w)
 {

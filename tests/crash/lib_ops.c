@@ -4,44 +4,6 @@
 
 #include "crash/lib_ops.h"
 
-/* ---- what the survivor does while a victim stands ---- */
-
-static void meddle_update(struct world *w)
-{
-	world_update(w, w->target, false);
-}
-
-static void meddle_delete(struct world *w)
-{
-	world_delete(w, w->target, false);
-}
-
-static void meddle_delete_subject(struct world *w)
-{
-	w->in_flight = 1;
-	w->superseded = true;
-	world_delete_subject(w, "anna", -1);
-	w->in_flight = 0;
-}
-
-static void meddle_expire(struct world *w)
-{
-	struct known *k = &w->known[w->target];
-
-	world_advance(w, w->s->st.seg.collection[0].idle_ms);
-	for (unsigned i = 0; i < w->count; i++)
-		w->known[i].fate = GONE;
-	world_read(w, w->target);
-	k->later = GONE;
-}
-
-/* A touch that came too late: the target is gone. */
-static void judge_late(struct world *w, const struct report *r)
-{
-	if (w->known[w->target].fate != GONE)
-		judge_touch(w, r);
-}
-
 const struct op ops[] = {
 	{.name = "create first",
 	 .prepare = prepare_empty,
@@ -452,7 +414,9 @@ const struct op ops[] = {
 	 .judge = judge_put_ending,
 	 .pause = "update.written",
 	 .meddle = meddle_second,
-	 .no_stop = true},
+	 .act = act_items,
+	 .resume = resume_put,
+	 .decided = "update.published"},
 	{.name = "put, if it has that version",
 	 .prepare = prepare_items,
 	 .run = run_put_if_version,
@@ -548,6 +512,13 @@ const struct op ops[] = {
 	 .run = run_update,
 	 .judge = judge_update,
 	 .no_stop = true},
+	{.name = "update, two slots, dead renewers'",
+	 .world = {.slots = 2},
+	 .prepare = prepare_slots_of_renewers,
+	 .run = run_update,
+	 .judge = judge_update,
+	 .effect = EFFECT_VALUE,
+	 .decided = "update.published"},
 	{.name = "full pass, one slot, of one who was to end others",
 	 .world = {.slots = 1,
 		   .cap = 3,
@@ -567,7 +538,8 @@ const struct op ops[] = {
 	 .prepare = prepare_slots_of_makers,
 	 .run = run_create,
 	 .judge = judge_create,
-	 .no_stop = true},
+	 .effect = EFFECT_CREATES,
+	 .decided = "entry.live"},
 	{.name = "full passes after a login over the cap",
 	 .world = {.cap = 3, .when_over = SOJOURN_WHEN_OVER_EVICT_OLDEST},
 	 .prepare = prepare_dead_intent,

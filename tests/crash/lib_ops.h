@@ -85,6 +85,7 @@ void prepare_drain(struct world *w); /* the target is to be relocated */
 void prepare_mess(struct world *w);
 void prepare_sleeper(struct world *w);
 void prepare_slot_of_a_renewer(struct world *w);
+void prepare_slots_of_renewers(struct world *w);
 void prepare_slot_of_an_intent(struct world *w);
 void prepare_slot_of_a_holder(struct world *w);
 void prepare_slots_of_makers(struct world *w);
@@ -137,6 +138,11 @@ void judge_nothing(struct world *w, const struct report *r);
 /* lib_ops_acts.c, lib_ops_resume.c: of sessions */
 extern const char *const act_names[ACTS];
 void act_session(struct world *w, const struct stopped *stop);
+void meddle_update(struct world *w);
+void meddle_delete(struct world *w);
+void meddle_delete_subject(struct world *w);
+void meddle_expire(struct world *w);
+void judge_late(struct world *w, const struct report *r);
 void answer_is(const struct report *r, int want);
 void resume_by_effect(struct world *w, const struct stopped *stop,
 		      const struct report *r);

@@ -262,6 +262,7 @@ void run_helper(void *arg, struct report *r)
 		if (status.active && status.maintenance_rounds >= 4 &&
 		    status.expiry_rounds >= 3)
 			break;
+		soj_helper_wake(&w->s->st.seg); /* idle, it sleeps for long */
 		usleep(500);
 	}
 	r->rc = status.active ? 0 : -ETIMEDOUT;
