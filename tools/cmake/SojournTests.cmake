@@ -72,6 +72,11 @@ if(NOT SOJ_SANITIZE)
 	endforeach()
 	soj_register(proof_fuzz proof 1200 bash ${tests}/fuzz/run
 		--seconds 5 --build ${PROJECT_BINARY_DIR}/fuzz)
+	# What comes from outside first of all, and is cheap to try.
+	soj_register(proof_fuzz_tokens proof 1200 bash ${tests}/fuzz/run
+		--seconds 30 --build ${PROJECT_BINARY_DIR}/fuzz
+		fuzz_jose_token fuzz_jose_claims)
+	set_tests_properties(proof_fuzz_tokens PROPERTIES DEPENDS proof_fuzz)
 endif()
 # Crash images are of the objects that are shipped, not of a variant: of the
 # crash tests' world they use what needs no kill points.  images_planted is the
