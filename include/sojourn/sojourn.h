@@ -490,11 +490,13 @@ sojourn_session_regenerate(struct sojourn *s, const char *id,
 /*
  * Ends a session and whatever it was renewed to.  Once it has returned nothing
  * brings the session back.  Returns how many logins were ended: 1, or 0 (absent
- * is no error).
+ * is no error).  Of two calls that end one renewed login at the same time, by
+ * different ids, both may say 1.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_delete(struct sojourn *s,
 							  const char *id);
-/* The same by the handle that a list or a read gave. */
+/* The same by the handle that a list, scan or read gave; of anything but
+ * revocations, which end by time only. */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_delete_handle(struct sojourn *s, const char *handle);
 

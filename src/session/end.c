@@ -308,8 +308,10 @@ static int delete_handle(struct sojourn *s, const char *handle)
 	rc = ref ? -EAGAIN : -ENOENT;
 	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
 		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &snap);
-	/* Over by time it leads to nothing that is to be ended. */
+	/* Over by time it leads to nothing that is to be ended; and what was
+	 * revoked stays so. */
 	found = rc == 0 &&
+		soj_misc_collection(cold.misc) != SOJ_COLLECTION_REVOKED &&
 		(soj_status_ends_line(soj_ctl_status(snap.ctl)) ||
 		 (soj_ctl_readable(snap.ctl) &&
 		  soj_times_judge(&snap.times, soj_seg_now_ms(&s->st.seg)) ==

@@ -162,6 +162,12 @@ static void s17_clear_finds_who_moved(void **state)
 	report_free(r);
 }
 
+static int delete_it(void *arg, const struct sojourn_info *info)
+{
+	assert_int_equal(sojourn_session_delete_handle(arg, info->handle), 0);
+	return 0;
+}
+
 /* Whoever clears everything gives nobody's token back to him. */
 static void s17_clear_keeps_revocations(void **state)
 {
@@ -169,6 +175,7 @@ static void s17_clear_keeps_revocations(void **state)
 						   SOJOURN_COLLECTION_ANY};
 	const struct sojourn_filter marks = {
 		.collection = SOJOURN_COLLECTION_REVOKED};
+	uint64_t cursor = 0;
 	struct pair p, q;
 	struct tok w;
 
@@ -185,6 +192,10 @@ static void s17_clear_keeps_revocations(void **state)
 	assert_true(tok_reason(&w, q.access) != SOJOURN_TOKEN_OK);
 	expect_reason(sojourn_clear(w.s, &marks), -EINVAL, SOJOURN_INVALID);
 	expect_token(&w, p.access, SOJOURN_TOKEN_REVOKED);
+	/* Nor who goes by their handles. */
+	assert_true(sojourn_scan(w.s, &marks, &cursor, 0, delete_it, w.s) > 0);
+	expect_token(&w, p.access, SOJOURN_TOKEN_REVOKED);
+	assert_true(tok_reason(&w, q.access) != SOJOURN_TOKEN_OK);
 	tok_end(&w);
 }
 
