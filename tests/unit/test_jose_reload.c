@@ -72,7 +72,9 @@ static void test_readers(void **state)
 	for (int i = 0; i < READERS; i++)
 		assert_int_equal(
 			pthread_create(&threads[i], NULL, reader, NULL), 0);
-	for (int i = 0; i < RELOADS; i++)
+	/* Until readers have been at it as well, however slow they start. */
+	for (int i = 0; i < RELOADS || soj_load_relaxed(&verified) < RELOADS;
+	     i++)
 		soj_keyset_replace(&ring, jose_set(jose_hs256()));
 	soj_store_relaxed(&stop, 1);
 	for (int i = 0; i < READERS; i++) {
