@@ -14,6 +14,7 @@ suites() {
 	TOKEN_*) ;;
 	LOCK_*) echo sem_s25_lock ;;
 	ADOPT_*) echo crash_slots ;;
+	MAKER_* | CLEAR_* | FLIGHT_*) echo crash_stops ;;
 	*) echo crash_traps crash_points crash_stops ;; # the quick ones first
 	esac
 }
