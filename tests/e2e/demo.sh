@@ -384,7 +384,7 @@ test_expiry() {
 	equal "short stays" 4 "$(wc -l <"$demo_work/jar")"
 	sleep 1.2
 	gone "short stays" "$demo_work/jar"
-	equal "cookies cleared" 64 "$(demo_count gone 7 cleared)"
+	equal "cookies cleared" 256 "$(demo_count gone 7 cleared)"
 }
 
 # Every round all ids are due at once and each is sent 6 times at once: one of
