@@ -14,6 +14,8 @@
 
 #include "crash/lib_ops.h"
 
+#define DAY_MS UINT64_C(86400000)
+
 static struct sojourn_keys *keys;
 static struct sojourn_tokens *tokens;
 
@@ -236,25 +238,26 @@ void judge_revoke_all(struct world *w, const struct report *r)
 
 /* ---- in the end ---- */
 
-static int end_mark(void *arg, const struct sojourn_info *info)
-{
-	struct world *w = arg;
-
-	if (sojourn_session_delete_handle(w->s, info->handle) != 1)
-		failed("end a mark: %s", sojourn_error_text());
-	return 0;
-}
-
-/* Marks would stay for a day, and a victim that went on may have left more. */
+/* No handle ends a revocation, so marks are let run out, after all else ended. */
 void access_drain(struct world *w)
 {
-	const struct sojourn_filter marks = {
+	const struct sojourn_filter revoked = {
 		.collection = SOJOURN_COLLECTION_REVOKED};
-	uint64_t cursor = 0;
+	struct sojourn_stat stat;
+	int64_t marks;
 
 	if (tokens == NULL)
 		return;
-	if (sojourn_session_delete_subject(w->s, "dora", NULL) < 0 ||
-	    sojourn_scan(w->s, &marks, &cursor, 0, end_mark, w) < 0)
+	if (sojourn_session_delete_subject(w->s, "dora", NULL) < 0)
 		failed("drain of tokens: %s", sojourn_error_text());
+	world_upkeep(w);
+	marks = sojourn_count(w->s, &revoked);
+	if (marks < 0 || sojourn_stat(w->s, &stat) < 0)
+		failed("count marks: %s", sojourn_error_text());
+	else if (stat.entries_live != (uint64_t)marks)
+		failed("%u entries live, of which %u are marks",
+		       (unsigned)stat.entries_live, (unsigned)marks);
+	world_advance(w, 2 * DAY_MS);
+	if (sojourn_prune(w->s) != marks)
+		failed("not all of %u marks ran out", (unsigned)marks);
 }
