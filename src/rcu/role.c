@@ -12,6 +12,9 @@
  * Crash table: killed with the role: the slot is proved dead or reaped, and
  * whoever tries next takes it.  Killed between sleep flag and wait: the flag
  * stays set, the next worker spends one futile wake-up.
+ * Stop table: stopped before the CAS, while others took the role: the term in
+ * the word has risen, the CAS fails.  Stopped with the role: nobody takes it
+ * from the living; workers do without a helper, and a second one stands by.
  *
  * Edges
  *   H0  take, give up: cas of role      H1

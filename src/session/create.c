@@ -17,6 +17,18 @@
  *                          upkeep tells the event of it.
  *                          With an intent: repair ends for it whom it leaves
  *                          no room for (store/cap.c)
+ * Stop table: stopped after a step for as long as you like, then continued
+ *   entry, chunk owned     nobody reaps what a living thread owns; nobody
+ *                          needs it
+ *   ctl live, on the chain skipped by lists; delete-all ends its ctl, the
+ *                          maker sees that below and withdraws
+ *   committed              readable by id; under a key, others settle it in
+ *                          the maker's place, whose CAS of the state then
+ *                          fails on its phase or generation
+ *   entry LIVE             may be over and its entry in use anew: life has
+ *                          another generation, no event is told
+ *   intent set             not dead, so nobody carries on for it: the cap is
+ *                          kept before the call returns, which it has not
  * Ended before it was LIVE (delete-all does not wait for logins in flight):
  * the maker sees the ended ctl after the CAS to LIVE and removes the index
  * word; the ender, who sees OWNED, leaves that to it.

@@ -5,6 +5,11 @@
  * idle), subject, binding, veto, renewal, touch, in this order.  A plain read
  * stores nothing in the segment.
  *
+ * Crash table: a touch is one CAS; killed before it the use is not counted,
+ * after it all is done.
+ * Stop table: stopped before the CAS, which names the word that was read: it
+ * fails on the expired bit, on a later touch, and on another generation.
+ *
  * Edges
  *   L0  touch: cas of life                          store/entry.c E1
  */

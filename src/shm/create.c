@@ -18,6 +18,8 @@
  *   segment.filled    nothing                           -
  *   segment.published a complete segment, without a     any attach may use it,
  *                     helper                            a helper take the role
+ * Stop table: until linkat() nobody knows the file; if the name was taken
+ * meanwhile it says so, and the file goes with its descriptor.
  *
  * Edges
  *   tag  operation            pairs with   so that

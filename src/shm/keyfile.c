@@ -15,6 +15,8 @@
  *   keyfile.written   the same                      nobody needs to
  *   keyfile.linked    the key, perhaps not yet on   the next maker, after a
  *                     disk                          loss of power
+ * Stop table: linking does not replace, so who comes late uses the key that is
+ * there by then.
  */
 
 #include "shm/segment_impl.h"

@@ -8,6 +8,7 @@
  *
  * Crash table: killed between leaf and summary: the full scan of upkeep, or
  * the wheel's rebuild, finds the entry by its state word.
+ * Stop table: a bit that is set late costs its reader one look in vain.
  *
  * Edges
  *   B0  set or take hints: or, xchg (slab.c, upkeep.c)   B0
