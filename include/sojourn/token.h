@@ -11,6 +11,9 @@
  *    can only agree with that or be refused; "none" is always refused.
  *  - A token is read by everyone who holds it: it is signed, not sealed.
  *  - Key files hold secrets; who can read one can make tokens.
+ *  - Keys that sign are in libcrypto's memory, which a core dump has: a process
+ *    that holds one should not be dumpable (prctl(2), PR_SET_DUMPABLE).
+ *    Nothing else that is secret is in a core because of this library.
  *  - A program that uses liburcu-bp itself and calls its fork hooks from
  *    pthread_atfork() must not do so beside this library, which does.
  *

@@ -47,7 +47,9 @@
 	X(TOKEN_AGE_UNSEEN, "a token may be older than revocations")           \
 	X(TOKEN_CACHE_KEYLESS, "verified tokens outlive their keys")           \
 	X(TOKEN_CACHE_RULELESS, "verified tokens are good for any audience")   \
-	X(TOKEN_CACHE_FINAL, "verified tokens are not looked up as revoked")
+	X(TOKEN_CACHE_FINAL, "verified tokens are not looked up as revoked")   \
+	X(SECRET_KEPT, "what held a secret is not wiped")                      \
+	X(SECRET_STORED, "an id is its own digest")
 
 enum soj_plant {
 	SOJ_PLANT_NONE,

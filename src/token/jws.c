@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/secret.h"
 #include "token/sig.h"
 
 #define SIGNATURE_CHARS_MAX SOJ_B64_CHARS(SOJ_SIGNATURE_BYTES_MAX)
@@ -82,6 +83,7 @@ static enum sojourn_token_reason check_signature(const struct soj_jwk *key,
 {
 	uint8_t signature[SOJ_B64_BYTES(SIGNATURE_CHARS_MAX)];
 	size_t bytes;
+	int rc;
 
 	/* a longer one fits no key, but may still not be base64url */
 	if (parts->signature_chars > SIGNATURE_CHARS_MAX)
@@ -91,8 +93,10 @@ static enum sojourn_token_reason check_signature(const struct soj_jwk *key,
 		return SOJOURN_TOKEN_SIGNATURE_BASE64;
 	if (bytes != key->signature_bytes)
 		return SOJOURN_TOKEN_SIGNATURE_SIZE;
-	switch (soj_sig_verify(key, parts->header, parts->signed_chars,
-			       signature, bytes)) {
+	rc = soj_sig_verify(key, parts->header, parts->signed_chars, signature,
+			    bytes);
+	soj_wipe(signature, bytes);
+	switch (rc) {
 	case 0:
 		return SOJOURN_TOKEN_OK;
 	case -EBADMSG:
@@ -174,6 +178,8 @@ int soj_jws_sign(const struct soj_keyset *set, const void *payload,
 	token[at++] = '.';
 	at += soj_b64_encode(signature, set->signing->signature_bytes,
 			     token + at);
+	/* With what is no secret it would be a token that is good. */
+	soj_wipe(signature, sizeof(signature));
 	token[at] = '\0';
 	return 0;
 }

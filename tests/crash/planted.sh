@@ -7,11 +7,11 @@
 set -uo pipefail
 : "${SOJOURN_BIN:?where the tests were built}"
 
-# Who is to find it; those of access tokens are planted by their own tests
-# (tests/semantics/sem_j*).
+# Who is to find it; those of access tokens and secrets are planted by their own
+# tests (tests/semantics/sem_j*, tests/e2e/secrets.sh).
 suites() {
 	case $1 in
-	TOKEN_*) ;;
+	TOKEN_* | SECRET_*) ;;
 	LOCK_*) echo sem_s25_lock ;;
 	ADOPT_*) echo crash_slots ;;
 	MAKER_* | CLEAR_* | FLIGHT_*) echo crash_stops ;;

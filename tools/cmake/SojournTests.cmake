@@ -127,6 +127,12 @@ foreach(source ${sources})
 	add_executable(${name} ${source})
 	target_link_libraries(${name} PRIVATE sojourn_static soj_internal)
 endforeach()
+# The same with bugs that base/fault.h plants, for the self-check.
+if(SOJ_FAULTS)
+	add_executable(secrets_planted ${tests}/e2e/secrets_victim.c)
+	target_link_libraries(secrets_planted PRIVATE
+		sojourn_faults soj_internal)
+endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS
 	${tests}/crash/*.sh ${tests}/explore/*.sh ${tests}/images/*.sh
