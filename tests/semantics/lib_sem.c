@@ -2,12 +2,15 @@
 
 #include "lib_sem.h"
 
-#include <sched.h>
+#include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <sojourn/stat.h>
+
+#include "base/fault.h"
 
 void sem_options(struct sojourn_options *o)
 {
@@ -90,9 +93,45 @@ void sem_unshare(void *shared, size_t bytes)
 	munmap(shared, bytes);
 }
 
+static _Thread_local struct gate *waiters;
+
+static void tell_waiting(const struct soj_step *step)
+{
+	struct gate *g = waiters;
+
+	if (!g || strcmp(step->label, "lock.waiting") != 0)
+		return;
+	waiters = NULL;
+	gate_post(g);
+}
+
+void sem_tell_waiting(struct gate *waiting)
+{
+	waiters = waiting;
+	soj_step_hook = tell_waiting;
+}
+
+void sem_end(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+bool sem_no_room(struct gate *attempts, uint32_t before, int rc)
+{
+	gate_post(attempts);
+	if (rc != -ENOSPC)
+		return false;
+	gate_wait(attempts, before + 2);
+	return true;
+}
+
 void sem_workers(unsigned count, int (*fn)(unsigned i, void *arg), void *arg)
 {
-	_Atomic(unsigned) *ready = sem_shared(sizeof(*ready));
+	struct gate *begin = sem_shared(sizeof(*begin));
 	unsigned bad = 0;
 
 	fflush(NULL);
@@ -102,9 +141,7 @@ void sem_workers(unsigned count, int (*fn)(unsigned i, void *arg), void *arg)
 		assert_true(pid >= 0);
 		if (pid > 0)
 			continue;
-		atomic_fetch_add(ready, 1);
-		while (atomic_load(ready) < count)
-			sched_yield();
+		gate_meet(begin, count);
 		_exit(fn(i, arg) == 0 ? 0 : 1);
 	}
 	for (unsigned i = 0; i < count; i++) {
@@ -113,6 +150,6 @@ void sem_workers(unsigned count, int (*fn)(unsigned i, void *arg), void *arg)
 		assert_true(wait(&status) > 0);
 		bad += !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	}
-	sem_unshare(ready, sizeof(*ready));
+	sem_unshare(begin, sizeof(*begin));
 	assert_int_equal(bad, 0);
 }

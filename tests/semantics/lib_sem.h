@@ -17,6 +17,8 @@
 
 #include <sojourn/sojourn.h>
 
+#include "lib/gate.h"
+
 /* Small, under a manual clock, without a helper; ttl 30 min. */
 void sem_options(struct sojourn_options *o);
 struct sojourn *sem_make(const struct sojourn_options *o);
@@ -41,6 +43,19 @@ uint64_t sem_counter(struct sojourn *s, const char *name);
 /* Zeroed memory that children share. */
 void *sem_shared(size_t bytes);
 void sem_unshare(void *shared, size_t bytes);
+
+/* From now on a call of this thread that is about to sleep for another's lock
+ * posts at the gate, once. */
+void sem_tell_waiting(struct gate *waiting);
+
+/* Kills a child that must have been at work until then. */
+void sem_end(pid_t pid);
+
+/* After an attempt, that began when `attempts` had that count, to make an entry
+ * where others do the same: is it to be made again?  Who lost its turn in a
+ * section holds back what ended; so after -ENOSPC somebody else's next attempt
+ * comes first.  One of all is always awake. */
+bool sem_no_room(struct gate *attempts, uint32_t before, int rc);
 
 /* Runs fn(i, arg) in `count` processes that begin at the same time, and waits;
  * the test fails if one of them returns nonzero. */

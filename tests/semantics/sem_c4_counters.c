@@ -3,8 +3,6 @@
 /* C4: counters are kept by each thread, and their sums never go back. */
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sojourn/stat.h>
@@ -13,9 +11,11 @@
 
 #define WORKERS 4u
 #define KILLS   60u
+#define BETWEEN 20u /* rounds of work, from one kill to the next */
 
 struct scene {
 	struct sojourn *s;
+	struct gate attempts, rounds; /* of all workers */
 	/* What each worker did before it was killed, at least. */
 	_Atomic(uint64_t) creates, updates, hits;
 	/* The naive way: each process has its count, and begins at 0. */
@@ -24,11 +24,21 @@ struct scene {
 
 static void work(struct scene *x, unsigned worker)
 {
+	const struct sojourn_new n = {
+		.subject = "c4", .data = "x", .data_bytes = 1};
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 
 	atomic_store(&x->naive[worker], 0);
 	for (;;) {
-		sem_login(x->s, "c4", "x", id);
+		uint32_t before;
+		int rc;
+
+		do {
+			before = gate_count(&x->attempts);
+			rc = sojourn_session_create(x->s, &n, id, NULL);
+		} while (sem_no_room(&x->attempts, before, rc));
+		if (rc < 0)
+			abort();
 		atomic_fetch_add(&x->naive[worker], 1);
 		atomic_fetch_add(&x->creates, 1);
 		for (unsigned i = 0; i < 20; i++) {
@@ -40,6 +50,7 @@ static void work(struct scene *x, unsigned worker)
 		atomic_fetch_add(&x->updates, 1);
 		/* A write takes along what reads counted privately. */
 		atomic_fetch_add(&x->hits, 20);
+		gate_post(&x->rounds);
 		if (sojourn_session_delete(x->s, id) != 1)
 			abort();
 	}
@@ -90,9 +101,9 @@ static void c4_trap_sums_go_back_when_a_worker_dies(void **state)
 		unsigned victim = k % WORKERS;
 		uint64_t creates, updates, hits;
 
-		usleep(1000);
-		kill(pid[victim], SIGKILL);
-		waitpid(pid[victim], NULL, 0);
+		gate_wait(&x->rounds, gate_count(&x->rounds) + BETWEEN);
+		sem_end(pid[victim]);
+		gate_post(&x->attempts); /* which it may have owed */
 		creates = atomic_load(&x->creates);
 		updates = atomic_load(&x->updates);
 		hits = atomic_load(&x->hits);
@@ -109,8 +120,7 @@ static void c4_trap_sums_go_back_when_a_worker_dies(void **state)
 		pid[victim] = start(x, victim);
 	}
 	for (unsigned i = 0; i < WORKERS; i++) {
-		kill(pid[i], SIGKILL);
-		waitpid(pid[i], NULL, 0);
+		sem_end(pid[i]);
 	}
 	assert_true(atomic_load(&x->creates) > 0);
 	assert_true(backwards > 0);

@@ -70,7 +70,8 @@ struct ending {
 struct day {
 	struct sojourn *s;
 	_Atomic(uint32_t) sessions;
-	_Atomic(unsigned) arrived, minute, wrong;
+	struct gate minute, arrived;
+	_Atomic(unsigned) wrong;
 	_Atomic(uint64_t) requests, renewals;
 	struct user user[USERS];
 	struct ending ending[ENDINGS_MAX];
@@ -136,8 +137,7 @@ static bool wrong(struct day *d, const char *what, uint32_t user, int rc)
 {
 	if (atomic_fetch_add(&d->wrong, 1) < 10)
 		fprintf(stderr, "user %u at %u: %s: %d, %s\n", user,
-			atomic_load(&d->minute), what, rc,
-			sojourn_error_text());
+			gate_count(&d->minute), what, rc, sojourn_error_text());
 	return false;
 }
 
@@ -270,13 +270,12 @@ static int worker(unsigned i, void *arg)
 	for (unsigned minute = 0; minute < MINUTES; minute++) {
 		uint64_t now_ms;
 
-		while (atomic_load(&d->minute) <= minute)
-			usleep(50);
+		gate_wait(&d->minute, minute + 1);
 		now_ms = sojourn_now_ms(d->s);
 		for (uint32_t u = (i + minute) % WORKERS; u < USERS;
 		     u += WORKERS)
 			live(d, u, minute, now_ms);
-		atomic_fetch_add(&d->arrived, 1);
+		gate_post(&d->arrived);
 	}
 	return atomic_load(&d->wrong) != 0;
 }
@@ -447,9 +446,8 @@ static void run_the_day(struct day *d, struct told *t)
 	helper_init(h, d->s);
 	for (unsigned minute = 0; minute < MINUTES; minute++) {
 		helper_minute(h, d->s);
-		atomic_store(&d->minute, minute + 1);
-		while (atomic_load(&d->arrived) < (minute + 1) * WORKERS)
-			usleep(50);
+		gate_post(&d->minute);
+		gate_wait(&d->arrived, (minute + 1) * WORKERS);
 		listen(t);
 		sem_advance(d->s, MINUTE);
 	}

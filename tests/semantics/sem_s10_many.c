@@ -68,7 +68,8 @@ static int see(void *arg, const struct sojourn_info *info)
 	return 0;
 }
 
-static unsigned list_pages(struct sojourn *s, uint32_t limit, unsigned count)
+static unsigned list_pages(struct sojourn *s, uint32_t limit, unsigned count,
+			   sojourn_list_fn fn)
 {
 	uint64_t cursor = 0;
 	unsigned pages = 0, missing = 0;
@@ -79,7 +80,7 @@ static unsigned list_pages(struct sojourn *s, uint32_t limit, unsigned count)
 	sorted = true;
 	do {
 		assert_true(sojourn_session_list_next(s, "anna", NULL, &cursor,
-						      limit, see, NULL) >= 0);
+						      limit, fn, NULL) >= 0);
 		pages++;
 	} while (cursor != 0);
 	for (unsigned i = 0; i < count; i++)
@@ -101,7 +102,7 @@ static void s10_many_sessions_of_one_subject(void **state)
 	for (unsigned i = 0; i < MANY; i++)
 		login(s, i, id);
 	assert_int_equal(steps, 0);
-	pages = list_pages(s, PAGE, MANY);
+	pages = list_pages(s, PAGE, MANY, see);
 	assert_int_equal(tips, MANY);
 	assert_true(sorted);
 	assert_int_equal(pages, MANY / PAGE);
@@ -123,17 +124,25 @@ static void s10_many_sessions_of_one_subject(void **state)
 /* ---- while they are renewed ---- */
 
 static char ids[SOME][ID];
+static struct gate *listed;
 
+static int see_and_tell(void *arg, const struct sojourn_info *info)
+{
+	gate_post(listed);
+	return see(arg, info);
+}
+
+/* One for each that the other one has listed, while it goes on to list. */
 static void renew_without_end(struct sojourn *s)
 {
 	struct sojourn_info info;
 
-	for (unsigned i = 0;; i = (i + 7) % SOME) {
+	for (unsigned i = 0, made = 0;; i = (i + 7) % SOME) {
+		gate_wait(listed, ++made);
 		if (sojourn_session_renew(s, ids[i], &info) == 0)
 			strcpy(ids[i], info.new_id);
 		if (i % 64 == 0)
 			sem_advance(s, 1000);
-		usleep(100);
 	}
 }
 
@@ -146,6 +155,7 @@ static void s10_trap_listed_while_renewed(void **state)
 	(void)state;
 	for (unsigned i = 0; i < SOME; i++)
 		login(s, i, ids[i]);
+	listed = sem_shared(sizeof(*listed));
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -155,9 +165,8 @@ static void s10_trap_listed_while_renewed(void **state)
 	}
 	/* By the time the ttl is over for those who were not renewed. */
 	for (; rounds < 12; rounds++)
-		list_pages(s, 40, SOME);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+		list_pages(s, 40, SOME, see_and_tell);
+	sem_end(pid);
 	sojourn_detach(s);
 	printf("S10-trap each is listed once while it is renewed: ok\n");
 }
@@ -219,7 +228,7 @@ static void s10_trap_expelled_for_ever(void **state)
 	soj_step_hook = watch;
 	assert_int_equal(walk_naively(s), -ESTALE);
 	assert_int_equal(watcher.expelled, 1);
-	assert_int_equal(list_pages(s, PAGE, 20000), 20);
+	assert_int_equal(list_pages(s, PAGE, 20000, see), 20);
 	assert_int_equal(sojourn_session_delete_subject(s, "anna", NULL),
 			 20000);
 	soj_step_hook = NULL;

@@ -7,8 +7,6 @@
  */
 
 #include <errno.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <sojourn/collection.h>
 
@@ -105,8 +103,9 @@ static void s15_eight_writers_lose_nothing(void **state)
 	assert_int_equal(number_of("modified"), WORKERS * INCREMENTS / 5);
 }
 
-/* The same with the expected version; the naive one without. */
-static int write_back(const char *key, bool with_version)
+/* The same with the expected version; the naive one without.  At the gate,
+ * unless it is NULL, all have read before one writes. */
+static int write_back(const char *key, bool with_version, struct gate *g)
 {
 	const struct sojourn_item item = item_of(key);
 	int64_t n = 0;
@@ -116,7 +115,8 @@ static int write_back(const char *key, bool with_version)
 
 	if (sojourn_get(s, &item, NULL, &n, &bytes, &info) != 0)
 		return -1;
-	usleep(20); /* the request is served */
+	if (g)
+		gate_meet(g, WORKERS);
 	n++;
 	v.if_version = with_version ? info.version : 0;
 	return sojourn_put(s, &item, &v, NULL);
@@ -124,15 +124,15 @@ static int write_back(const char *key, bool with_version)
 
 static int write_back_worker(unsigned me, void *arg)
 {
-	(void)me;
-	(void)arg;
-	for (unsigned i = 0; i < 500; i++) {
-		int rc;
+	struct gate *gate = arg;
 
-		do
-			rc = write_back("careful", true);
-		while (rc == -ESTALE);
-		if (rc != 0 || write_back("naive", false) != 0)
+	(void)me;
+	for (unsigned i = 0; i < 500; i++) {
+		int rc = write_back("careful", true, gate);
+
+		while (rc == -ESTALE)
+			rc = write_back("careful", true, NULL);
+		if (rc != 0 || write_back("naive", false, gate) != 0)
 			return 1;
 	}
 	return 0;
@@ -142,11 +142,13 @@ static void s15_trap_slow_put_overwrites_newer(void **state)
 {
 	const struct sojourn_item careful = item_of("careful");
 	const struct sojourn_item naive = item_of("naive");
+	struct gate *gate = sem_shared(sizeof(*gate));
 
 	(void)state;
 	assert_int_equal(sojourn_count_add(s, &careful, 0, 0, NULL), 0);
 	assert_int_equal(sojourn_count_add(s, &naive, 0, 0, NULL), 0);
-	sem_workers(WORKERS, write_back_worker, NULL);
+	sem_workers(WORKERS, write_back_worker, gate);
+	sem_unshare(gate, sizeof(*gate));
 	assert_int_equal(number_of("careful"), WORKERS * 500);
 	assert_true(number_of("naive") < WORKERS * 500); /* planted */
 }
@@ -154,20 +156,22 @@ static void s15_trap_slow_put_overwrites_newer(void **state)
 /* ---- one winner ---- */
 
 struct race {
-	_Atomic(unsigned) arrived[ROUNDS];
+	struct gate gate;
 	_Atomic(unsigned) winner[2][ROUNDS]; /* of an add, of the naive one */
 	_Atomic(unsigned) wins[2][ROUNDS];
 };
 
-static bool naive_add(const struct sojourn_item *item, const void *data)
+/* All have looked before one puts. */
+static bool naive_add(struct gate *gate, const struct sojourn_item *item,
+		      const void *data)
 {
 	const struct sojourn_value v = {.data = data,
 					.data_bytes = sizeof(unsigned)};
 
-	if (sojourn_has(s, item) != 0)
-		return false;
-	sched_yield();
-	return sojourn_put(s, item, &v, NULL) == 0;
+	bool there = sojourn_has(s, item) != 0;
+
+	gate_meet(gate, WORKERS);
+	return !there && sojourn_put(s, item, &v, NULL) == 0;
 }
 
 static int add_worker(unsigned me, void *arg)
@@ -180,9 +184,7 @@ static int add_worker(unsigned me, void *arg)
 		struct sojourn_item item;
 		int rc;
 
-		race->arrived[r]++;
-		while (race->arrived[r] < WORKERS)
-			sched_yield();
+		gate_meet(&race->gate, WORKERS);
 		snprintf(key, sizeof(key), "a%u", r);
 		item = item_of(key);
 		rc = sojourn_add(s, &item, &v, NULL);
@@ -195,7 +197,7 @@ static int add_worker(unsigned me, void *arg)
 		if (r % 100 == 0) {
 			snprintf(key, sizeof(key), "n%u", r);
 			item = item_of(key);
-			race->wins[1][r] += naive_add(&item, &me);
+			race->wins[1][r] += naive_add(&race->gate, &item, &me);
 		}
 	}
 	return 0;

@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <sched.h>
 
 #include <sojourn/remember.h>
 
@@ -40,19 +39,12 @@ static void rotates(struct sojourn *s, const char *token, char next[TOKEN])
 struct race {
 	struct sojourn *s;
 	_Atomic(unsigned) bad;
-	_Atomic(unsigned) naive_looked, naive_used;
-	_Atomic(unsigned) arrived[ROUNDS + 1];
+	_Atomic(unsigned) naive_used;
+	struct gate gate;
 	_Atomic(unsigned) won[ROUNDS + 1];
 	char token[ROUNDS][TOKEN];
 	char got[WORKERS][ROUNDS][TOKEN];
 };
-
-static void meet(struct race *r, unsigned round)
-{
-	atomic_fetch_add(&r->arrived[round], 1);
-	while (atomic_load(&r->arrived[round]) < WORKERS)
-		sched_yield();
-}
 
 static int race_one(unsigned i, void *arg)
 {
@@ -60,7 +52,7 @@ static int race_one(unsigned i, void *arg)
 	struct sojourn_info info;
 
 	for (unsigned n = 0; n < ROUNDS; n++) {
-		meet(r, n);
+		gate_meet(&r->gate, WORKERS);
 		if (sojourn_remember_use(r->s, r->token[n], NULL, r->got[i][n],
 					 NULL, NULL, &info) < 0) {
 			atomic_fetch_add(&r->bad, 1);
@@ -71,9 +63,7 @@ static int race_one(unsigned i, void *arg)
 	}
 	/* Looked up, then marked: all have looked before one marks. */
 	if (atomic_load(&r->naive_used) == 0) {
-		atomic_fetch_add(&r->naive_looked, 1);
-		while (atomic_load(&r->naive_looked) < WORKERS)
-			sched_yield();
+		gate_meet(&r->gate, WORKERS);
 		atomic_fetch_add(&r->naive_used, 1);
 	}
 	return 0;
@@ -119,7 +109,7 @@ static int race_thieves(unsigned i, void *arg)
 		char next[TOKEN]; /* not where the others read the token */
 		int rc;
 
-		meet(r, n);
+		gate_meet(&r->gate, WORKERS);
 		rc = use(r->s, i % 2 ? r->token[n] : r->got[0][n], next);
 		if (i > 0)
 			strcpy(r->got[i][n], next);

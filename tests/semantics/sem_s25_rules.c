@@ -333,47 +333,63 @@ static void s25_a_write_ends_a_late_lock(void **state)
 
 #define CROWD 100u
 
+struct crowd {
+	struct sojourn *s;
+	struct gate taken, waiting;
+};
+
 static int wait_and_pass_on(unsigned i, void *arg)
 {
-	struct sojourn *s = arg;
+	struct crowd *c = arg;
+	struct sojourn *s = c->s;
 	uint64_t fence;
 
 	(void)i;
+	sem_tell_waiting(&c->waiting);
 	if (sojourn_session_lock(s, id, PATIENCE_MS, 0, &fence) < 0)
 		return 1;
 	return sojourn_session_unlock(s, id, fence) < 0;
 }
 
+/* When all of them wait for it. */
 static void *give_back_late(void *arg)
 {
-	struct sojourn *s = arg;
-	uint64_t fence = locked(s);
+	struct crowd *c = arg;
+	uint64_t fence = locked(c->s);
 
-	usleep(200000);
-	return (void *)(intptr_t)sojourn_session_unlock(s, id, fence);
+	gate_post(&c->taken);
+	gate_wait(&c->waiting, CROWD);
+	return (void *)(intptr_t)sojourn_session_unlock(c->s, id, fence);
 }
 
 static void s25_a_hundred_waiters_get_it(void **state)
 {
 	struct sojourn *s = make();
+	struct crowd *c = sem_shared(sizeof(*c));
 	pthread_t thread;
 	void *rc;
 
 	(void)state;
-	assert_int_equal(pthread_create(&thread, NULL, give_back_late, s), 0);
-	sem_workers(CROWD, wait_and_pass_on, s);
+	c->s = s;
+	assert_int_equal(pthread_create(&thread, NULL, give_back_late, c), 0);
+	gate_wait(&c->taken, 1);
+	sem_workers(CROWD, wait_and_pass_on, c);
 	assert_int_equal(pthread_join(thread, &rc), 0);
 	assert_null(rc);
 	assert_int_equal(sem_counter(s, "locks"), CROWD + 1);
 	assert_int_equal(sem_counter(s, "lock_timeouts"), 0);
 	printf("S25 %u waiters: ok\n", CROWD);
+	sem_unshare(c, sizeof(*c));
 	sojourn_detach(s);
 }
+
+static struct gate waits;
 
 static int wait_for_the_end(struct sojourn *s)
 {
 	uint64_t fence;
 
+	sem_tell_waiting(&waits);
 	return sojourn_session_lock(s, id, PATIENCE_MS, 0, &fence);
 }
 
@@ -386,7 +402,7 @@ static void s25_waiters_learn_that_it_ended(void **state)
 	(void)state;
 	(void)locked(s);
 	assert_int_equal(pthread_create(&thread, NULL, run, &c), 0);
-	usleep(30000);
+	gate_wait(&waits, 1);
 	assert_int_equal(sojourn_session_delete(s, id), 1);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(c.rc, -ENOENT);

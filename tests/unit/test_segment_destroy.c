@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/gate.h"
 #include "lib_shm.h"
 
 static bool there(const char *name)
@@ -188,6 +189,8 @@ static void another_destroyer_is_at_it(void **state)
 	assert_false(there(name));
 }
 
+static struct gate asleep;
+
 static void *sleep_as_helper(void *arg)
 {
 	const struct timespec limit = {.tv_sec = 60};
@@ -195,6 +198,7 @@ static void *sleep_as_helper(void *arg)
 	long rc = 0;
 
 	soj_xchg_acq_rel(&seg->hdr->helper_asleep, 1);
+	gate_post(&asleep);
 	while (rc == 0 && soj_load_acquire(&seg->hdr->helper_asleep) == 1)
 		rc = syscall(SYS_futex, &seg->hdr->helper_asleep, FUTEX_WAIT, 1,
 			     &limit, NULL, 0);
@@ -217,8 +221,7 @@ static void helper_is_woken(void **state)
 	attach(&seg, name);
 	assert_int_equal(pthread_create(&helper, NULL, sleep_as_helper, &seg),
 			 0);
-	while (soj_load_acquire(&seg.hdr->helper_asleep) == 0)
-		sched_yield();
+	gate_wait(&asleep, 1);
 	expect_rc(name, 0);
 	assert_int_equal(pthread_join(helper, &woken), 0);
 	assert_ptr_equal(woken, &seg);
