@@ -36,7 +36,7 @@
  *   R0  enter: xchg section       A1      an earlier section's loads are over
  *   F0  enter: fence after R0     F1, F2  the advancer sees the section, or the
  *                                         section sees the unlink
- *   R1  exit: xchg section        A1, X0  the loads happen before reclaim, and
+ *   R1  exit: fence, xchg section A1, X0  the loads happen before reclaim, and
  *                                         expelling before them is seen
  *   F1  advance: fence before A1  F0
  *   A1  advance: load section     R0, R1
@@ -45,7 +45,7 @@
  *                                         possible holder's epoch
  *   A3  load epoch                A2      reclaim comes after the scan
  *   X0  expel: cas section        R1, X1
- *   X1  valid: load own section   X0
+ *   X1  valid: fence, load of own X0
  *
  * Progress: enter, exit, valid wait-free; advance and expel O(slots).
  */

@@ -79,8 +79,8 @@
  * unrepaired, until somebody of that namespace comes.
  *
  * Edges
- *   C0  claim, release, reap, adopt, settle:    C0, C1  a new holder sees what
- *       cas of claim                                the reaper repaired
+ *   C0  cas of claim: claim, release, reap,     C0, C1  a new holder sees what
+ *       adopt, settle; of section: reap             the reaper repaired
  *   C1  look at claim: load                     C0
  *   C2  look at the mutex word: load            -   the kernel wrote the mark
  *                                                   after the thread's last

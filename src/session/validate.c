@@ -6,7 +6,7 @@
  * replaced stays until the handle goes.
  *
  * Edges
- *   V0  set: store of a collection's validator    V1  its fields are seen
+ *   V0  set: cas of a collection's validator      V1  its fields are seen
  *   V1  load of it                                V0
  */
 

@@ -29,11 +29,12 @@
  * Edges
  *   S0  own, publish, retire, reclaim: cas of state  S0, S1
  *   S1  look: load of state                          S0
+ *   E0  free: store of ctl                           entry.c E1
  *   S2  own: fence before the first plain store      entry.c E2, the closing check
  *                                                    of every optimistic copy
  *   B0  take or give hints: xchg, or, and            B0   free memory's wipe is
  *                                                         over when found
- *   U1  look at the unit's word after owning         page.c U0
+ *   U1  load of the unit's word after owning         page.c U0
  *
  * Progress: lock-free; at most one pass over the state words.
  */
@@ -428,7 +429,7 @@ static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 	uint64_t link = soj_load_relaxed(&e->link);
 	uint64_t lock = soj_load_relaxed(&e->lock);
 
-	soj_store_release(&e->ctl, /* S0 */
+	soj_store_release(&e->ctl, /* E0 */
 			  soj_ctl_next(ctl, SOJ_NONE, SOJ_CHUNK_NONE));
 	soj_fence_release(); /* S2 */
 	SOJ_STEP("slab.entry.ctl");

@@ -15,7 +15,9 @@
 # The tag of an operation is on its statement, or opens the comment right above
 # it: `/* R0 */`, `/* R0: why */`, `/* R0, A1: why */`.
 #
-# Checked: each ordered operation has a tag; each tag of an operation is a row;
+# Checked: each ordered operation has a tag, and each tag in front of or behind
+# code an ordered operation, of a kind that its row names (load, store, cas,
+# xchg, or, and, add, fence); each tag of an operation is a row;
 # each row is used by an operation and has a partner; the partner is a row, and
 # names this row back if it is in the same table (one side of an edge may have
 # partners in many files). A lone "-" is a partner outside of this program: the
@@ -29,6 +31,7 @@ FNR == 1 {
 	reset_code()
 	rows = last = 0
 	split("", used)
+	split("", taken)
 	split("", raw)
 	split("", text)
 	heading = 0
@@ -71,6 +74,8 @@ function table_line(s,    col, n, row) {
 		if (match(col[2], /( [^ ]*[A-Z][0-9]+,?)+$/))
 			col[3] = substr(col[2], RSTART)
 	table[file, row] = partners(col[3], col[2])
+	operation[file, row] = col[2]
+	sub(/\([a-z0-9_\/]+\.[ch]\)$/, "", operation[file, row])
 	place[file, row] = FNR
 	owner[base, row] = owner[layer_of(file) "/" base, row] = file
 	order[++total] = file SUBSEP row
@@ -112,6 +117,10 @@ function finish(    n, i) {
 	for (n = 1; n <= last; n++)
 		if (text[n] ~ ordered() && text[n] !~ /^[ \t]*#/)
 			check_operation(n)
+	for (n = 1; n <= last; n++)
+		if (!(n in taken) && text[n] ~ /[^ \t]/ && tags_in(raw[n]) != "")
+			report(file, n, "tag " tags_in(raw[n]) \
+			       " on no ordered operation")
 	for (i = 1; i <= rows; i++)
 		if (!(rowname[i] in used))
 			report(file, place[file, rowname[i]], \
@@ -124,7 +133,15 @@ function ordered() {
 	       "|fence_(seq_cst|acquire|release))[ \t]*\\("
 }
 
-function check_operation(n,    tags, part, count, i) {
+# What the rows call the operation of a line.
+function kind_of(s) {
+	match(s, ordered())
+	s = substr(s, RSTART + 4, RLENGTH - 4)
+	sub(/_.*$/, "", s)
+	return s
+}
+
+function check_operation(n,    tags, part, count, i, kind, row) {
 	tags = tags_below(n)
 	if (tags == "")
 		tags = tags_above(n)
@@ -133,8 +150,12 @@ function check_operation(n,    tags, part, count, i) {
 		return
 	}
 	count = split(tags, part, " ")
+	kind = kind_of(text[n])
 	for (i = 1; i <= count; i++) {
 		used[part[i]] = 1
+		row = operation[file, part[i]]
+		if (row != "" && row !~ ("(^|[^a-z])" kind "($|[^a-z])"))
+			report(file, n, "edge " part[i] " is no " kind ": " row)
 		if (!((file, part[i]) in table))
 			report(file, n, "tag " part[i] \
 			       " is not in the edge table")
@@ -148,6 +169,8 @@ function tags_below(n,    k, tags) {
 		if (k > n && text[k] ~ ordered())
 			break
 		tags = tags_in(raw[k])
+		if (tags != "")
+			taken[k] = 1
 		if (tags != "" || text[k] ~ /[;{}][ \t]*$/)
 			return tags
 	}
@@ -163,11 +186,13 @@ function tags_above(n,    k, low) {
 	if (k < 1 || text[k] ~ /[^ \t]/ || raw[k] !~ /\*\/[ \t]*$/)
 		return ""
 	for (low = k - 20; k > low && k > 0; k--)
-		if (raw[k] ~ /\/\*/)
+		if (raw[k] ~ /\/\*/) {
+			taken[k] = 1
 			return tags_in(raw[k] == "" ? "" : \
 				       raw[k] ~ /\/\*[ \t]*$/ ? \
 				       "/*" substr(raw[k + 1], \
 					index(raw[k + 1], "*") + 1) : raw[k])
+		}
 	return ""
 }
 
