@@ -54,6 +54,8 @@ if(JWT_FOUND)
 	target_compile_definitions(bench_token PRIVATE SOJ_HAVE_LIBJWT=1)
 endif()
 
+include(SojournBench)
+
 foreach(section 1 8)
 	file(GLOB pages CONFIGURE_DEPENDS ${tools}/*.${section})
 	install(FILES ${pages}
