@@ -50,6 +50,7 @@ enum {
 	OPT_USER_AGENT,
 	OPT_IP4_PREFIX,
 	OPT_IP6_PREFIX,
+	OPT_SEAL,
 };
 
 static const struct argp_option create_options[] = {
@@ -112,6 +113,10 @@ static const struct argp_option create_options[] = {
 	 "Key file, made if it is not there (/var/lib/sojourn/NAME.key for "
 	 "root, else ~/.local/state/sojourn/NAME.key)",
 	 0},
+	{"seal", OPT_SEAL, "CIPHER", OPTION_ARG_OPTIONAL,
+	 "Keep subjects, metadata and data sealed: on (as is --seal alone), "
+	 "aes256gcm or xchacha20 (off)",
+	 0},
 	{"id-bytes", OPT_ID_BYTES, "N", 0,
 	 "Random bytes of a session id, 16 to 48 (24)", 0},
 	{NULL, 0, NULL, 0, "Helper:", 5},
@@ -141,6 +146,8 @@ static int need_choice(struct argp_state *state, const char *option,
 static const char *const when_full_names[] = {"reject", "evict", NULL};
 static const char *const helper_names[] = {"spawn", "external", "none", NULL};
 
+static const char *const seal_names[] = {"off", "on", "aes256gcm", "xchacha20",
+					 NULL};
 static const char *const when_over_names[] = {"reject", "evict-oldest",
 					      "exclusive", NULL};
 static const char *const binding_names[] = {"ignore", "report", "reject",
@@ -204,6 +211,10 @@ static error_t parse_rules(int key, char *arg, struct argp_state *state,
 			   struct sojourn_options *o)
 {
 	switch (key) {
+	case OPT_SEAL:
+		o->seal = (enum sojourn_seal)need_choice(
+			state, "--seal", arg ? arg : "on", seal_names);
+		break;
 	case OPT_POLICY:
 		if (sojourn_options_preset(o, arg) < 0)
 			argp_error(state, "--policy: %s", sojourn_error_text());
@@ -363,16 +374,19 @@ static void explain_names(const char *text)
 static int create_failed(int error, const struct create_input *in)
 {
 	const bool memory = error == -ENOSPC || error == -ENOMEM;
+	const bool own = error == -ENOENT || error == -EINVAL;
 	char what[300];
 
 	snprintf(what, sizeof(what), "create %s", in->name);
-	if (!memory && error != -ENOENT && error != -EINVAL)
+	if (!memory && !own && error != -ENOTSUP)
 		return soj_args_fail(error, what);
 	soj_args_complain("cannot %s: %s", what, sojourn_error_text());
 	if (error == -EINVAL) {
 		explain_names(sojourn_error_text());
 		return EX_USAGE;
 	}
+	if (error == -ENOTSUP)
+		return EX_UNAVAILABLE;
 	if (memory) {
 		fputs("  Ask for less by --bytes, remove what \"ls -l "
 		      "/dev/shm\" shows and nobody needs,\n"

@@ -20,9 +20,16 @@ struct dump_input {
 	bool reveal;
 	const char *subject;        /* NULL: all */
 	const char *subject_digest; /* NULL: all; else the first digits */
+	const char *key_file;       /* NULL: what is sealed stays so */
 };
 
-enum { OPT_JSON = 0x100, OPT_REVEAL, OPT_SUBJECT, OPT_SUBJECT_DIGEST };
+enum {
+	OPT_JSON = 0x100,
+	OPT_REVEAL,
+	OPT_SUBJECT,
+	OPT_SUBJECT_DIGEST,
+	OPT_KEY_FILE
+};
 
 static const struct argp_option options[] = {
 	{"json", OPT_JSON, NULL, 0, "One JSON object a line", 0},
@@ -31,6 +38,8 @@ static const struct argp_option options[] = {
 	 "Only those of the subject whose digest begins so", 0},
 	{"reveal", OPT_REVEAL, NULL, 0,
 	 "Show subjects and values, which are private", 0},
+	{"key-file", OPT_KEY_FILE, "FILE", 0,
+	 "Open sealed subjects and values with the key in FILE", 0},
 	{0},
 };
 
@@ -66,6 +75,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   arg);
 		in->subject_digest = arg;
 		break;
+	case OPT_KEY_FILE:
+		in->key_file = arg;
+		break;
 	case ARGP_KEY_ARG:
 		if (in->name != NULL)
 			argp_error(state, "one NAME only");
@@ -92,7 +104,8 @@ static const struct argp dump_argp = {
 	       "of one (a word with a '/'). Ids are not stored anywhere: "
 	       "DIGEST is the first half of the keyed digest under which the "
 	       "index knows an id, SUBJECT that of the subject's. Values are "
-	       "not shown without --reveal. Reads only and needs no key.",
+	       "not shown without --reveal. Reads only and needs no key, but "
+	       "for what is sealed: \"sojourn create --seal\".",
 };
 
 /* ---- what all forms show ---- */
@@ -167,6 +180,12 @@ static bool renewer(const struct dump *d, const struct soj_image_entry *e,
 	return true;
 }
 
+/* Is there a value to be shown? */
+static bool is_open(const struct soj_image_entry *e)
+{
+	return e->has_value && !e->sealed && !e->damaged;
+}
+
 static bool wanted(const struct dump *d, const struct soj_image_entry *e)
 {
 	const char *subject = d->in->subject;
@@ -176,7 +195,7 @@ static bool wanted(const struct dump *d, const struct soj_image_entry *e)
 	if (digest && strncmp(text.hex, digest, strlen(digest)) != 0)
 		return false;
 	return subject == NULL ||
-	       (e->has_value && e->subject_bytes == strlen(subject) &&
+	       (is_open(e) && e->subject_bytes == strlen(subject) &&
 		memcmp(e->subject, subject, e->subject_bytes) == 0);
 }
 
@@ -259,7 +278,9 @@ static void put_json(const struct dump *d, const struct soj_image_entry *e)
 	if (predecessor)
 		soj_json_u64(&j, "predecessor", soj_ref_entry(predecessor));
 	soj_json_u64(&j, "collection", soj_misc_collection(misc));
-	if (d->in->reveal && e->has_value)
+	if (e->sealed || e->damaged)
+		soj_json_bool(&j, e->sealed ? "sealed" : "damaged", true);
+	if (d->in->reveal && is_open(e))
 		json_reveal(&j, e);
 	soj_json_close(&j);
 }
@@ -297,7 +318,7 @@ static void put_subject(const struct dump *d, const struct soj_image_entry *e)
 	size_t bytes;
 	FILE *out;
 
-	if (!d->in->reveal || !e->has_value) {
+	if (!d->in->reveal || !is_open(e)) {
 		printf("%-16s ", digest_short(e->words.subject).hex);
 		return;
 	}
@@ -334,8 +355,10 @@ static void put_line(const struct dump *d, const struct soj_image_entry *e)
 	printf("%-11s %-9s %-9s %-9s %8s %7s %8u %-*s", state_name(d, e), age,
 	       idle, left, bytes, version, soj_misc_renewals(misc),
 	       d->in->reveal ? 12 : 0, flag);
-	if (d->in->reveal && e->has_value)
+	if (d->in->reveal && is_open(e))
 		put_bytes(e->data, e->data_bytes);
+	else if (d->in->reveal && e->has_value)
+		fputs(e->sealed ? " (sealed)" : " (damaged)", stdout);
 	putchar('\n');
 }
 
@@ -398,12 +421,19 @@ int cmd_dump(int argc, char **argv)
 	struct dump_input in = {NULL};
 	struct soj_image img;
 	struct dump d = {.in = &in, .img = &img};
+	struct soj_vault vault;
 	int rc;
 
 	soj_args_parse(&dump_argp, argc, argv, &in);
 	rc = soj_image_need(&img, in.name);
 	if (rc != 0)
 		return rc;
+	if (in.key_file && img.st.seal_bytes)
+		rc = soj_image_unlock(&img, in.key_file, &vault);
+	if (rc != 0) {
+		soj_image_close(&img);
+		return rc;
+	}
 	d.now_ms = soj_image_now_ms(&img);
 	rc = put_all(&d);
 	if (rc < 0) {

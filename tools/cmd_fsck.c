@@ -16,13 +16,16 @@
 struct fsck_input {
 	const char *name;
 	bool json;
+	const char *key_file; /* NULL: sealed values are not opened */
 };
 
-enum { OPT_JSON = 0x100 };
+enum { OPT_JSON = 0x100, OPT_KEY_FILE };
 
 static const struct argp_option options[] = {
 	{"json", OPT_JSON, NULL, 0,
 	 "One JSON object a line: the findings, then the sums", 0},
+	{"key-file", OPT_KEY_FILE, "FILE", 0,
+	 "Open every sealed value, too, with the key in FILE", 0},
 	{0},
 };
 
@@ -33,6 +36,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case OPT_JSON:
 		in->json = true;
+		break;
+	case OPT_KEY_FILE:
+		in->key_file = arg;
 		break;
 	case ARGP_KEY_ARG:
 		if (in->name != NULL)
@@ -196,12 +202,25 @@ static void advise(const struct soj_fsck_report *rep, const char *name)
 				  name);
 }
 
+/* What is no segment is for the check to say. */
+static int unlock(struct soj_image *img, const struct fsck_input *in,
+		  struct soj_vault *vault)
+{
+	struct soj_image_flaw flaw;
+
+	if (in->key_file == NULL || soj_image_load(img, &flaw) < 0 ||
+	    !(img->hdr.flags & SOJ_SHM_SEALED))
+		return 0;
+	return soj_image_unlock(img, in->key_file, vault);
+}
+
 int cmd_fsck(int argc, char **argv)
 {
 	struct fsck_input in = {NULL};
 	struct soj_image img;
 	struct soj_seg_error err;
 	struct soj_fsck_report rep;
+	struct soj_vault vault;
 	int rc;
 
 	soj_args_parse(&fsck_argp, argc, argv, &in);
@@ -209,6 +228,11 @@ int cmd_fsck(int argc, char **argv)
 	if (rc < 0) {
 		soj_args_complain("%s", err.text);
 		return rc == -EINVAL ? EX_NOINPUT : soj_args_exit(rc);
+	}
+	rc = unlock(&img, &in, &vault);
+	if (rc > 0) {
+		soj_image_close(&img);
+		return rc;
 	}
 	rc = soj_fsck(&img, &rep, img.live);
 	if (rc == 0) {

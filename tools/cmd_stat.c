@@ -464,6 +464,15 @@ static void put_helper(const struct soj_image *img,
 		       lag_text(text[2], stat->lag_max_ms));
 }
 
+static const char *seal_text(const struct soj_image *img)
+{
+	return img->hdr.flags & SOJ_SHM_SEAL_AES
+		       ? ", values sealed by AES-256-GCM"
+	       : img->hdr.flags & SOJ_SHM_SEAL_XCHACHA
+		       ? ", values sealed by XChaCha20-Poly1305"
+		       : "";
+}
+
 static void put_text(const struct soj_image *img,
 		     const struct soj_image_stat *stat)
 {
@@ -471,7 +480,8 @@ static void put_text(const struct soj_image *img,
 
 	printf("%-12s ", "segment");
 	soj_text_put(stdout, img->name);
-	printf(", %s old%s%s\n", soj_text_duration(text, stat->now_ms),
+	printf(", %s old%s%s%s\n", soj_text_duration(text, stat->now_ms),
+	       seal_text(img),
 	       img->hdr.flags & SOJ_SHM_MANUAL_CLOCK ? ", manual clock" : "",
 	       soj_load_relaxed(&img->hdr.destroyed) ? ", DESTROYED" : "");
 	put_sizes(img, stat);

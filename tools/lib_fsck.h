@@ -73,6 +73,7 @@
 	  "renewed, without a record that leads on")                           \
 	X(ENTRY_SUCCESSOR, CORRUPT, "entry.successor",                         \
 	  "its successor is not there")                                        \
+	X(ENTRY_SEAL, CORRUPT, "entry.seal", "its sealed value does not open") \
 	X(INDEX_RANGE, CORRUPT, "index.range", "place names no entry")         \
 	X(INDEX_EMPTY, CORRUPT, "index.empty", "empty place committed")        \
 	X(INDEX_STALE, CORRUPT, "index.stale",                                 \
@@ -148,6 +149,8 @@ struct soj_fsck_report {
 
 /*
  * Checks all of an image.  Fills *rep, which soj_fsck_free() empties.
+ *
+ * With a key (img->st.vault) every sealed value is opened.
  *
  * online: others may be changing it.  A finding then counts only if the same
  * words stand there, wrong in the same way, each time they are read again over

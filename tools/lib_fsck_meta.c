@@ -51,6 +51,9 @@ static bool reserved_is_zero(const struct soj_shm_header *hdr)
 		seen |= hdr->reserved1[i];
 	for (size_t i = 0; i < sizeof(hdr->reserved2); i++)
 		seen |= hdr->reserved2[i];
+	for (size_t i = 0;
+	     !(hdr->flags & SOJ_SHM_SEALED) && i < sizeof(hdr->seal_salt); i++)
+		seen |= hdr->seal_salt[i];
 	/* A later minor version may give them a meaning. */
 	return seen == 0 || hdr->version_minor > SOJ_SHM_VERSION_MINOR;
 }

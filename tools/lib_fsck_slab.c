@@ -5,6 +5,7 @@
 #include "lib_fsck_impl.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PIECE_BYTES (64u * 1024u)
@@ -112,7 +113,7 @@ static void locate(struct soj_fsck *f, uint32_t number, struct chunk *c)
 		c->bytes = 0;
 }
 
-static bool lengths_ok(const struct chunk *c)
+static bool lengths_ok(const struct soj_fsck *f, const struct chunk *c)
 {
 	uint64_t record = soj_head_record_bytes(c->head[0]);
 	uint64_t subject = soj_head_subject_bytes(c->head[0]);
@@ -120,6 +121,7 @@ static bool lengths_ok(const struct chunk *c)
 	uint64_t data = soj_head_data_bytes(c->head[0]);
 
 	return SOJ_CHUNK_HEAD_BYTES + soj_align_up(record, 8) +
+			       f->img->st.seal_bytes +
 			       soj_align_up(subject, 8) +
 			       soj_align_up(meta, 8) + soj_align_up(data, 8) <=
 		       c->bytes &&
@@ -158,7 +160,7 @@ static void check_live_chunk(struct soj_fsck *f, uint32_t number,
 	if (at)
 		memcpy(c->head, at, sizeof(c->head));
 	idx = soj_head_entry(c->head[1]);
-	if (!lengths_ok(c))
+	if (!lengths_ok(f, c))
 		soj_fsck_found(f, SOJ_FSCK_CHUNK_LENGTH, 0,
 			       soj_fsck_print(c->state, c->head[0]),
 			       "head %016" PRIx64 ", chunk of %u bytes",
@@ -336,7 +338,7 @@ static bool find_chunk(struct soj_fsck *f, const struct entry *e, bool complain,
 	}
 	if (c->bytes == 0 || (phase != SOJ_LIVE && phase != SOJ_OWNED))
 		code = SOJ_FSCK_ENTRY_CHUNK;
-	else if (!lengths_ok(c))
+	else if (!lengths_ok(f, c))
 		code = SOJ_FSCK_ENTRY_LENGTH;
 	else if (soj_head_entry(c->head[1]) != e->idx)
 		code = SOJ_FSCK_ENTRY_BACKREF;
@@ -396,6 +398,24 @@ static void check_renewed(struct soj_fsck *f, const struct entry *e,
 		check_successor(f, e, c->record.successor);
 }
 
+/* Does what is sealed open?  Only for who has the key. */
+static void check_seal(struct soj_fsck *f, const struct entry *e)
+{
+	struct soj_image_entry value;
+
+	if (f->img->st.vault == NULL || f->img->st.seal_bytes == 0 ||
+	    soj_image_entry(f->img, e->idx, true, &value) < 0)
+		return;
+	free(value.data);
+	if (value.damaged)
+		soj_fsck_found(f, SOJ_FSCK_ENTRY_SEAL, 0,
+			       soj_fsck_print(entry_print(e), value.ctl),
+			       "chunk %u:%u of %u bytes",
+			       soj_chunk_unit(soj_ctl_chunk(value.ctl)),
+			       soj_chunk_slot(soj_ctl_chunk(value.ctl)),
+			       value.data_bytes);
+}
+
 static void check_readable(struct soj_fsck *f, const struct entry *e)
 {
 	const struct soj_digest digest = {
@@ -418,6 +438,7 @@ static void check_readable(struct soj_fsck *f, const struct entry *e)
 	if (!find_chunk(f, e, true, &c))
 		return;
 	note_named(f, e);
+	check_seal(f, e);
 	if (soj_ctl_status(WORD(e, ctl)) == SOJ_RENEWED)
 		check_renewed(f, e, &c);
 }
@@ -429,7 +450,8 @@ static void check_live_entry(struct soj_fsck *f, const struct entry *e)
 	struct chunk c;
 
 	if (soj_ctl_status(ctl) == SOJ_NONE ||
-	    soj_ctl_status(ctl) > SOJ_ENDED_REUSED) {
+	    soj_ctl_status(ctl) > (f->img->st.seal_bytes ? SOJ_ENDED_DAMAGED
+							 : SOJ_ENDED_REUSED)) {
 		soj_fsck_found(f, SOJ_FSCK_ENTRY_STATUS, 0, entry_print(e),
 			       "ctl %016" PRIx64, ctl);
 		return;

@@ -154,7 +154,8 @@ static int check_identity(const struct soj_shm_header *hdr,
 			      "made by a build with other sizes: layout is "
 			      "%08x, not %08x",
 			      hdr->layout, SOJ_SHM_LAYOUT);
-	if (hdr->flags & ~SOJ_SHM_FLAGS)
+	if ((hdr->flags & ~SOJ_SHM_FLAGS) ||
+	    (hdr->flags & SOJ_SHM_SEALED) == SOJ_SHM_SEALED)
 		return flawed(flaw, SOJ_FLAW_FLAGS, -EPROTO,
 			      "flags are 0x%x, this build knows 0x%x",
 			      hdr->flags, SOJ_SHM_FLAGS);

@@ -35,7 +35,8 @@ struct soj_image {
 
 	/* After soj_image_load(): */
 	struct soj_shm_header hdr;  /* private copy */
-	struct soj_store st;        /* layout and classes; maps nothing */
+	struct soj_store st;        /* layout and classes; maps nothing; with
+				       st.vault sealed values are opened */
 	struct soj_shm_slot *slots; /* private copy, slots_max of them */
 };
 
@@ -84,6 +85,12 @@ void soj_image_close(struct soj_image *img);
 
 /* Opens and loads, or says on stderr why not; returns 0 or an exit code. */
 int soj_image_need(struct soj_image *img, const char *name_or_path);
+
+/* Sealed values of a loaded image are opened from now on, with the key in a
+ * file.  *vault: the caller's, as long as the image.  0, or says on stderr why
+ * not and returns an exit code. */
+int soj_image_unlock(struct soj_image *img, const char *key_file,
+		     struct soj_vault *vault);
 
 static inline const struct soj_layout *
 soj_image_layout(const struct soj_image *img)
@@ -190,6 +197,9 @@ struct soj_image_entry {
 	uint32_t meta_bytes;
 	uint32_t subject_bytes;
 	uint8_t subject[SOJ_SUBJECT_BYTES_MAX + 1]; /* ends with a zero */
+	/* Subject and data are not known: sealed, and the image has no key;
+	 * or they do not open. */
+	bool sealed, damaged;
 	bool has_record;
 	bool has_times; /* of the value: `times` are those */
 	struct soj_shm_record record;

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "lib_image.h"
+#include "store/sealed.h"
 
 #define TRIES 8u
 
@@ -35,6 +36,7 @@ const char *soj_image_status_name(enum soj_status status)
 		[SOJ_ENDED_REPLACED] = "replaced",
 		[SOJ_ENDED_CLEARED] = "cleared",
 		[SOJ_ENDED_REUSED] = "reused",
+		[SOJ_ENDED_DAMAGED] = "damaged",
 	};
 
 	if ((size_t)status >= sizeof(names) / sizeof(names[0]))
@@ -68,8 +70,8 @@ static uint64_t padded(uint32_t bytes)
 }
 
 /* Lengths of a chunk of chunk_bytes; false if they do not fit. */
-static bool take_lengths(struct soj_image_entry *e, const uint64_t head[2],
-			 uint32_t chunk_bytes)
+static bool take_lengths(const struct soj_image *img, struct soj_image_entry *e,
+			 const uint64_t head[2], uint32_t chunk_bytes)
 {
 	uint32_t record = soj_head_record_bytes(head[0]);
 
@@ -84,9 +86,49 @@ static bool take_lengths(struct soj_image_entry *e, const uint64_t head[2],
 	       e->subject_bytes <= SOJ_SUBJECT_BYTES_MAX &&
 	       e->meta_bytes <= SOJ_META_BYTES_MAX &&
 	       soj_head_entry(head[1]) == e->idx &&
-	       SOJ_CHUNK_HEAD_BYTES + record + padded(e->subject_bytes) +
+	       SOJ_CHUNK_HEAD_BYTES + record + img->st.seal_bytes +
+			       padded(e->subject_bytes) +
 			       padded(e->meta_bytes) + padded(e->data_bytes) <=
 		       chunk_bytes;
+}
+
+/* What is sealed, from `off` on; opened if there is a key. */
+static int read_sealed(const struct soj_image *img, uint64_t off,
+		       const uint64_t head[2], bool want_data,
+		       struct soj_image_entry *e)
+{
+	uint32_t label =
+		(uint32_t)(padded(e->subject_bytes) + padded(e->meta_bytes));
+	struct soj_box box = {
+		.head = {head[0], head[1]},
+		.digest = {{soj_load_relaxed(&e->words.digest[0]),
+			    soj_load_relaxed(&e->words.digest[1])}},
+		.gen = soj_state_gen(e->state)};
+	int rc;
+
+	e->sealed = img->st.vault == NULL;
+	if (e->sealed)
+		return 0;
+	rc = soj_image_read(img, &box.seal, sizeof(box.seal), off);
+	off += sizeof(box.seal);
+	if (rc == 0)
+		rc = soj_image_read(img, box.label, label, off);
+	if (rc < 0)
+		return rc;
+	e->damaged = !soj_box_open_label(img->st.vault, &box);
+	if (!e->damaged)
+		memcpy(e->subject, box.label, e->subject_bytes);
+	soj_wipe(box.label, label);
+	if (!want_data)
+		return 0;
+	e->data = malloc(e->data_bytes + 1);
+	if (e->data == NULL)
+		return -ENOMEM;
+	rc = soj_image_read(img, e->data, e->data_bytes, off + label);
+	if (rc == 0 &&
+	    !soj_box_open_data(img->st.vault, &box, e->data, e->data_bytes))
+		e->damaged = true;
+	return rc;
 }
 
 /* The parts of a chunk one after the other.  0, -ENOENT, -errno. */
@@ -100,7 +142,7 @@ static int read_chunk(const struct soj_image *img, uint64_t off,
 
 	if (rc < 0)
 		return rc;
-	if (!take_lengths(e, head, chunk_bytes))
+	if (!take_lengths(img, e, head, chunk_bytes))
 		return -ENOENT;
 	off += sizeof(head);
 	if (e->has_record) {
@@ -115,6 +157,8 @@ static int read_chunk(const struct soj_image *img, uint64_t off,
 		e->times.idle_ms = times.idle_ms;
 		e->times.sliding_ms = times.sliding_ms;
 	}
+	if (rc == 0 && img->st.seal_bytes)
+		return read_sealed(img, off, head, want_data, e);
 	if (rc == 0)
 		rc = soj_image_read(img, e->subject, e->subject_bytes, off);
 	e->subject[e->subject_bytes] = 0;

@@ -66,6 +66,7 @@ enum sojourn_end {
 	SOJOURN_END_REPLACED = 12,  /* put again under its key */
 	SOJOURN_END_CLEARED = 13,   /* with all of its collection */
 	SOJOURN_END_REUSED = 14,    /* with all of its family of tokens */
+	SOJOURN_END_DAMAGED = 15,   /* its sealed value did not open */
 };
 
 /* In which kind of call it was done. */

@@ -73,6 +73,10 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 		.times = snap->has_times ? &times : NULL,
 		.version = snap->version + 1,
 		.entry = soj_ref_entry(snap->ref),
+		.seal_bytes = st->seal_bytes,
+		.gen = soj_ref_gen(snap->ref),
+		/* Another's by now: then so is ctl, and the CAS fails. */
+		.digest = soj_entry_digest(st, soj_ref_entry(snap->ref)),
 	};
 	int rc;
 
@@ -84,9 +88,11 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
 	old_was = soj_load_acquire(soj_chunk_state(st, old)); /* S1 */
-	if (!SOJ_PLANT(PUBLISH_EARLY) && !soj_chunk_write(st, fresh, &value)) {
+	if (!SOJ_PLANT(PUBLISH_EARLY))
+		rc = soj_chunk_write(st, fresh, &value);
+	if (rc < 0) {
 		soj_chunk_abandon(st, &self->w, fresh);
-		return soj_report_errno(-EBADMSG);
+		return soj_report_errno(rc);
 	}
 	if (SOJ_PLANT(RETIRE_BEFORE_PUBLISH))
 		soj_chunk_retire(st, &self->w, old, old_was);

@@ -161,6 +161,8 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	made->intent = 0;
 	made->capped = false;
 	made->error = 0;
+	value.seal_bytes = st->seal_bytes;
+	value.digest = birth->digest;
 	rc = soj_room_entry(s, self, &idx);
 	if (rc < 0)
 		return rc;
@@ -175,13 +177,15 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	made->chunk_owned =
 		soj_load_acquire(soj_chunk_state(st, made->chunk)); /* S1 */
 	value.entry = idx;
+	value.gen = soj_ref_gen(made->ref);
 	if (birth->keyed)
 		value.version = first_version(made->ref, birth->now_ms);
 	made->version = value.version;
-	if (!soj_chunk_write(st, made->chunk, &value)) {
+	rc = soj_chunk_write(st, made->chunk, &value);
+	if (rc < 0) {
 		soj_chunk_abandon(st, &self->w, made->chunk);
 		soj_entry_abandon(st, &self->w, idx);
-		return soj_report_errno(-EBADMSG);
+		return soj_report_errno(rc);
 	}
 	SOJ_STEP("create.chunk");
 	if (soj_gone(&self->w) ||

@@ -195,6 +195,14 @@ int soj_handle_open(struct sojourn *s, const uint8_t master[SOJ_KEY_BYTES])
 	s->has_key = true;
 	soj_keys_derive(&s->keys, master);
 	soj_store_init(&s->st);
+	if (s->st.seg.flags & SOJ_SHM_SEALED) {
+		soj_vault_init(&s->vault,
+			       s->st.seg.flags & SOJ_SHM_SEAL_AES
+				       ? SOJ_CIPHER_AES256GCM
+				       : SOJ_CIPHER_XCHACHA20,
+			       master, s->st.seg.seal_salt);
+		s->st.vault = &s->vault;
+	}
 	return 0;
 }
 
@@ -210,6 +218,7 @@ void soj_handle_free(struct sojourn *s)
 	soj_validators_free(s);
 	soj_hooks_free(s);
 	soj_wipe(&s->keys, sizeof(s->keys));
+	soj_vault_wipe(&s->vault);
 	munmap(s, sizeof(*s));
 }
 

@@ -27,7 +27,8 @@ struct soj_hook_table; /* hook.c */
 struct sojourn {
 	struct soj_store st;
 	struct soj_keys keys;
-	pthread_key_t key; /* -> struct soj_self of the thread */
+	struct soj_vault vault; /* of a sealed segment */
+	pthread_key_t key;      /* -> struct soj_self of the thread */
 	bool has_key;
 	uint64_t serial;             /* tells handles at one address apart */
 	struct soj_process *process; /* wiped on fork */

@@ -78,6 +78,38 @@ static int check_name(const char *name)
 	return rc < 0 ? report_seg(rc, &err) : 0;
 }
 
+static enum soj_cipher cipher_of(uint32_t flags)
+{
+	return flags & SOJ_SHM_SEAL_AES       ? SOJ_CIPHER_AES256GCM
+	       : flags & SOJ_SHM_SEAL_XCHACHA ? SOJ_CIPHER_XCHACHA20
+					      : SOJ_CIPHER_NONE;
+}
+
+/* One of SOJ_SHM_SEAL_*, or 0. */
+static uint32_t seal_flag(enum sojourn_seal seal)
+{
+	if (seal == SOJOURN_SEAL_OFF)
+		return 0;
+	return seal == SOJOURN_SEAL_AES256GCM ||
+			       (seal == SOJOURN_SEAL_ON &&
+				soj_cipher_here(SOJ_CIPHER_AES256GCM))
+		       ? SOJ_SHM_SEAL_AES
+		       : SOJ_SHM_SEAL_XCHACHA;
+}
+
+static int check_cipher(uint32_t flags)
+{
+	enum soj_cipher cipher = cipher_of(flags);
+
+	if (cipher == SOJ_CIPHER_NONE || soj_cipher_here(cipher))
+		return 0;
+	return soj_report(-ENOTSUP, SOJOURN_SYSTEM,
+			  "values are sealed by %s, for which this processor "
+			  "has no instructions (AES and PCLMUL): create the "
+			  "segment with XChaCha20-Poly1305",
+			  soj_cipher_name(cipher));
+}
+
 static int prepare(struct creation *c)
 {
 	int rc = check_name(c->name);
@@ -93,7 +125,12 @@ static int prepare(struct creation *c)
 	c->seg.segment_bytes = c->o->segment_bytes;
 	c->seg.slots_max = c->o->threads_max;
 	c->seg.events_max = c->o->events_max;
-	c->seg.flags = c->o->manual_clock ? SOJ_SHM_MANUAL_CLOCK : 0;
+	c->seg.flags = seal_flag(c->o->seal);
+	rc = check_cipher(c->seg.flags);
+	if (rc < 0)
+		return rc;
+	if (c->o->manual_clock)
+		c->seg.flags |= SOJ_SHM_MANUAL_CLOCK;
 	soj_policy_of(c->o, &c->seg.policy, c->seg.collection);
 	rc = find_group(c->o->group, &c->seg.group);
 	if (rc < 0)
@@ -194,6 +231,9 @@ static int attach_with(struct sojourn *s, const char *name, bool read_only,
 	soj_wipe(&keys, sizeof(keys));
 	if (rc < 0)
 		return report_seg(rc, &err);
+	rc = check_cipher(s->st.seg.flags);
+	if (rc < 0)
+		return rc;
 	rc = soj_handle_open(s, master);
 	return rc < 0 ? soj_report_errno(rc) : 0;
 }

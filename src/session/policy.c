@@ -100,6 +100,10 @@ static int check_counts(const struct sojourn_options *o)
 	if ((unsigned)o->when_full > SOJOURN_WHEN_FULL_EVICT)
 		return out_of_range("when_full", (uint64_t)o->when_full,
 				    "reject (0) or evict (1)");
+	if ((unsigned)o->seal > SOJOURN_SEAL_XCHACHA20)
+		return out_of_range("seal", (uint64_t)o->seal,
+				    "off (0), on (1), AES-256-GCM (2) or "
+				    "XChaCha20-Poly1305 (3)");
 	if ((unsigned)o->helper > SOJOURN_HELPER_NONE)
 		return out_of_range("helper", (uint64_t)o->helper,
 				    "spawn (0), external (1) or none (2)");

@@ -71,6 +71,21 @@ static int look_ahead(struct sojourn *s, struct soj_self *self,
 	return soj_report_ended(tip);
 }
 
+/* What does not open is of no use to anybody. */
+static int drop(struct sojourn *s, struct soj_self *self,
+		struct soj_self *reader, const struct soj_snapshot *snap)
+{
+	if (!s->st.seg.readonly && self) {
+		if (!soj_entry_end(&s->st, &self->w, snap->ref, snap->ctl,
+				   SOJ_ENDED_DAMAGED) &&
+		    !soj_gone(&self->w))
+			return -EAGAIN;
+		soj_count(&self->w.thr, SOJ_COUNT_damaged);
+	}
+	count_miss(reader, SOJ_NONE);
+	return soj_report_ended(SOJ_ENDED_DAMAGED);
+}
+
 /* One look at an entry: 0 or -ENOBUFS it lives, -EAGAIN look again, else a
  * reported end, and a miss of `reader` (NULL: of nobody). */
 static int look(struct sojourn *s, struct soj_self *self,
@@ -83,7 +98,9 @@ static int look(struct sojourn *s, struct soj_self *self,
 
 	if (rc == -EAGAIN || rc == -ENOENT)
 		return -EAGAIN;
-	if (rc < 0 && rc != -ENOBUFS)
+	if (rc == -EBADE && soj_ctl_readable(snap->ctl))
+		return drop(s, self, reader, snap);
+	if (rc < 0 && rc != -ENOBUFS && rc != -EBADE)
 		return soj_report_errno(rc);
 	if (soj_ctl_ended(snap->ctl)) {
 		count_miss(reader, soj_ctl_status(snap->ctl));

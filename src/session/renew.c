@@ -171,6 +171,9 @@ static struct soj_value old_value(const struct renewal *r)
 		.meta_bytes = r->old.snap.meta_bytes,
 		.version = r->old.snap.version,
 		.entry = soj_ref_entry(r->old.snap.ref),
+		.seal_bytes = r->s->st.seal_bytes,
+		.gen = soj_ref_gen(r->old.snap.ref),
+		.digest = *r->digest,
 	};
 }
 
@@ -252,9 +255,10 @@ static int decide(struct renewal *r, const struct soj_made *made)
 		return rc;
 	owned = soj_load_acquire(soj_chunk_state(st, fresh)); /* S1 */
 	old_was = soj_load_acquire(soj_chunk_state(st, old)); /* S1 */
-	if (!soj_chunk_write(st, fresh, &value)) {
+	rc = soj_chunk_write(st, fresh, &value);
+	if (rc < 0) {
 		soj_chunk_abandon(st, w, fresh);
-		return soj_report_errno(-EBADMSG);
+		return soj_report_errno(rc);
 	}
 	SOJ_STEP("renew.record");
 	if (soj_gone(w))

@@ -180,6 +180,10 @@ int soj_report_ended(enum soj_status status)
 		return soj_report(-ENOENT, SOJOURN_REUSED,
 				  "the token's family was ended, because one "
 				  "of its used tokens was used again");
+	case SOJ_ENDED_DAMAGED:
+		return soj_report(-ENOENT, SOJOURN_CORRUPT,
+				  "the session was dropped, because its value "
+				  "does not open");
 	default:
 		return soj_report(-ENOENT, SOJOURN_NOT_FOUND,
 				  "no such session");

@@ -10,6 +10,8 @@
  * eyes, and the call says -ESTALE.  The memory stays mapped whatever happens,
  * and its length is bounded by the chunk's class (store/chunk.c).
  *
+ * Of a sealed value the function sees a private copy, opened, and wiped after.
+ *
  * Crash table: killed in the function: upkeep sees a dead thread's section.
  * Stop table: stopped in it: expelled; it holds back nothing.
  *
@@ -18,6 +20,7 @@
  */
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/fault.h"
 #include "session/item.h"
@@ -44,35 +47,100 @@ static int locate(const struct soj_store *st, const struct soj_snapshot *snap,
 		       : -EAGAIN;
 }
 
+/* What the caller's function is shown. */
+struct shown {
+	const void *data;
+	size_t bytes;
+	uint64_t version;
+	uint8_t *opened; /* a copy, to be wiped; or NULL */
+	size_t room;
+};
+
+static void unshow(struct shown *shown)
+{
+	if (shown->opened)
+		soj_wipe(shown->opened, shown->room);
+	free(shown->opened);
+	shown->opened = NULL;
+}
+
+/* One look; -EAGAIN: it changed. */
+static int show(struct sojourn *s, struct soj_self *self,
+		const struct soj_digest *digest, uint64_t now_ms,
+		const struct soj_copy *copy, struct soj_snapshot *snap,
+		struct shown *shown)
+{
+	struct soj_chunk_view chunk;
+	int rc = soj_session_follow(s, self, digest, now_ms, copy, snap);
+
+	if (rc == -ENOBUFS) {
+		unshow(shown);
+		shown->room = snap->data_bytes + 1;
+		shown->opened = malloc(shown->room);
+		return shown->opened ? -EAGAIN : soj_report_errno(-ENOMEM);
+	}
+	if (rc < 0)
+		return rc;
+	if (s->st.seal_bytes) {
+		*shown = (struct shown){shown->opened, snap->data_bytes,
+					snap->version, shown->opened,
+					shown->room};
+		return 0;
+	}
+	rc = locate(&s->st, snap, &chunk);
+	if (rc == 0)
+		*shown = (struct shown){
+			.data = (const void *)(uintptr_t)chunk.data,
+			.bytes = chunk.data_bytes,
+			.version = chunk.version,
+		};
+	return rc;
+}
+
+/* In a section: may it be seen, and what does the function say? */
+static int call(struct sojourn *s, struct soj_self *self, const struct view *v,
+		struct soj_digest subject, const struct shown *shown)
+{
+	int rc;
+
+	if (v->how && v->how->subject &&
+	    !soj_digest_equal(soj_subject_digest(s, v->how->subject), subject))
+		return soj_report_ended(SOJ_NONE);
+	SOJ_STEP("view.located");
+	rc = soj_validate(s, self, v->collection, shown->data, shown->bytes);
+	return rc < 0 ? rc
+		      : v->fn(v->arg, shown->data, shown->bytes,
+			      shown->version);
+}
+
 /* In a section. */
 static int look(struct sojourn *s, struct soj_self *self,
 		const struct soj_digest *digest, uint64_t now_ms,
 		const struct view *v, struct soj_snapshot *snap)
 {
-	struct soj_chunk_view chunk;
+	struct shown shown = {.opened = NULL};
 	struct soj_cold cold;
-	const struct soj_copy copy = {.cold = &cold};
-	const void *data;
+	uint8_t none[1]; /* asks for the data, and how much it is */
 	int rc = -EAGAIN;
 
 	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++) {
-		rc = soj_session_follow(s, self, digest, now_ms, &copy, snap);
-		if (rc == 0)
-			rc = locate(&s->st, snap, &chunk);
-	}
-	if (rc < 0)
-		return rc == -EAGAIN ? soj_report_errno(-EBUSY) : rc;
-	if (v->how && v->how->subject &&
-	    !soj_digest_equal(soj_subject_digest(s, v->how->subject),
-			      cold.subject))
-		return soj_report_ended(SOJ_NONE);
-	SOJ_STEP("view.located");
-	data = (const void *)(uintptr_t)chunk.data;
-	rc = soj_validate(s, self, v->collection, data, chunk.data_bytes);
-	return rc < 0 ? rc
-		      : v->fn(v->arg, data, chunk.data_bytes, chunk.version);
-}
+		const struct soj_copy copy = {
+			.cold = &cold,
+			.data = !s->st.seal_bytes ? NULL
+				: shown.opened    ? shown.opened
+						  : none,
+			.data_capacity = shown.opened ? shown.room : 0,
+		};
 
+		rc = show(s, self, digest, now_ms, &copy, snap, &shown);
+	}
+	if (rc == 0)
+		rc = call(s, self, v, cold.subject, &shown);
+	else if (rc == -EAGAIN)
+		rc = soj_report_errno(-EBUSY);
+	unshow(&shown);
+	return rc;
+}
 static int view(struct sojourn *s, const struct soj_digest *digest,
 		const struct view *v)
 {

@@ -165,11 +165,25 @@ static int check_version(const struct image *img, struct soj_seg_error *err)
 				    "%s was made by a build with other sizes: "
 				    "layout is %08x, not %08x",
 				    img->what, hdr->layout, SOJ_SHM_LAYOUT);
-	if (hdr->flags & ~SOJ_SHM_FLAGS)
+	if ((hdr->flags & ~SOJ_SHM_FLAGS) ||
+	    (hdr->flags & SOJ_SHM_SEALED) == SOJ_SHM_SEALED)
 		return soj_seg_fail(err, -EPROTO,
 				    "%s has flags 0x%x, this build knows 0x%x",
 				    img->what, hdr->flags, SOJ_SHM_FLAGS);
 	return 0;
+}
+
+/* A salt, if and only if values are sealed. */
+static int check_seal(const struct image *img, struct soj_seg_error *err)
+{
+	static const uint8_t none[sizeof(img->hdr.seal_salt)];
+	bool salted = memcmp(img->hdr.seal_salt, none, sizeof(none)) != 0;
+
+	if (salted == ((img->hdr.flags & SOJ_SHM_SEALED) != 0))
+		return 0;
+	return soj_seg_fail(err, -EBADMSG, "%s: flags 0x%x, but values are %s",
+			    img->what, img->hdr.flags,
+			    salted ? "sealed" : "not sealed");
 }
 
 static int check_clock(const struct image *img, struct soj_seg_error *err)
@@ -263,6 +277,8 @@ static int check_image(struct image *img, struct soj_seg_error *err)
 	if (rc == 0)
 		rc = check_version(img, err);
 	if (rc == 0)
+		rc = check_seal(img, err);
+	if (rc == 0)
 		rc = check_clock(img, err);
 	if (rc == 0)
 		rc = check_geometry(img, err);
@@ -285,6 +301,7 @@ static int map_image(struct soj_seg *seg, const struct image *img,
 	memcpy(seg->collection, img->hdr.collection, sizeof(seg->collection));
 	seg->flags = img->hdr.flags;
 	seg->clock_base_ms = img->hdr.clock_base_ms;
+	memcpy(seg->seal_salt, img->hdr.seal_salt, sizeof(seg->seal_salt));
 	rc = soj_seg_map(seg, img->fd, err);
 	if (rc < 0)
 		return rc;

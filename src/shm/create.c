@@ -51,10 +51,13 @@ static int check_options(const struct soj_seg_options *opts,
 {
 	int rc;
 
-	if (opts->flags & ~SOJ_SHM_MANUAL_CLOCK)
+	if ((opts->flags & ~(SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SEALED)) ||
+	    (opts->flags & SOJ_SHM_SEALED) == SOJ_SHM_SEALED)
 		return soj_seg_fail(err, -EINVAL,
-				    "segment flags are 0x%x, allowed is 0x%x",
-				    opts->flags, SOJ_SHM_MANUAL_CLOCK);
+				    "segment flags are 0x%x, allowed are 0x%x "
+				    "and one of 0x%x",
+				    opts->flags, SOJ_SHM_MANUAL_CLOCK,
+				    SOJ_SHM_SEALED);
 	rc = soj_seg_policy_check(&opts->policy, err);
 	return rc < 0 ? rc : soj_seg_collections_check(opts->collection, err);
 }
@@ -211,6 +214,9 @@ static int fill_header(struct soj_seg *seg, const struct soj_seg_options *opts,
 	hdr->flags = seg->flags;
 	memcpy(hdr->key_fingerprint, opts->key_fingerprint,
 	       sizeof(hdr->key_fingerprint));
+	if (seg->flags & SOJ_SHM_SEALED)
+		soj_random(seg->seal_salt, sizeof(seg->seal_salt));
+	memcpy(hdr->seal_salt, seg->seal_salt, sizeof(hdr->seal_salt));
 	hdr->policy = opts->policy;
 	memcpy(hdr->collection, opts->collection, sizeof(hdr->collection));
 	soj_store_relaxed(&hdr->event_next, 1);

@@ -42,7 +42,7 @@
 
 #define SOJ_SHM_MAGIC         UINT64_C(0x314E52554F4A4F53) /* "SOJOURN1" LE */
 #define SOJ_SHM_VERSION_MAJOR 2u
-#define SOJ_SHM_VERSION_MINOR 0u
+#define SOJ_SHM_VERSION_MINOR 1u /* sealed values */
 
 #define SOJ_UNIT_BYTES     (128u * 1024u)
 #define SOJ_UNIT_SLOTS_MAX 1344u /* of the smallest class, multiple of 64 */
@@ -59,7 +59,11 @@
 /* header.flags */
 #define SOJ_SHM_MANUAL_CLOCK 1u /* time stands in header.manual_now_ms */
 #define SOJ_SHM_ANONYMOUS    2u
-#define SOJ_SHM_FLAGS        3u /* all that this build knows */
+/* Values are sealed, by one of these; store/sealed.c */
+#define SOJ_SHM_SEAL_AES     4u
+#define SOJ_SHM_SEAL_XCHACHA 8u
+#define SOJ_SHM_SEALED       (SOJ_SHM_SEAL_AES | SOJ_SHM_SEAL_XCHACHA)
+#define SOJ_SHM_FLAGS        15u /* all that this build knows */
 
 /* header.policy.when_full */
 enum { SOJ_FULL_REJECT, SOJ_FULL_EVICT };
@@ -140,7 +144,8 @@ struct soj_shm_header {
 
 	/* line 2: policy, constant */
 	struct soj_shm_policy policy; /* 128 */
-	uint8_t reserved2[40];        /* 152: zero */
+	uint8_t seal_salt[16];        /* 152: of the sealing key; or zero */
+	uint8_t reserved2[24];        /* 168: zero */
 
 	/* line 3: RCU */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t epoch; /* 192 */
@@ -205,7 +210,8 @@ struct soj_shm_header {
 	X(lock_timeouts, "session locks not had in time")               \
 	X(locks_recovered, "session locks taken from the dead or late") \
 	X(reuses, "uses of a token that was rotated away")              \
-	X(events, "events written")
+	X(events, "events written")                                     \
+	X(damaged, "sealed values that did not open, and were dropped")
 
 enum soj_counter {
 #define X(name, help) SOJ_COUNT_##name,
@@ -270,8 +276,8 @@ struct soj_shm_event {
  * A chunk: one value and everything that goes with it, immutable once
  * published.  Head word 0 has the lengths, word 1 back reference and user
  * version (words.h).  Then, each padded to 8 bytes: a struct soj_shm_record or
- * a struct soj_shm_times as record_bytes says, or neither, the subject, the
- * metadata, the data.
+ * a struct soj_shm_times as record_bytes says, or neither, in a sealed segment
+ * a struct soj_shm_seal, the subject, the metadata, the data.
  */
 #define SOJ_CHUNK_HEAD_BYTES 16u
 
@@ -291,6 +297,17 @@ struct soj_shm_times {
 	uint32_t idle_ms;    /* 0: none */
 	uint32_t sliding_ms; /* 0: none */
 };
+
+/* The subject and metadata that follow are sealed together, with their padding,
+ * the data for itself. */
+struct soj_shm_seal {
+	uint8_t nonce[12];
+	uint32_t reserved; /* zero */
+	uint8_t data_tag[16];
+	uint8_t label_tag[16];
+};
+
+#define SOJ_SHM_SEAL_BYTES 48u
 
 /* The layout may not change by accident: each line below is spec. */
 #define SOJ_ASSERT_OFFSET(type, field, want)                  \
@@ -343,6 +360,8 @@ SOJ_ASSERT_SIZE(soj_shm_entry, 128);
 SOJ_ASSERT_SIZE(soj_shm_event, 64);
 SOJ_ASSERT_SIZE(soj_shm_record, 112);
 SOJ_ASSERT_SIZE(soj_shm_times, 16);
+SOJ_ASSERT_OFFSET(soj_shm_header, seal_salt, 152);
+SOJ_ASSERT_SIZE(soj_shm_seal, 48);
 static_assert(sizeof(pthread_mutex_t) == 40, "the C library's mutex changed");
 static_assert(SOJ_COUNTERS_USED <= SOJ_COUNTERS_MAX, "slot has no more room");
 

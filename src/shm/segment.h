@@ -26,6 +26,7 @@ struct soj_seg {
 	struct soj_shm_policy policy; /* private copy */
 	struct soj_shm_collection collection[SOJ_COLLECTIONS]; /* too */
 	uint32_t flags;        /* SOJ_SHM_*, private copy */
+	uint8_t seal_salt[16]; /* private copy */
 	int64_t clock_base_ms; /* private copy */
 
 	struct soj_shm_header *hdr;
@@ -52,7 +53,7 @@ struct soj_seg_options {
 	uint64_t segment_bytes;
 	uint32_t slots_max;
 	uint32_t events_max; /* 0, or a power of two */
-	uint32_t flags;      /* SOJ_SHM_MANUAL_CLOCK or 0 */
+	uint32_t flags;      /* SOJ_SHM_MANUAL_CLOCK, one of SOJ_SHM_SEAL_* */
 	struct soj_shm_policy policy;
 	struct soj_shm_collection collection[SOJ_COLLECTIONS];
 	uint8_t key_fingerprint[16];

@@ -86,6 +86,7 @@ enum soj_status {
 	SOJ_ENDED_REPLACED = 12,  /* put again under the same key */
 	SOJ_ENDED_CLEARED = 13,   /* its collection was cleared */
 	SOJ_ENDED_REUSED = 14,    /* a token rotated away was used again */
+	SOJ_ENDED_DAMAGED = 15,   /* its seal did not fit */
 };
 
 #define SOJ_CHUNK_NONE ((UINT32_C(1) << 28) - 1)

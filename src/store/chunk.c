@@ -7,7 +7,10 @@
  * here by the chunk's class before they are used.
  */
 
+#include <errno.h>
+
 #include "store/fetch.h"
+#include "store/sealed.h"
 
 static uint64_t padded(uint64_t bytes)
 {
@@ -18,13 +21,13 @@ uint64_t soj_value_chunk_bytes(const struct soj_value *v)
 {
 	return SOJ_CHUNK_HEAD_BYTES +
 	       (v->record ? sizeof(struct soj_shm_record) : 0) +
-	       (v->times ? sizeof(struct soj_shm_times) : 0) +
+	       (v->times ? sizeof(struct soj_shm_times) : 0) + v->seal_bytes +
 	       padded(v->subject_bytes) + padded(v->meta_bytes) +
 	       padded(v->data_bytes);
 }
 
-bool soj_chunk_write(struct soj_store *st, uint32_t chunk,
-		     const struct soj_value *v)
+int soj_chunk_write(struct soj_store *st, uint32_t chunk,
+		    const struct soj_value *v)
 {
 	uint32_t record_bytes = v->record  ? sizeof(*v->record)
 				: v->times ? sizeof(*v->times)
@@ -32,24 +35,29 @@ bool soj_chunk_write(struct soj_store *st, uint32_t chunk,
 	uint32_t bytes;
 	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
 
+	const uint64_t head[2] = {soj_chunk_head0(v->data_bytes,
+						  v->subject_bytes,
+						  v->meta_bytes, record_bytes),
+				  soj_chunk_head1(v->entry, v->version)};
+
 	if (words == NULL || soj_value_chunk_bytes(v) > bytes)
-		return false;
-	soj_store_relaxed(&words[0],
-			  soj_chunk_head0(v->data_bytes, v->subject_bytes,
-					  v->meta_bytes, record_bytes));
-	soj_store_relaxed(&words[1], soj_chunk_head1(v->entry, v->version));
+		return -EBADMSG;
+	soj_store_relaxed(&words[0], head[0]);
+	soj_store_relaxed(&words[1], head[1]);
 	words += SOJ_CHUNK_HEAD_BYTES / 8;
 	if (v->record)
 		soj_copy_in(words, v->record, sizeof(*v->record));
 	else if (v->times)
 		soj_copy_in(words, v->times, sizeof(*v->times));
 	words += record_bytes / 8;
+	if (v->seal_bytes)
+		return soj_sealed_write(st, chunk, v, head, words);
 	soj_copy_in(words, v->subject, v->subject_bytes);
 	words += padded(v->subject_bytes) / 8;
 	soj_copy_in(words, v->meta, v->meta_bytes);
 	words += padded(v->meta_bytes) / 8;
 	soj_copy_in(words, v->data, v->data_bytes);
-	return true;
+	return 0;
 }
 
 bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
@@ -68,8 +76,8 @@ bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
 	view->meta_bytes = soj_head_meta_bytes(head0);
 	view->record_bytes = soj_head_record_bytes(head0);
 	need = SOJ_CHUNK_HEAD_BYTES + padded(view->record_bytes) +
-	       padded(view->subject_bytes) + padded(view->meta_bytes) +
-	       padded(view->data_bytes);
+	       st->seal_bytes + padded(view->subject_bytes) +
+	       padded(view->meta_bytes) + padded(view->data_bytes);
 	if (need > bytes || view->data_bytes > SOJ_DATA_BYTES_MAX ||
 	    view->subject_bytes > SOJ_SUBJECT_BYTES_MAX ||
 	    view->meta_bytes > SOJ_META_BYTES_MAX ||
@@ -78,7 +86,8 @@ bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
 	     view->record_bytes != sizeof(struct soj_shm_times)))
 		return false;
 	view->record = words + SOJ_CHUNK_HEAD_BYTES / 8;
-	view->subject = view->record + view->record_bytes / 8;
+	view->seal = view->record + view->record_bytes / 8;
+	view->subject = view->seal + st->seal_bytes / 8;
 	view->meta = view->subject + padded(view->subject_bytes) / 8;
 	view->data = view->meta + padded(view->meta_bytes) / 8;
 	view->entry = soj_head_entry(head1);

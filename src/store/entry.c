@@ -46,6 +46,7 @@
 
 #include "base/fault.h"
 #include "store/event.h"
+#include "store/sealed.h"
 
 uint64_t soj_times_deadline_ms(const struct soj_times *t)
 {
@@ -155,6 +156,8 @@ static int copy_chunk(const struct soj_store *st, uint32_t chunk, uint32_t idx,
 	copy_record(&view, snap);
 	if (copy == NULL)
 		return 0;
+	if (copy->box)
+		soj_sealed_copy(st, &view, copy->box);
 	if (copy->subject) {
 		soj_copy_out(copy->subject, view.subject, view.subject_bytes);
 		copy->subject[view.subject_bytes] = 0;
@@ -207,6 +210,9 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	uint64_t before = 0;
 	int rc;
 
+	if (st->seal_bytes && copy && !copy->box &&
+	    (copy->data || copy->subject || copy->meta))
+		return soj_sealed_snapshot(st, ref, digest, copy, snap);
 	if (!soj_entry_idx_ok(st, idx))
 		return -ENOENT;
 	snap->ref = ref;

@@ -58,6 +58,7 @@ const char *soj_event_end_name(enum soj_status status)
 		[SOJ_ENDED_REPLACED] = "replaced",
 		[SOJ_ENDED_CLEARED] = "cleared",
 		[SOJ_ENDED_REUSED] = "reused",
+		[SOJ_ENDED_DAMAGED] = "damaged",
 	};
 
 	if ((size_t)status >= sizeof(names) / sizeof(names[0]) ||

@@ -86,6 +86,8 @@ static void class_init(struct soj_class *class, uint32_t chunk_bytes,
 
 void soj_store_init(struct soj_store *st)
 {
+	st->seal_bytes =
+		st->seg.flags & SOJ_SHM_SEALED ? SOJ_SHM_SEAL_BYTES : 0;
 	for (uint32_t c = 0; c < SOJ_CLASSES; c++)
 		class_init(&st->classes[c], class_chunk_bytes(c),
 			   st->seg.lay.unit_slots);

@@ -11,6 +11,7 @@
  *   hint.c     where to look: free, armed, ended
  *   page.c     units of the chunk area <-> pages of one class; draining
  *   chunk.c    writing and copying out what a chunk holds
+ *   sealed.c   the same where values are sealed (store/sealed.h)
  *   index.c    by id: unique insert, removal, lookup
  *   chain.c    by subject: push, walk, unlink
  *   entry.c    snapshots of entries, ending and expiring them
@@ -24,6 +25,7 @@
  * return -ECANCELED in a forked child of it: nothing was then touched.
  */
 
+#include "base/vault.h"
 #include "rcu/rcu.h"
 
 #define SOJ_SUBJECT_BYTES_MAX 255u
@@ -46,6 +48,9 @@ struct soj_class {
 struct soj_store {
 	struct soj_seg seg;
 	struct soj_class classes[SOJ_CLASSES];
+	uint32_t seal_bytes; /* of each chunk; 0: values are plain */
+	/* NULL: sealed values can be moved and ended, but not read. */
+	const struct soj_vault *vault;
 };
 
 /* Free hints taken by this thread: a word of a bitmap. */
@@ -224,17 +229,20 @@ struct soj_value {
 	const struct soj_shm_times *times;   /* NULL: none; not both */
 	uint64_t version;
 	uint32_t entry;
+	uint32_t seal_bytes;      /* the store's */
+	uint64_t gen;             /* of the entry, and its digest: what a */
+	struct soj_digest digest; /* sealed value is bound to */
 };
 
 uint64_t soj_value_chunk_bytes(const struct soj_value *v);
-/* The chunk is OWNED by the caller and was asked for with that size.  False:
- * the segment is corrupt there. */
-bool soj_chunk_write(struct soj_store *st, uint32_t chunk,
-		     const struct soj_value *v);
+/* The chunk is OWNED by the caller, was asked for with that size, and is
+ * written once.  0; -EBADMSG: the segment is corrupt there; -ENOMEM. */
+int soj_chunk_write(struct soj_store *st, uint32_t chunk,
+		    const struct soj_value *v);
 
 /* Lengths of a chunk, checked against its class. */
 struct soj_chunk_view {
-	soj_word_t *record, *subject, *meta, *data;
+	soj_word_t *record, *seal, *subject, *meta, *data;
 	uint32_t record_bytes, subject_bytes, meta_bytes, data_bytes;
 	uint32_t entry;
 	uint64_t version;
@@ -387,8 +395,9 @@ struct soj_copy {
 	struct soj_cold *cold;
 	void *data;
 	size_t data_capacity;
-	uint8_t *subject; /* SOJ_SUBJECT_BYTES_MAX + 1 */
-	uint8_t *meta;    /* SOJ_META_BYTES_MAX */
+	uint8_t *subject;    /* SOJ_SUBJECT_BYTES_MAX + 1 */
+	uint8_t *meta;       /* SOJ_META_BYTES_MAX */
+	struct soj_box *box; /* sealed.c only; NULL */
 };
 
 /*
@@ -397,7 +406,8 @@ struct soj_copy {
  * are copied as well, until they are retired.
  * 0; -ENOENT (no longer that entry); -ENOBUFS (data longer than the capacity:
  * everything else is valid); -EAGAIN (changed meanwhile: look again);
- * -EBADMSG (bounds violated although nothing changed).
+ * -EBADMSG (bounds violated although nothing changed); of sealed values: -EBADE
+ * (does not open), -EACCES (no key).
  */
 int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 		       const struct soj_digest *digest,

@@ -148,6 +148,7 @@ void world_fsck(struct world *w, bool repaired)
 	struct soj_image img;
 
 	soj_image_of_memory(&img, w->s->st.seg.base, w->s->st.seg.bytes);
+	img.st.vault = w->s->st.vault;
 	if (soj_image_load(&img, &flaw) < 0) {
 		failed("image: %s", flaw.text);
 	} else if (soj_fsck(&img, &rep, false) < 0) {

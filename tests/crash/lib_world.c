@@ -98,6 +98,7 @@ bool world_make(struct world *w, const struct world_options *given)
 	o.collections = &families;
 	o.collections_count = 1;
 	o.manual_clock = true;
+	o.seal = wo.sealed ? SOJOURN_SEAL_ON : SOJOURN_SEAL_OFF;
 	o.helper = SOJOURN_HELPER_NONE;
 	if (sojourn_create(NULL, &o, &w->s) < 0) {
 		failed("create: %s", sojourn_error_text());

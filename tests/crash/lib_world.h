@@ -42,6 +42,7 @@ struct world_options {
 	uint64_t idle_ms;
 	uint64_t renewal_ms;
 	bool evict;
+	bool sealed;
 	uint32_t cap; /* logins of a subject; 0: any number */
 	enum sojourn_when_over when_over;
 };

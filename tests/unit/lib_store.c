@@ -91,7 +91,7 @@ uint64_t make_owned(struct soj_store *st, struct soj_worker *w,
 	*owned = soj_load_acquire(&st->seg.entry_states[idx]);
 	gen = soj_state_gen(*owned);
 	v.entry = idx;
-	assert_true(soj_chunk_write(st, chunk, &v));
+	assert_int_equal(soj_chunk_write(st, chunk, &v), 0);
 	soj_store_relaxed(&e->life, soj_life(gen, soj_seg_now_ms(&st->seg)));
 	soj_store_relaxed(&e->renew, soj_renew(gen, SOJ_SLOT_NONE, 0));
 	for (int i = 0; i < 2; i++) {
