@@ -15,6 +15,7 @@
 #define FAILURES_SHOWN 25u
 
 static _Atomic(uint32_t) *failure_count;
+static uint32_t count_here;
 static char what[256];
 
 static const struct {
@@ -59,6 +60,11 @@ uint32_t failures(void)
 	return *failure_count;
 }
 
+uint32_t failures_here(void)
+{
+	return count_here;
+}
+
 void trying(const char *format, ...)
 {
 	va_list args;
@@ -78,6 +84,7 @@ void failed(const char *format, ...)
 	char text[256];
 	va_list args;
 
+	count_here++;
 	if ((*failure_count)++ >= FAILURES_SHOWN)
 		return;
 	va_start(args, format);

@@ -25,6 +25,8 @@ void trying(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Counts a failure, and prints the first ones. */
 void failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint32_t failures(void);
+/* Those of this process only. */
+uint32_t failures_here(void);
 /*
  * Shared by all processes of the test; before the first fork.  Plants the bug
  * that the environment names in SOJ_PLANT (base/fault.h): the test then stops

@@ -52,6 +52,9 @@ bool meeting_is_new(struct meeting *m, uint64_t key)
 
 /* ---- orders ---- */
 
+/* As its name says, or something instead. */
+#define WAYS (1 + INSTEADS)
+
 static bool same(const struct outcome *a, const struct outcome *b)
 {
 	if (a->count != b->count)
@@ -73,17 +76,33 @@ static void reference_add(struct reference *ref, const struct outcome *out)
 	*ref->outcome[ref->count++] = *out;
 }
 
-static bool may_do(const struct meeting *m, unsigned actor, unsigned instead)
+/* Who is over the cap ends others on one scene only. */
+static unsigned flags_of(const struct meeting *m, unsigned actor)
+{
+	unsigned flags = m->op[actor]->flags;
+
+	if (flags & OP_CAPS && m->scene->kind == SCENE_OLDEST)
+		flags |= OP_DELETES;
+	return flags;
+}
+
+static bool may_do(const struct meeting *m, unsigned actor, unsigned instead,
+		   unsigned dead)
 {
 	const struct operation *op = m->op[actor];
-	unsigned flags = 0;
+	unsigned flags = 0, of_dead = 0;
 
 	if (instead == 0)
 		return true;
-	for (unsigned i = 0; i < m->count; i++)
-		flags |= i == actor ? 0 : m->op[i]->flags;
+	for (unsigned i = 0; i < m->count; i++) {
+		if (i == actor)
+			continue;
+		flags |= flags_of(m, i);
+		of_dead |= dead >> i & 1 ? flags_of(m, i) : 0;
+	}
 	return op->instead[instead - 1].run &&
-	       flags & op->instead[instead - 1].by;
+	       (flags & op->instead[instead - 1].by ||
+		of_dead & op->instead[instead - 1].by_dead);
 }
 
 /* One after the other; instead[i] is what actor i may do instead. */
@@ -93,7 +112,7 @@ static void one_order(struct meeting *m, const unsigned *order, unsigned count,
 	static struct outcome out;
 
 	for (unsigned i = 0; i < count; i++)
-		if (!may_do(m, order[i], instead[order[i]]))
+		if (!may_do(m, order[i], instead[order[i]], dead))
 			return;
 	stage_restore(&m->scene->st);
 	meeting_actors(m);
@@ -128,9 +147,9 @@ static void all_orders(struct meeting *m, unsigned *order, unsigned count,
 	/* The dead may have done nothing. */
 	if ((had | dead) != (1u << m->count) - 1)
 		return;
-	for (unsigned code = 0; code < 27; code++) {
-		const unsigned instead[ACTORS_MAX] = {code % 3, code / 3 % 3,
-						      code / 9};
+	for (unsigned code = 0; code < WAYS * WAYS * WAYS; code++) {
+		const unsigned instead[ACTORS_MAX] = {
+			code % WAYS, code / WAYS % WAYS, code / WAYS / WAYS};
 		bool some = false;
 
 		for (unsigned i = 0; i < ACTORS_MAX; i++)

@@ -8,7 +8,7 @@
 #include "explore/lib_scene.h"
 
 #define MEMO_LOG2  16u
-#define ORDERS_MAX 96u
+#define ORDERS_MAX 256u
 #define MASKS      8u
 
 /* What the orders leave behind, by who is dead. */

@@ -63,18 +63,22 @@ enum {
 	OP_LOCKS = 8,
 	OP_RENEWS = 16,
 	OP_ENDS_ALL = 32, /* logins of its subject */
+	OP_CAPS = 64,     /* the same, where there is a cap */
 	OP_DELETES = 128,
-	OP_CAPS = 64, /* the same, where there is a cap */
+	OP_EXCLUSIVE = 256,
 };
+
+#define INSTEADS 3u
 
 struct operation {
 	const char *name;
 	operation_fn run;
-	/* What it may do instead when one is at it who has a flag of `by`. */
+	/* What it may do instead, as its header says, when one is at it, too,
+	 * who has a flag of `by`, or who had one of `by_dead` and is dead. */
 	struct {
 		operation_fn run; /* NULL: nothing */
-		unsigned by;
-	} instead[2];
+		unsigned by, by_dead;
+	} instead[INSTEADS];
 	unsigned flags;
 	unsigned scenes; /* bits */
 	unsigned about;  /* bits: what it has to do with */

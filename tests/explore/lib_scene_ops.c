@@ -61,6 +61,18 @@ static void op_superseded(struct actor *a, struct sojourn *s)
 	a->r.rc = -ECANCELED;
 }
 
+/*
+ * Over the cap with a login that is being made: it counts, and then its maker
+ * is killed, or it is an exclusive one and ends those that it was counted with.
+ */
+static void op_over_cap(struct actor *a, struct sojourn *s)
+{
+	if (a->scene->kind == SCENE_REJECT)
+		a->r.rc = -EUSERS;
+	else
+		create(a, s, false);
+}
+
 static void read(struct actor *a, struct sojourn *s, const char *id,
 		 bool no_renew, bool no_touch)
 {
@@ -91,6 +103,14 @@ static void op_read_meanwhile(struct actor *a, struct sojourn *s)
 	read(a, s, target(a), true, true);
 	if (a->r.rc == 0)
 		a->r.renewal = SOJOURN_RENEWAL_HERE;
+}
+
+/* Gives it its new id, which others are told, and learns that it has been ended
+ * before it can tell it to anybody itself. */
+static void op_read_ended(struct actor *a, struct sojourn *s)
+{
+	read(a, s, target(a), false, false);
+	a->r = (struct result){.rc = -ENOENT};
 }
 
 static void op_look(struct actor *a, struct sojourn *s)
@@ -165,6 +185,12 @@ static void op_renew_meanwhile(struct actor *a, struct sojourn *s)
 	a->r.number = 0;
 	if (a->r.rc == 0)
 		a->r.renewal = SOJOURN_RENEWAL_HERE;
+}
+
+static void op_renew_ended(struct actor *a, struct sojourn *s)
+{
+	op_renew(a, s);
+	a->r = (struct result){.rc = -ENOENT};
 }
 
 static void op_delete(struct actor *a, struct sojourn *s)
@@ -428,131 +454,141 @@ void actor_fn(void *arg)
 const struct operation operations[] = {
 	{"create",
 	 op_create,
-	 {{op_superseded, OP_ENDS_ALL | OP_CAPS}},
+	 {{op_superseded, OP_ENDS_ALL | OP_CAPS, 0},
+	  {op_over_cap, OP_EXCLUSIVE, OP_CAPS}},
 	 OP_CAPS,
 	 ALL,
 	 ABOUT_ANNA},
 	{"create-exclusive",
 	 op_create_exclusive,
-	 {{op_superseded, OP_ENDS_ALL}},
-	 OP_PARTIAL | OP_DELETES | OP_ENDS_ALL,
+	 {{op_superseded, OP_ENDS_ALL, 0}},
+	 OP_PARTIAL | OP_DELETES | OP_ENDS_ALL | OP_EXCLUSIVE,
 	 FIRST | CAPS,
 	 ABOUT_ANNA | ABOUT_TARGET},
 	{"read",
 	 op_read,
-	 {{op_read_meanwhile, OP_RENEWS}, {op_look, OP_LOCKS}},
+	 {{op_read_meanwhile, OP_RENEWS, 0},
+	  {op_look, OP_LOCKS, 0},
+	  {op_read_ended, OP_DELETES, 0}},
 	 OP_PARTIAL | OP_RENEWS,
 	 ALL,
 	 ABOUT_TARGET},
-	{"look", op_look, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
-	{"read-old", op_read_old, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"look", op_look, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"read-old", op_read_old, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
 	{"read-over",
 	 op_read_over,
-	 {{NULL, 0}},
+	 {{NULL, 0, 0}},
 	 0,
 	 FIRST,
 	 ABOUT_OVER | ABOUT_ANNA},
 	{"update",
 	 op_update,
-	 {{op_locked_out, OP_LOCKS}},
+	 {{op_locked_out, OP_LOCKS, 0}},
 	 0,
 	 ALL,
 	 ABOUT_TARGET},
 	{"update-old",
 	 op_update_old,
-	 {{op_locked_out, OP_LOCKS}},
+	 {{op_locked_out, OP_LOCKS, 0}},
 	 0,
 	 FIRST,
 	 ABOUT_TARGET},
 	{"modify",
 	 op_modify,
-	 {{op_locked_out, OP_LOCKS}},
+	 {{op_locked_out, OP_LOCKS, 0}},
 	 0,
 	 FIRST,
 	 ABOUT_TARGET},
-	{"touch", op_touch, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"touch", op_touch, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
 	{"renew",
 	 op_renew,
-	 {{op_renew_meanwhile, OP_RENEWS}, {op_locked_out, OP_LOCKS}},
+	 {{op_renew_meanwhile, OP_RENEWS, 0},
+	  {op_locked_out, OP_LOCKS, 0},
+	  {op_renew_ended, OP_DELETES, 0}},
 	 OP_RENEWS,
 	 ALL,
 	 ABOUT_TARGET},
-	{"delete", op_delete, {{NULL, 0}}, OP_DELETES, ALL, ABOUT_TARGET},
+	{"delete", op_delete, {{NULL, 0, 0}}, OP_DELETES, ALL, ABOUT_TARGET},
 	{"delete-old",
 	 op_delete_old,
-	 {{op_delete_rest, OP_DELETES}},
+	 {{op_delete_rest, OP_DELETES, 0}},
 	 OP_DELETES,
 	 FIRST,
 	 ABOUT_TARGET},
 	{"delete-subject",
 	 op_delete_subject,
-	 {{NULL, 0}},
+	 {{NULL, 0, 0}},
 	 OP_PARTIAL | OP_ANY_ANSWER | OP_DELETES | OP_ENDS_ALL,
 	 ALL,
 	 ABOUT_ALL},
 	{"delete-others",
 	 op_delete_others,
-	 {{op_delete_subject, OP_ENDS_ALL | OP_CAPS}},
+	 {{op_delete_subject, OP_ENDS_ALL | OP_CAPS, 0}},
 	 OP_PARTIAL | OP_ANY_ANSWER | OP_DELETES | OP_ENDS_ALL,
 	 FIRST | CAPS,
 	 ABOUT_ALL},
 	{"list",
 	 op_list,
-	 {{NULL, 0}},
+	 {{NULL, 0, 0}},
 	 OP_ANY_ANSWER,
 	 FIRST | CAPS,
 	 ABOUT_ANNA | ABOUT_TARGET},
-	{"expire", op_expire, {{NULL, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
-	{"upkeep", op_pass, {{NULL, 0}}, OP_PARTIAL, ALL, ABOUT_ALL},
-	{"full-upkeep", op_full, {{NULL, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
+	{"expire", op_expire, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
+	{"upkeep", op_pass, {{NULL, 0, 0}}, OP_PARTIAL, ALL, ABOUT_ALL},
+	{"full-upkeep", op_full, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
 	{"evict",
 	 op_evict,
-	 {{NULL, 0}},
+	 {{NULL, 0, 0}},
 	 OP_ANY_EFFECT,
 	 FIRST | ON(SCENE_FULL),
 	 ABOUT_ALL},
-	{"relocate", op_relocate, {{NULL, 0}}, 0, FIRST, ABOUT_TARGET},
-	{"put", op_put, {{NULL, 0}}, 0, FIRST, ABOUT_KEY},
-	{"put-annas", op_put_annas, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 1},
+	{"relocate", op_relocate, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"put", op_put, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY},
+	{"put-annas", op_put_annas, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 1},
 	{"put-for-bert",
 	 op_put_for_bert,
-	 {{NULL, 0}},
+	 {{NULL, 0, 0}},
 	 OP_ANY_EFFECT,
 	 FIRST,
 	 ABOUT_KEY << 1},
-	{"put-absent", op_put_absent, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 2},
-	{"add", op_add, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 2},
-	{"remove", op_remove, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 1},
-	{"get", op_get, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 1},
-	{"count-add", op_count_add, {{NULL, 0}}, 0, FIRST, ABOUT_KEY << 3},
+	{"put-absent", op_put_absent, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 2},
+	{"add", op_add, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 2},
+	{"remove", op_remove, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 1},
+	{"get", op_get, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 1},
+	{"count-add", op_count_add, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 3},
 	{"clear",
 	 op_clear,
-	 {{NULL, 0}},
+	 {{NULL, 0, 0}},
 	 OP_PARTIAL | OP_ANY_ANSWER,
 	 FIRST,
 	 ABOUT_KEY * 15},
 	{"lock",
 	 op_lock,
-	 {{op_locked_out, OP_LOCKS}},
+	 {{op_locked_out, OP_LOCKS, 0}},
 	 OP_LOCKS,
 	 FIRST,
 	 ABOUT_TARGET},
 	{"lock-unlock",
 	 op_lock_unlock,
-	 {{op_locked_out, OP_LOCKS}},
+	 {{op_locked_out, OP_LOCKS, 0}},
 	 OP_LOCKS,
 	 FIRST,
 	 ABOUT_TARGET},
 	{"locked-update",
 	 op_locked_update,
-	 {{op_locked_out, OP_LOCKS}},
+	 {{op_locked_out, OP_LOCKS, 0}},
 	 OP_PARTIAL | OP_LOCKS,
 	 FIRST,
 	 ABOUT_TARGET},
-	{"use-token", op_use_token, {{NULL, 0}}, 0, FIRST, ABOUT_TOKEN},
-	{"forget-token", op_forget_token, {{NULL, 0}}, 0, FIRST, ABOUT_TOKEN},
-	{"raise-mark", op_raise_mark, {{NULL, 0}}, 0, FIRST, ABOUT_MARK},
-	{"take-mark", op_take_mark, {{NULL, 0}}, 0, FIRST, ABOUT_MARK},
+	{"use-token", op_use_token, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TOKEN},
+	{"forget-token",
+	 op_forget_token,
+	 {{NULL, 0, 0}},
+	 0,
+	 FIRST,
+	 ABOUT_TOKEN},
+	{"raise-mark", op_raise_mark, {{NULL, 0, 0}}, 0, FIRST, ABOUT_MARK},
+	{"take-mark", op_take_mark, {{NULL, 0, 0}}, 0, FIRST, ABOUT_MARK},
 };
 
 const unsigned operations_count = sizeof(operations) / sizeof(operations[0]);

@@ -25,8 +25,10 @@ static struct {
 	uint32_t *dirty;
 	uint32_t dirty_count;
 
+	struct stage *st;
 	const struct schedule *how;
 	struct ran *ran;
+	unsigned seen_dead;
 	struct coroutine co[ACTORS_MAX];
 	unsigned actors;
 	int current; /* -1: none */
@@ -36,6 +38,7 @@ static struct {
 	unsigned queue[ACTORS_MAX];
 	uint32_t change[CHANGES_MAX];
 	uint32_t death;
+	enum death death_kind;
 	unsigned mortal;
 	uint64_t random[ACTORS_MAX + 1];
 } now;
@@ -248,6 +251,15 @@ static bool alive(unsigned actor)
 	return !now.co[actor].finished && !(now.ran->dead >> actor & 1);
 }
 
+static void die(enum death how)
+{
+	now.ran->dead |= 1u << now.current;
+	if (how != DEATH_SEEN)
+		return;
+	now.seen_dead |= 1u << now.current;
+	actor_die(now.st, (unsigned)now.current);
+}
+
 /* In turns: is the current one's turn over? */
 static bool turn_over(void)
 {
@@ -259,7 +271,7 @@ static bool turn_over(void)
 	if (++now.turn == now.how->runs) {
 		now.last_turn = true;
 		if (now.how->die)
-			now.ran->dead |= 1u << now.current;
+			die(now.how->die);
 	} else {
 		now.left = now.how->run[now.turn];
 	}
@@ -272,7 +284,7 @@ static bool overtaken(void)
 	unsigned who = (unsigned)now.current;
 
 	if (who == now.mortal && now.ran->steps >= now.death) {
-		now.ran->dead |= 1u << who;
+		die(now.death_kind);
 		return true;
 	}
 	for (unsigned i = 0; i < CHANGES_MAX; i++) {
@@ -347,6 +359,7 @@ static void shuffle(const struct schedule *how)
 	now.mortal = ACTORS_MAX;
 	if (how->may_die && sched_mix(seed, 20) % 2)
 		now.mortal = (unsigned)(sched_mix(seed, 21) % now.actors);
+	now.death_kind = sched_mix(seed, 23) % 2 ? DEATH_SEEN : DEATH_LATE;
 	now.death = 1 + (uint32_t)(sched_mix(seed, 22) % how->length);
 }
 
@@ -356,8 +369,10 @@ void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
 	int who = -1;
 
 	memset(ran, 0, sizeof(*ran));
+	now.st = st;
 	now.how = how;
 	now.ran = ran;
+	now.seen_dead = 0;
 	now.actors = actors;
 	now.turn = 0;
 	now.left = how->runs ? how->run[0] : 0;
@@ -375,7 +390,7 @@ void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
 	coroutine_memory = 0;
 	now.how = NULL;
 	for (unsigned i = 0; i < actors; i++)
-		if (ran->dead >> i & 1)
+		if ((ran->dead & ~now.seen_dead) >> i & 1)
 			actor_die(st, i);
 }
 

@@ -35,6 +35,14 @@ struct stage {
 	uint64_t random;
 };
 
+/* When others can see that one is dead. */
+enum death {
+	DEATH_NONE,
+	DEATH_LATE, /* stopped first, and killed when all others are done */
+	DEATH_SEEN, /* at once: who looks can repair what is left */
+	DEATHS
+};
+
 /* Who goes on when. */
 struct schedule {
 	/* In turns: `first` does run[0] accesses, then the other one run[1],
@@ -42,7 +50,7 @@ struct schedule {
 	unsigned first;
 	unsigned runs;
 	uint32_t run[SCHED_RUNS_MAX];
-	bool die; /* who is interrupted last never goes on */
+	enum death die; /* of who is interrupted last: never goes on */
 
 	/* Or by priorities, from a seed: actor prio[0] is the first, and at
 	 * access number change[i] who runs goes to the end of the queue. */

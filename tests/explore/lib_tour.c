@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "explore/lib_tour.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PCT_LENGTH 600u
+/* Of the states of a job that nobody died on the way to, unless all are. */
+#define DEEP_EVERY     4u
+#define ESCAPED_EVERY  512u
+#define PROCESSES_MAX  16u
+#define DRAW_TRIES_MAX 100000u
+
+/* What the processes of a tour share. */
+struct shared {
+	_Atomic(uint64_t) taken[SCENES]; /* jobs of each scene */
+	struct tour_totals totals[PROCESSES_MAX];
+};
+
+static struct {
+	const struct tour *tour;
+	struct tour_totals *totals;
+	uint64_t job_states;
+	double began;
+} here;
+
+static double clock_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* ---- one schedule ---- */
+
+static uint64_t key_of(const struct meeting *m, unsigned dead)
+{
+	uint64_t key = stage_hash(&m->scene->st) + dead;
+
+	for (unsigned i = 0; i < m->count; i++) {
+		const struct result *r = &m->actor[i].r;
+		uint64_t word[sizeof(r->id) / 8];
+
+		if (dead >> i & 1)
+			continue;
+		key = sched_mix(key,
+				(uint64_t)r->rc << 32 | (uint32_t)r->renewal);
+		key = sched_mix(key, r->number);
+		memcpy(word, r->id, sizeof(word));
+		for (unsigned k = 0; k < sizeof(word) / 8; k++)
+			key = sched_mix(key, word[k]);
+	}
+	return key;
+}
+
+static void describe(const struct meeting *m, const struct schedule *how)
+{
+	char names[128] = "";
+
+	for (unsigned i = 0; i < m->count; i++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names),
+			 "%s,", m->op[i]->name);
+	if (how->random)
+		trying("--replay %s,%u,%ss,%llu,%u,%d",
+		       scene_name(m->scene->kind), m->count, names,
+		       (unsigned long long)how->seed, how->length,
+		       how->may_die);
+	else
+		trying("--replay %s,%u,%sr,%u,%d,%u,%u,%u",
+		       scene_name(m->scene->kind), m->count, names, how->first,
+		       how->die, how->runs, how->run[0], how->run[1]);
+}
+
+/* Runs one schedule and judges what came of it. */
+static void explore(struct meeting *m, const struct schedule *how,
+		    struct ran *ran)
+{
+	static struct outcome out;
+	void *arg[ACTORS_MAX];
+	uint32_t before = failures_here();
+	bool deep;
+
+	stage_restore(&m->scene->st);
+	meeting_actors(m);
+	for (unsigned i = 0; i < m->count; i++)
+		arg[i] = &m->actor[i];
+	schedule_run(&m->scene->st, how, m->count, actor_fn, arg, ran);
+	here.totals->schedules++;
+	here.totals->crashes += ran->dead != 0;
+	if (!meeting_is_new(m, key_of(m, ran->dead)))
+		return;
+	here.totals->states++;
+	here.job_states++;
+	deep = here.tour->deep || ran->dead ||
+	       here.job_states % DEEP_EVERY == 0;
+	describe(m, how);
+	if (here.job_states % ESCAPED_EVERY == 1 &&
+	    stage_escaped(&m->scene->st))
+		failed("the segment was written to past the accessors");
+	if (ran->endless)
+		failed("it does not come to an end");
+	scene_look(m->scene, m->actor, m->count, ran->dead, deep, &out);
+	if (failures_here() == before)
+		meeting_compare(m, meeting_reference(m, ran->dead), &out);
+	m->failed |= failures_here() != before;
+}
+
+/* ---- two of them ---- */
+
+/* One preemption, or one death, at each access.  Returns how many there are. */
+static uint32_t bound_one(struct meeting *m, unsigned first, enum death die)
+{
+	struct schedule how = {.first = first, .runs = 1, .die = die};
+	struct ran ran;
+	uint32_t i;
+
+	for (i = 0; !m->failed; i++) {
+		how.run[0] = i;
+		explore(m, &how, &ran);
+		if (ran.switched < 1)
+			break;
+	}
+	return i;
+}
+
+/*
+ * The first does i accesses, the other k, then the first goes on to its end;
+ * with `die` the other is gone.  Of each row one point in `stride`, beginning
+ * at another one each time.
+ */
+static void bound_two(struct meeting *m, unsigned first, enum death die,
+		      uint32_t stride)
+{
+	struct schedule how = {.first = first, .runs = 2, .die = die};
+	struct ran ran = {.switched = 2};
+
+	for (uint32_t i = 1; ran.switched > 0 && !m->failed; i++) {
+		how.run[0] = i;
+		ran.switched = 2;
+		for (uint32_t k = 1 + i % stride;
+		     ran.switched == 2 && !m->failed; k += stride) {
+			how.run[1] = k;
+			explore(m, &how, &ran);
+			here.totals->two_done++;
+		}
+	}
+}
+
+static void explore_pair(struct meeting *m)
+{
+	uint32_t budget = here.tour->pair_budget, stride = 1;
+	uint64_t a, b, all;
+
+	a = bound_one(m, 0, DEATH_NONE);
+	b = bound_one(m, 1, DEATH_NONE);
+	for (enum death die = DEATH_LATE; die < DEATHS; die++) {
+		bound_one(m, 0, die);
+		bound_one(m, 1, die);
+	}
+	all = 2 * DEATHS * a * b;
+	here.totals->two_all += all;
+	if (budget)
+		stride += (uint32_t)(all / budget);
+	for (unsigned first = 0; first < 2; first++)
+		for (enum death die = DEATH_NONE; die < DEATHS; die++)
+			bound_two(m, first, die, stride);
+}
+
+static bool is_wanted(const struct operation *a, const struct operation *b)
+{
+	const char *x = here.tour->wanted[0], *y = here.tour->wanted[1];
+
+	if (x == NULL)
+		return true;
+	if (y == NULL)
+		return strcmp(a->name, x) == 0 || strcmp(b->name, x) == 0;
+	return (strcmp(a->name, x) == 0 && strcmp(b->name, y) == 0) ||
+	       (strcmp(a->name, y) == 0 && strcmp(b->name, x) == 0);
+}
+
+static bool meets(const struct operation *a, const struct operation *b,
+		  enum scene_kind kind)
+{
+	return (a->scenes & b->scenes) >> kind & 1 && a->about & b->about;
+}
+
+/* Pair number n of a scene; false: there are fewer. */
+static bool pair_of(struct meeting *m, uint64_t n)
+{
+	for (unsigned i = 0; i < operations_count; i++)
+		for (unsigned k = i; k < operations_count; k++) {
+			m->op[0] = &operations[i];
+			m->op[1] = &operations[k];
+			if (meets(m->op[0], m->op[1], m->scene->kind) &&
+			    is_wanted(m->op[0], m->op[1]) && n-- == 0)
+				return true;
+		}
+	return false;
+}
+
+static uint64_t pairs_of(struct meeting *m)
+{
+	uint64_t n = 0;
+
+	while (pair_of(m, n))
+		n++;
+	return n;
+}
+
+/* ---- three of them ---- */
+
+/* Draw number n of a scene: each of them meets the next one. */
+static bool triple_of(struct meeting *m, uint64_t n)
+{
+	uint64_t seed = sched_mix(here.tour->seed, n + 1);
+
+	for (unsigned turn = 0; turn < DRAW_TRIES_MAX; turn++) {
+		for (unsigned i = 0; i < 3; i++)
+			m->op[i] = &operations[sched_mix(seed + turn, i) %
+					       operations_count];
+		if (meets(m->op[0], m->op[1], m->scene->kind) &&
+		    meets(m->op[1], m->op[2], m->scene->kind) &&
+		    (is_wanted(m->op[0], m->op[1]) ||
+		     is_wanted(m->op[1], m->op[2]) ||
+		     is_wanted(m->op[0], m->op[2])))
+			return true;
+	}
+	return false;
+}
+
+static void explore_triple(struct meeting *m, uint64_t n)
+{
+	struct schedule how = {
+		.random = true, .length = PCT_LENGTH, .may_die = n % 2};
+	struct ran ran;
+
+	for (uint64_t i = 0; i < here.tour->draw_runs && !m->failed; i++) {
+		how.seed = sched_mix(here.tour->seed + n, 100 + i);
+		explore(m, &how, &ran);
+		if (ran.steps > 0 && i == 0)
+			how.length = ran.steps;
+	}
+}
+
+/* ---- all of it ---- */
+
+static void explore_job(struct meeting *m, struct scene *scene, uint64_t n,
+			uint64_t pairs)
+{
+	meeting_begin(m, scene);
+	here.job_states = 0;
+	here.totals->jobs++;
+	m->count = n < pairs ? 2 : 3;
+	if (n < pairs && pair_of(m, n))
+		explore_pair(m);
+	else if (n >= pairs && triple_of(m, n - pairs))
+		explore_triple(m, n - pairs);
+	meeting_end(m);
+}
+
+static void explore_scene(struct meeting *m, struct scene *scene,
+			  _Atomic(uint64_t) *taken)
+{
+	const struct tour *tour = here.tour;
+	uint64_t n, pairs, jobs;
+
+	m->scene = scene;
+	pairs = pairs_of(m);
+	jobs = pairs + (pairs > 0 ? tour->draws : 0);
+	while ((n = (*taken)++) < jobs) {
+		if (tour->seconds > 0 && clock_s() - here.began > tour->seconds)
+			here.totals->left_out++;
+		else
+			explore_job(m, scene, n, pairs);
+	}
+}
+
+static void explore_here(struct shared *shared, unsigned process)
+{
+	struct meeting *m = calloc(1, sizeof(*m));
+	static struct scene scene;
+
+	here.totals = &shared->totals[process];
+	for (unsigned kind = 0; kind < SCENES && m; kind++) {
+		if (!scene_open(&scene, kind))
+			continue;
+		explore_scene(m, &scene, &shared->taken[kind]);
+		stage_close(&scene.st);
+	}
+	if (m == NULL)
+		failed("no memory");
+	else
+		here.totals->orders = m->orders;
+	free(m);
+}
+
+static void add(struct tour_totals *sum, const struct tour_totals *part)
+{
+	sum->schedules += part->schedules;
+	sum->crashes += part->crashes;
+	sum->states += part->states;
+	sum->orders += part->orders;
+	sum->jobs += part->jobs;
+	sum->left_out += part->left_out;
+	sum->two_done += part->two_done;
+	sum->two_all += part->two_all;
+}
+
+void tour_run(const struct tour *tour, struct tour_totals *totals)
+{
+	unsigned processes = tour->processes;
+	struct shared *shared =
+		mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	if (shared == MAP_FAILED)
+		abort();
+	if (processes > PROCESSES_MAX)
+		processes = PROCESSES_MAX;
+	here.tour = tour;
+	here.began = clock_s();
+	for (unsigned i = 0; i < processes; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			abort();
+		if (pid == 0) {
+			explore_here(shared, i);
+			fflush(NULL);
+			_exit(failures() != 0);
+		}
+	}
+	while (wait(&status) > 0)
+		if (!WIFEXITED(status))
+			failed("a process ended by signal %d",
+			       WTERMSIG(status));
+	memset(totals, 0, sizeof(*totals));
+	for (unsigned i = 0; i < processes; i++)
+		add(totals, &shared->totals[i]);
+	munmap(shared, sizeof(*shared));
+}
+
+/* ---- again ---- */
+
+static bool op_named(const struct operation **op, const char *name)
+{
+	for (unsigned i = 0; i < operations_count; i++) {
+		*op = &operations[i];
+		if (name && strcmp((*op)->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t number_of(char **rest)
+{
+	const char *word = strtok_r(NULL, ",", rest);
+
+	return word ? strtoull(word, NULL, 10) : 0;
+}
+
+static void schedule_of(struct schedule *how, char **rest)
+{
+	const char *word = strtok_r(NULL, ",", rest);
+
+	how->random = word && word[0] == 's';
+	if (how->random) {
+		how->seed = number_of(rest);
+		how->length = (uint32_t)number_of(rest);
+		how->may_die = number_of(rest);
+		if (how->length == 0)
+			how->length = 1;
+		return;
+	}
+	how->first = number_of(rest) & 1;
+	how->die = (unsigned)number_of(rest) % DEATHS;
+	how->runs = (unsigned)number_of(rest) % (SCHED_RUNS_MAX + 1);
+	for (unsigned i = 0; i < how->runs; i++)
+		how->run[i] = (uint32_t)number_of(rest);
+}
+
+bool tour_replay(char *text)
+{
+	static const struct tour all = {.deep = true};
+	static struct tour_totals totals;
+	static struct meeting m;
+	static struct scene scene;
+	struct schedule how = {0};
+	struct ran ran;
+	char *rest = NULL;
+	const char *word = strtok_r(text, ",", &rest);
+	enum scene_kind kind = SCENE_PEOPLE;
+
+	while (kind < SCENES && strcmp(scene_name(kind), word ? word : ""))
+		kind++;
+	if (kind == SCENES || !scene_open(&scene, kind))
+		return false;
+	here.tour = &all;
+	here.totals = &totals;
+	meeting_begin(&m, &scene);
+	m.count = (unsigned)number_of(&rest) == 3 ? 3 : 2;
+	for (unsigned i = 0; i < m.count; i++)
+		if (!op_named(&m.op[i], strtok_r(NULL, ",", &rest)))
+			return false;
+	schedule_of(&how, &rest);
+	explore(&m, &how, &ran);
+	printf("%u accesses, dead %u, %u failures\n", ran.steps, ran.dead,
+	       failures());
+	meeting_end(&m);
+	return true;
+}

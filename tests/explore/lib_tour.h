@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_TESTS_EXPLORE_LIB_TOUR_H
+#define SOJ_TESTS_EXPLORE_LIB_TOUR_H
+
+/*
+ * Which schedules are run when operations meet, and in how many processes.
+ *
+ * A tour is a list of jobs: each pair of operations on each scene, and each
+ * draw of three.  Which schedules a job has depends on nothing but its place in
+ * the list and the budget, so that two runs of a tour are the same, in however
+ * many processes and however slow they are.
+ */
+
+#include "explore/lib_meeting.h"
+
+struct tour {
+	/* Bound 2 is sampled so that no pair has more; 0: all of it. */
+	uint32_t pair_budget;
+	uint32_t draws, draw_runs; /* of three, on each scene */
+	uint64_t seed;
+	bool deep;      /* each state is asked for fsck and drained */
+	double seconds; /* no job is begun after that; 0: all are */
+	unsigned processes;
+	const char *wanted[2]; /* operations of which one, or both, take part */
+};
+
+/* What came of it; of all processes. */
+struct tour_totals {
+	uint64_t schedules, crashes, states, orders, jobs, left_out;
+	uint64_t two_done, two_all; /* of preemption bound 2 */
+};
+
+void tour_run(const struct tour *tour, struct tour_totals *totals);
+
+/* Runs again what a failure named; returns 0 if there is no such schedule. */
+bool tour_replay(char *text);
+
+#endif /* SOJ_TESTS_EXPLORE_LIB_TOUR_H */
