@@ -383,7 +383,8 @@ struct sojourn_new {
  * nowhere else.  info may be NULL.
  * 0; -ENOSPC (full, and the policy is reject or nothing could be evicted);
  * -EMSGSIZE; -EUSERS with SOJOURN_OVER_CAP (the subject has per_subject_max
- * sessions, and when_over is reject); -ECANCELED with SOJOURN_SUPERSEDED (all
+ * sessions, and when_over is reject; those that are just being made count, also
+ * one that then comes to nothing); -ECANCELED with SOJOURN_SUPERSEDED (all
  * sessions of the subject were deleted meanwhile, or newer logins left no room
  * for it).
  * per_subject_max and `exclusive` are kept whatever happens at the same time in

@@ -13,14 +13,16 @@
  * That is looked at once for each state that schedules of a job end in (fsck and
  * drain, unless --full: for each after a death, and for one of four others).
  *
- *   explore_schedules [--quick | --full] [--seed N] [--seconds N]
- *                     [--processes N] [OPERATION [OPERATION]]
+ *   explore_schedules [--quick | --full] [--budget SCHEDULES] [--draws N]
+ *                     [--seed N] [--seconds N] [--processes N]
+ *                     [OPERATION [OPERATION]]
  *   explore_schedules --replay SCHEDULE
  *
  * How much is run depends on the arguments only, unless --seconds bounds it:
  * then what was left out is said.
  */
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,10 @@ int main(int argc, char **argv)
 			tour.draws = 3000;
 			tour.draw_runs = 1000;
 			tour.deep = true;
+		} else if (strcmp(argv[i], "--budget") == 0) {
+			tour.pair_budget = (uint32_t)atoi(next), i++;
+		} else if (strcmp(argv[i], "--draws") == 0) {
+			tour.draws = (uint32_t)atoi(next), i++;
 		} else if (strcmp(argv[i], "--seconds") == 0) {
 			tour.seconds = atof(next), i++;
 		} else if (strcmp(argv[i], "--seed") == 0) {
@@ -82,6 +88,9 @@ int main(int argc, char **argv)
 	}
 	failures_init();
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* What a look allocates is not given back and asked for again. */
+	mallopt(M_TRIM_THRESHOLD, 1 << 28);
+	mallopt(M_TOP_PAD, 1 << 20);
 	if (again) {
 		if (!tour_replay(again))
 			return 64;
