@@ -44,10 +44,15 @@ static void plant(const char *bug)
 	}
 }
 
-void failures_init(void)
+void plant_wanted(void)
 {
 	if (getenv("SOJ_PLANT"))
 		plant(getenv("SOJ_PLANT"));
+}
+
+void failures_init(void)
+{
+	plant_wanted();
 	failure_count =
 		mmap(NULL, sizeof(*failure_count), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);

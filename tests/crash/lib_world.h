@@ -27,10 +27,12 @@ void failed(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint32_t failures(void);
 /* Those of this process only. */
 uint32_t failures_here(void);
+/* Plants the bug that the environment names in SOJ_PLANT (base/fault.h), if it
+ * does.  SOJ_PLANT=list lists the bugs. */
+void plant_wanted(void);
 /*
- * Shared by all processes of the test; before the first fork.  Plants the bug
- * that the environment names in SOJ_PLANT (base/fault.h): the test then stops
- * at its first failure, and has to.  SOJ_PLANT=list lists the bugs.
+ * Shared by all processes of the test; before the first fork.  With a bug that
+ * is planted by the above the test stops at its first failure, and has to.
  */
 void failures_init(void);
 

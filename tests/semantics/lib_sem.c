@@ -11,6 +11,7 @@
 #include <sojourn/stat.h>
 
 #include "base/fault.h"
+#include "crash/lib_world.h"
 
 void sem_options(struct sojourn_options *o)
 {
@@ -27,6 +28,7 @@ struct sojourn *sem_make(const struct sojourn_options *o)
 	struct sojourn_options plain;
 	struct sojourn *s;
 
+	plant_wanted();
 	sem_options(&plain);
 	if (sojourn_create(NULL, o ? o : &plain, &s) < 0)
 		fail_msg("%s", sojourn_error_text());

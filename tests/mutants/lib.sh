@@ -1,0 +1,227 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# What tests/mutants/run does to one mutant.
+#
+# A table has one block of lines for each, with an empty line between:
+#	mutant NAME       what is wrong with it
+#	kind KIND         order cas recovery bound version generation wipe
+#	                  deadline claim rule
+#	why TEXT          what comes of it
+#	file PATH         the source file that is changed, or
+#	plant BUG         what base/fault.h plants instead
+#	in FUNCTION       where in the file; without it anywhere
+#	edit SED          a command of sed; several are done one after the other
+#	by TEST ARG...    the suite that must find it: an executable of the build
+#	says REGEX        what it must print then (default: $says_default)
+#	ends STATUS       it ends so, and prints nothing: 124 it hangs (by what
+#	                  the mutant is), 134 an assertion, 139 a bad address
+#	slow              not for --quick
+# soj_blind_store(p, expected, v) is a CAS that does not compare.
+
+says_default='FAILED|VIOLATION'
+seconds_max=300
+blind='(p,e,v)=((void)(e),soj_store_release((p),(v)),1)'
+
+# Of each kind, and weakened orders, with --quick.
+per_kind=2
+orders_some=12
+
+work=""  # a folder of its own
+mode=quick
+wanted=() # parts of names
+blocks=()
+chosen=()
+sites=()
+seed=0
+
+# read_tables FILE...: blocks, each a text; none without what it needs.
+read_tables() {
+	local block bad=0 key
+
+	while IFS= read -r -d '' block; do
+		[ -n "$block" ] || continue
+		for key in mutant kind why by; do
+			[[ $'\n'$block =~ $'\n'$key" " ]] && continue
+			echo "a mutant without \"$key\": ${block%%$'\n'*}" >&2
+			bad=1
+		done
+		blocks+=("$block")
+	done < <(awk '/^#/ { next } { print }' "$@" |
+		awk -v RS= -v ORS='\0' '{ print }')
+	[ $bad -eq 0 ]
+}
+
+# load_mutant NUMBER: name, kind, file, plant, by, says, ends, slow, edits.
+load_mutant() {
+	local key value function=""
+
+	# shellcheck disable=SC2034 # plant, ends and says are for run
+	name='' kind='' file='' plant='' by='' ends='' slow=0 edits=''
+	# shellcheck disable=SC2034
+	says=$says_default
+	while read -r key value; do
+		case $key in
+		mutant) name=$value ;;
+		kind | file | plant | by | says | ends)
+			printf -v "$key" %s "$value"
+			;;
+		in) function=$value ;;
+		slow) slow=1 ;;
+		edit)
+			# The body of one function: from its head to a "}".
+			[ -z "$function" ] ||
+				value="/^\([a-z].*[ *]\)\?$function(/,/^}/ {"$'\n'"$value"$'\n'"}"
+			edits+=$value$'\n'
+			;;
+		why) ;;
+		*)
+			echo "no such line in a table: $key $value" >&2
+			exit 1
+			;;
+		esac
+	done <<<"${blocks[$1]}"
+}
+
+# every ordered operation: FILE:LINE:TEXT
+ordered_operations() {
+	(cd "$SOJOURN_SRC" && grep -rnE \
+		'soj_(load_acquire|store_release|fence_[a-z_]+|(cas|xchg|or|and|add)_acq_rel)[[:space:]]*\(' \
+		src --include='*.c' --include='*.h') |
+		grep -v '^src/base/atomic.h:' | LC_ALL=C sort
+}
+
+# weaken FILE LINE: in the copy of the sources.  Loads and stores become
+# relaxed, fences nothing, read-modify-writes a plain store.
+weaken() {
+	sed -i -E "$2"' {
+		s/soj_load_acquire\(/soj_load_relaxed(/
+		t
+		s/soj_store_release\(/soj_store_relaxed(/
+		t
+		s/soj_fence_[a-z_]+\(/(void)(/
+		t
+		s/soj_(cas|xchg|or|and|add)_acq_rel\(/soj_store_release(/
+	}' "$work/orders/$1"
+	! cmp -s "$SOJOURN_SRC/$1" "$work/orders/$1"
+}
+
+# rotate COUNT FROM: COUNT of the lines on the input, from line FROM on.
+rotate() {
+	awk -v count="$1" -v from="$2" '{ line[NR] = $0 }
+		END {
+			for (i = 0; i < count && i < NR; i++)
+				print line[(from + i) % NR + 1]
+		}'
+}
+
+# chosen: numbers of blocks.  A sample of each kind goes on through the table
+# from commit to commit.
+select_mutants() {
+	local i one all=()
+	local -A of_kind=()
+
+	seed=$(git -C "$SOJOURN_SRC" rev-parse HEAD 2>/dev/null |
+		cut -c 1-6)
+	seed=$((16#${seed:-0}))
+	for ((i = 0; i < ${#blocks[@]}; i++)); do
+		load_mutant "$i"
+		name_matches "$name" || continue
+		all+=("$i")
+		[ "$slow" -eq 1 ] || of_kind[$kind]+=$i$'\n'
+	done
+	if [ "$mode" = full ] || [ ${#wanted[@]} -gt 0 ]; then
+		chosen=("${all[@]}")
+	else
+		for one in $(printf '%s\n' "${!of_kind[@]}" | LC_ALL=C sort); do
+			mapfile -t all < <(printf %s "${of_kind[$one]}" |
+				rotate "$per_kind" "$seed")
+			chosen+=("${all[@]}")
+		done
+	fi
+	if [ ${#wanted[@]} -eq 0 ]; then
+		mapfile -t sites < <(ordered_operations)
+		[ "$mode" = full ] || mapfile -t sites < <(
+			printf '%s\n' "${sites[@]}" | awk -v n="$orders_some" \
+				-v seed="$seed" '{ line[NR] = $0 } END {
+				for (i = 0; i < n; i++)
+					print line[(seed + i * int(NR / n)) % NR + 1]
+			}')
+	fi
+}
+
+# What the chosen ones are run with.
+build_suites() {
+	local i targets=()
+
+	for i in "${chosen[@]}"; do
+		load_mutant "$i"
+		targets+=("${by%% *}")
+	done
+	mapfile -t targets < <(printf '%s\n' sojournd sojourn_tool \
+		"${targets[@]}" | sort -u)
+	cmake --build "$SOJOURN_BUILD" -j "$(nproc)" --target "${targets[@]}" \
+		>"$work/log" 2>&1 && return
+	tail -n 20 "$work/log"
+	return 1
+}
+
+# run_suite SETTING "TEST ARG...": its status; what it prints is in the log.
+run_suite() {
+	local words=() bin=$SOJOURN_BIN
+
+	eval "words=($2)"
+	case $1 in
+	MUTANT=*) bin=${1#MUTANT=} ;;
+	SOJ_PLANT=*) words=(env "$1" "$bin/${words[0]}" "${words[@]:1}") ;;
+	esac
+	[ "${words[0]}" = env ] || words[0]=$bin/${words[0]}
+	(cd "$work" && timeout --kill-after=5 "$seconds_max" "${words[@]}") \
+		>"$work/log" 2>&1 </dev/null
+}
+
+# The commands that make the suite, one a line; asked for once.
+commands_of() {
+	local file=$work/$1.commands
+
+	[ -f "$file" ] || ninja -C "$SOJOURN_BUILD" -t commands "$1" >"$file"
+	cat "$file"
+}
+
+# make_mutant: $file with $edits, compiled and linked into the suite.
+make_mutant() {
+	local test=${by%% *} source object link compile variant
+
+	source=$work/$(basename "$file")
+	sed -e "$edits" "$SOJOURN_SRC/$file" >"$source" 2>"$work/log"
+	if cmp -s "$SOJOURN_SRC/$file" "$source"; then
+		wrong "$name: what is to be changed is not in $file any more"
+		return 1
+	fi
+	link=$(commands_of "$test" | grep -F -- " -o bin/$test " | tail -n 1)
+	variant=$(grep -oE 'lib/libsojourn(_faults|_explore)?\.a' <<<"$link" |
+		head -n 1 | sed -E 's,lib/lib(.*)\.a,\1,')
+	case $file in
+	src/helper/*) object=sojourn_helper${variant#sojourn}.dir ;;
+	*) object=${variant}_objects.dir ;;
+	esac
+	compile=$(commands_of "$test" | grep -F -- "-c $SOJOURN_SRC/$file" |
+		grep -F -- "-o CMakeFiles/$object/" | tail -n 1)
+	if [ -z "$link" ] || [ -z "$compile" ]; then
+		wrong "$name: $file is no part of $test"
+		return 1
+	fi
+	# -w: what a mutant leaves unused is no concern here.
+	compile=$(sed -E 's,-MD -MT [^ ]+ -MF [^ ]+ ,,; s, -o [^ ]+ -c .*$,,
+		s, -Werror , ,' <<<"$compile")
+	link=$(sed -E "s, -o bin/[^ ]+ , $work/mutant.o -o $work/bin/$test ," \
+		<<<"$link")
+	if (cd "$SOJOURN_BUILD" &&
+		eval "$compile -w '-Dsoj_blind_store$blind' \
+			-o $work/mutant.o -c $source" && eval "$link") \
+		>"$work/log" 2>&1; then
+		return
+	fi
+	wrong "$name: does not compile"
+	return 1
+}
