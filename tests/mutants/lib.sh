@@ -85,9 +85,11 @@ load_mutant() {
 
 # every ordered operation: FILE:LINE:TEXT
 ordered_operations() {
-	(cd "$SOJOURN_SRC" && grep -rnE \
-		'soj_(load_acquire|store_release|fence_[a-z_]+|(cas|xchg|or|and|add)_acq_rel)[[:space:]]*\(' \
-		src --include='*.c' --include='*.h') |
+	local order='load_acquire|store_release|fence_[a-z_]+'
+
+	order+='|(cas|xchg|or|and|add)_acq_rel'
+	(cd "$SOJOURN_SRC" && grep -rnE "soj_($order)[[:space:]]*\(" src \
+		--include='*.c' --include='*.h') |
 		grep -v '^src/base/atomic.h:' | LC_ALL=C sort
 }
 
