@@ -202,6 +202,7 @@ static void maintain(struct maintenance *m)
 		uint64_t now_ns = soj_helper_mono_ns();
 
 		soj_add_relaxed(&h->rounds[SOJ_HELPER_MAINTENANCE], 1);
+		SOJ_STEP("helper.round");
 		round_ns = now_ns + ROUND_NS;
 		if (!take_role(m)) {
 			round_ns = now_ns + STANDBY_NS;
@@ -334,6 +335,7 @@ void *soj_helper_expire(void *helper)
 		soj_store_relaxed(&h->timers, ex.wheel.armed);
 		soj_store_relaxed(&h->expired, ex.work.expired);
 		soj_add_relaxed(&h->rounds[SOJ_HELPER_EXPIRY], 1);
+		SOJ_STEP("expiry.round");
 	}
 	soj_expiry_deinit(&ex);
 	soj_worker_deinit(h->st, w);

@@ -24,12 +24,11 @@
 #include <unistd.h>
 
 #include "crash/lib_ops.h"
+#include "lib/gate.h"
 
 #define HELPERS      2u
 #define HARD_WORKERS 3u
 #define LIVES_EACH   2000u
-/* Looks, a millisecond apart, after which workers are not waited for. */
-#define LOOKS_MAX 120000u
 
 static struct world w;
 static unsigned crowd = 1000;
@@ -39,6 +38,7 @@ static unsigned crowd = 1000;
 static struct {
 	_Atomic(uint32_t) stop;
 	_Atomic(uint64_t) passes;
+	struct gate settled; /* posted by each member that works, or cannot */
 } * shared;
 
 static void hard_helper(void)
@@ -159,10 +159,13 @@ static void member(unsigned number)
 	w.count = 0;
 	w.next_number = number;
 	made = world_create(&w, subject, 120);
+	if (made >= 0) {
+		strcpy(seats[number].id, w.known[made].id);
+		seats[number].ready = 1;
+	}
+	gate_post(&shared->settled);
 	if (made < 0)
 		_exit(1);
-	strcpy(seats[number].id, w.known[made].id);
-	seats[number].ready = 1;
 	while (!writes(number))
 		pause();
 	for (;;)
@@ -224,8 +227,7 @@ static void thousand(void)
 		abort();
 	for (unsigned i = 0; i < crowd; i++)
 		pid[i] = start(member, i);
-	for (unsigned i = 0; i < LOOKS_MAX && seated() < crowd; i++)
-		usleep(1000);
+	gate_wait(&shared->settled, crowd);
 	if (seated() < crowd)
 		failed("only %u of %u got to work", seated(), crowd);
 	if (sojourn_stat(w.s, &stat) == 0)

@@ -27,11 +27,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/secret.h"
 #include "lib_trace.h"
+
+/* Longer than any machine takes to end a helper. */
+#define HELPER_END_S 60u
 
 static char name[64], folder[64], key_folder[96], key_file[128];
 static char helper[4096];
@@ -300,20 +302,22 @@ static void make(struct scene *sc)
 	sojourn_detach(sc->s);
 }
 
-/* Ends what the last attempt left: of a helper, within seconds. */
+static void interrupt(int signal)
+{
+	(void)signal;
+}
+
+/* What the last attempt left ends by itself: a helper that never does is what
+ * the alarm is for. */
 static bool children_end(void)
 {
-	const struct timespec nap = {.tv_nsec = 5000000};
+	const struct sigaction act = {.sa_handler = interrupt};
 
-	for (unsigned tries = 0; tries < 6000; tries++) {
-		pid_t pid = waitpid(-1, NULL, WNOHANG);
-
-		if (pid < 0 && errno == ECHILD)
-			return true;
-		if (pid == 0)
-			nanosleep(&nap, NULL);
-	}
-	return false;
+	sigaction(SIGALRM, &act, NULL);
+	alarm(HELPER_END_S);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	return alarm(0) > 0 && errno == ECHILD;
 }
 
 static void check_file(const struct scene *sc, const struct trace *t,

@@ -2,7 +2,8 @@
 
 /*
  * Worker processes under fire: mixed operations while a killer SIGKILLs a
- * random worker every 20 ms and the helper every 2 s.
+ * random worker each time that OPS_PER_KILL more were made, and the helper with
+ * every fiftieth.
  *
  * Each account has one login session.  Only its owner, thread t of worker w,
  * logs it in, renews it and logs it out; every thread reads it and adds one to
@@ -15,11 +16,12 @@
  * that are gone, logged-out sessions that answer, increments lost, calls that
  * gave up (-EBUSY), entries or chunks left over after the drain.
  *
- *   stress_kill [--seconds N] [--workers N] [--threads N] [--accounts N]
+ *   stress_kill [--kills N | --seconds N] [--workers N] [--threads N] [--accounts N]
  *               [--entries N] [--no-helper] [--in-process]
  *
- * With --in-process the workers are threads of one process and nobody is
- * killed: the form that ThreadSanitizer can see.
+ * --seconds is for soaks, which are to last so long.  With --in-process the
+ * workers are threads of one process, and nobody is killed when it is due: the
+ * form that ThreadSanitizer can see.
  */
 
 #include <errno.h>
@@ -39,12 +41,15 @@
 
 #include "base/hist.h"
 #include "helper/helper.h"
+#include "lib/gate.h"
 #include "session/handle.h"
 #include "stress/lib_stress.h"
 
 enum pending { NOTHING, LOGIN, RENEW, LOGOUT };
 
-#define LOGINS 16u
+#define LOGINS       16u
+#define OPS_PER_KILL 4096u
+#define HELPER_EVERY 50u /* kills */
 
 struct account {
 	_Atomic(uint32_t) version; /* odd while the owner changes the id */
@@ -62,14 +67,15 @@ struct ledger {
 	_Atomic(uint64_t) torn, lost, resurrected, busy, errors, ops, kills,
 		helper_kills, renewals, logins, logouts, full;
 	_Atomic(uint32_t) stop;
+	struct gate due, end;      /* kills; set with stop, for the helper */
 	struct soj_hist reads[64]; /* one for each thread */
 	struct account account[];
 };
 
 static struct {
-	unsigned seconds, workers, threads, accounts, entries;
+	unsigned kills, seconds, workers, threads, accounts, entries;
 	bool helper, in_process;
-} opt = {.seconds = 4,
+} opt = {.kills = 200,
 	 .workers = 8,
 	 .threads = 2,
 	 .accounts = 256,
@@ -296,16 +302,13 @@ static void *work(void *arg)
 		struct account *a = &ledger->account[pick];
 		unsigned what = next_random(&x) % 100;
 
-		ledger->ops++;
-		if (what < 50) {
+		if (ledger->ops++ % OPS_PER_KILL == 0)
+			gate_post(&ledger->due);
+		if (what < 50)
 			read_one(a, pick, hist);
-			continue;
-		}
-		if (what < 70) {
+		else if (what < 70)
 			increment(a, pick, false);
-			continue;
-		}
-		if (own >= opt.accounts)
+		if (what < 70 || own >= opt.accounts)
 			continue;
 		a = &ledger->account[own];
 		if (!a->alive)
@@ -356,64 +359,75 @@ static pid_t start_helper(void)
 		return pid;
 	if (soj_helper_start(&helper, &s->st, NULL) != 0)
 		_exit(1);
-	while (!ledger->stop)
-		usleep(1000);
+	gate_wait(&ledger->end, 1);
 	soj_helper_stop(helper);
 	_exit(0);
 }
 
 /* Workers and, behind the last of them, the helper. */
-static struct {
-	pid_t pid;
-	bool killed;
-} process[65];
+static pid_t process[65];
 
-/* Starts again whoever is dead, not before: accounts have one owner. */
-static void replace_dead(void)
+static void start_one(unsigned i)
 {
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (unsigned i = 0; i <= opt.workers; i++) {
-			if (process[i].pid != pid)
-				continue;
-			process[i].pid = i < opt.workers ? start_worker(i)
-							 : start_helper();
-			process[i].killed = false;
-			break;
-		}
+	process[i] = i < opt.workers ? start_worker(i) : start_helper();
 }
 
-static bool kill_one(unsigned i)
+/* The end of one that was not killed, or was: else it died of something. */
+static void join_one(unsigned i, int signal)
 {
-	if (process[i].pid <= 0 || process[i].killed)
+	int status = -1;
+
+	if (waitpid(process[i], &status, 0) == process[i] &&
+	    (signal ? WIFSIGNALED(status) && WTERMSIG(status) == signal
+		    : status == 0))
+		return;
+	ledger->errors++;
+	fprintf(stderr, "process %u ended with status 0x%x\n", i, status);
+}
+
+/* The next one begins when it is dead, not before: accounts have one owner. */
+static void kill_one(unsigned i)
+{
+	kill(process[i], SIGKILL);
+	join_one(i, SIGKILL);
+	start_one(i);
+}
+
+/* Waits until so many kills are due, or the time is over; false: the end. */
+static bool next_kill(uint32_t turn, uint64_t begin_ns)
+{
+	if (opt.seconds == 0
+		    ? turn >= opt.kills
+		    : now_ns() - begin_ns >= opt.seconds * UINT64_C(1000000000))
 		return false;
-	process[i].killed = true;
-	return kill(process[i].pid, SIGKILL) == 0;
+	gate_wait(&ledger->due, turn + 1);
+	return true;
+}
+
+static void stop_all(void)
+{
+	ledger->stop = 1;
+	gate_post(&ledger->end);
 }
 
 static void under_fire(void)
 {
-	uint64_t begin = now_ns(), helper_at = begin;
-	uint64_t x = now_ns() | 1;
+	unsigned all = opt.workers + opt.helper;
+	uint64_t begin = now_ns(), x = begin | 1;
 
-	for (unsigned w = 0; w < opt.workers; w++)
-		process[w].pid = start_worker(w);
-	if (opt.helper)
-		process[opt.workers].pid = start_helper();
-	while (now_ns() - begin < opt.seconds * UINT64_C(1000000000)) {
-		usleep(20000);
-		ledger->kills += kill_one(next_random(&x) % opt.workers);
-		if (now_ns() - helper_at > UINT64_C(2000000000)) {
-			ledger->helper_kills += kill_one(opt.workers);
-			helper_at = now_ns();
+	for (unsigned i = 0; i < all; i++)
+		start_one(i);
+	for (uint32_t turn = 0; next_kill(turn, begin); turn++) {
+		kill_one(next_random(&x) % opt.workers);
+		ledger->kills++;
+		if (opt.helper && turn % HELPER_EVERY == HELPER_EVERY - 1) {
+			kill_one(opt.workers);
+			ledger->helper_kills++;
 		}
-		replace_dead();
 	}
-	ledger->stop = 1;
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+	stop_all();
+	for (unsigned i = 0; i < all; i++)
+		join_one(i, 0);
 }
 
 static void in_process(void)
@@ -422,6 +436,7 @@ static void in_process(void)
 	pthread_t thread[64];
 	struct job job[64];
 	struct soj_helper *helper = NULL;
+	uint64_t begin = now_ns();
 
 	if (opt.helper && soj_helper_start(&helper, &s->st, NULL) != 0)
 		ledger->errors++;
@@ -429,8 +444,9 @@ static void in_process(void)
 		job[i] = (struct job){i / opt.threads, i % opt.threads};
 		pthread_create(&thread[i], NULL, work, &job[i]);
 	}
-	sleep(opt.seconds);
-	ledger->stop = 1;
+	for (uint32_t turn = 0; next_kill(turn, begin); turn++)
+		;
+	stop_all();
 	for (unsigned i = 0; i < count && i < 64; i++)
 		pthread_join(thread[i], NULL);
 	soj_helper_stop(helper);
@@ -481,43 +497,28 @@ static bool drain(struct sojourn_stat *stat)
 static int parse(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"seconds", 1, NULL, 's'},    {"workers", 1, NULL, 'w'},
-		{"threads", 1, NULL, 't'},    {"accounts", 1, NULL, 'a'},
-		{"entries", 1, NULL, 'e'},    {"no-helper", 0, NULL, 'n'},
-		{"in-process", 0, NULL, 'p'}, {NULL, 0, NULL, 0},
+		{"kills", 1, NULL, 0},       {"seconds", 1, NULL, 0},
+		{"workers", 1, NULL, 0},     {"threads", 1, NULL, 0},
+		{"accounts", 1, NULL, 0},    {"entries", 1, NULL, 0},
+		{"no-helper", 0, NULL, 'n'}, {"in-process", 0, NULL, 'p'},
+		{NULL, 0, NULL, 0},
 	};
-	int c;
+	static unsigned *const number[] = {&opt.kills,    &opt.seconds,
+					   &opt.workers,  &opt.threads,
+					   &opt.accounts, &opt.entries};
+	int c, which;
 
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		unsigned n = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
-
-		switch (c) {
-		case 's':
-			opt.seconds = n;
-			break;
-		case 'w':
-			opt.workers = n <= 64 ? n : 64;
-			break;
-		case 't':
-			opt.threads = n <= 16 ? n : 16;
-			break;
-		case 'a':
-			opt.accounts = n;
-			break;
-		case 'e':
-			opt.entries = n;
-			break;
-		case 'n':
+	while ((c = getopt_long(argc, argv, "", longs, &which)) != -1) {
+		if (c == 0)
+			*number[which] = (unsigned)strtoul(optarg, NULL, 10);
+		else if (c == 'n')
 			opt.helper = false;
-			break;
-		case 'p':
+		else if (c == 'p')
 			opt.in_process = true;
-			break;
-		default:
+		else
 			return 64;
-		}
 	}
-	return 0;
+	return opt.workers <= 64 && opt.threads <= 16 ? 0 : 64;
 }
 
 static int report(uint64_t increments_lost, bool clean,
@@ -588,10 +589,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "create: %s\n", sojourn_error_text());
 		return 71;
 	}
-	if (opt.in_process)
-		in_process();
-	else
-		under_fire();
+	(opt.in_process ? in_process : under_fire)();
 	lost = lost_increments();
 	clean = drain(&stat);
 	rc = report(lost, clean, &stat);

@@ -3,7 +3,6 @@
 #include "lib_helper.h"
 
 #include <string.h>
-#include <time.h>
 
 void scene_open(struct scene *sc, const char *name, uint32_t entries_max,
 		uint32_t slots_max, uint32_t flags)
@@ -204,14 +203,4 @@ uint32_t scene_attached(const struct scene *sc)
 		count += soj_claim_phase(soj_load_relaxed(
 				 &sc->st.seg.slots[i].claim)) != SOJ_CLAIM_FREE;
 	return count;
-}
-
-/* Two minutes if each nap takes what it says: for a machine that is busy, and
- * still an end for a test that would never succeed. */
-bool patience(unsigned *tries)
-{
-	const struct timespec nap = {.tv_nsec = 5000000};
-
-	nanosleep(&nap, NULL);
-	return ++*tries < 18000;
 }

@@ -48,7 +48,4 @@ uint32_t scene_role_slot(const struct scene *sc);
 /* How many slots are not FREE. */
 uint32_t scene_attached(const struct scene *sc);
 
-/* Sleeps a little; false after too many calls since *tries was 0. */
-bool patience(unsigned *tries);
-
 #endif /* SOJ_TESTS_LIB_HELPER_H */

@@ -2,9 +2,9 @@
 
 /*
  * The helper's threads, in this process and in forked ones that are killed,
- * stopped and continued.  Waiting is by polling the words of the segment, and
- * only for things that must happen some time: no assertion is about how long
- * they took.
+ * stopped and continued.  Whatever they do is followed by a label, at the
+ * latest by that of their next round; each posts at a gate.  What must happen
+ * some time is looked for when one was posted.
  */
 
 #include "lib_helper.h"
@@ -13,17 +13,45 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "helper/helper.h"
+#include "lib/gate.h"
 
 #define NEVER (UINT64_C(1) << 40)
+
+static struct {
+	struct gate steps;         /* of all helpers */
+	struct gate expiry_rounds; /* those of the wheel */
+} * helpers;
+static _Thread_local bool tester; /* not a helper's thread */
 
 static struct scene sc;
 static struct soj_helper *helper; /* in this process, NULL: none */
 static pid_t children[4]; /* killed at the end of a test, whatever happened */
+
+static void post_steps(const struct soj_step *step)
+{
+	if (tester)
+		return;
+	if (strcmp(step->label, "expiry.round") == 0)
+		gate_post(&helpers->expiry_rounds);
+	gate_post(&helpers->steps);
+}
+
+static void watch_helpers(void)
+{
+	helpers = mmap(NULL, sizeof(*helpers), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (helpers == MAP_FAILED)
+		abort();
+	tester = true;
+	soj_step_hook = post_steps;
+}
 
 static int setup(void **state)
 {
@@ -123,12 +151,9 @@ static bool ended(uint64_t ref)
 		       &soj_entry(&sc.st, soj_ref_entry(ref))->ctl));
 }
 
-#define EVENTUALLY(what)                                \
-	do {                                            \
-		unsigned tries_ = 0;                    \
-		while (!(what))                         \
-			assert_true(patience(&tries_)); \
-	} while (0)
+#define EVENTUALLY(what)                                                    \
+	for (uint32_t seen_; seen_ = gate_count(&helpers->steps), !(what);) \
+	gate_wait(&helpers->steps, seen_ + 1)
 
 static uint32_t free_entries(void)
 {
@@ -271,9 +296,8 @@ static void manual_clock_is_followed(void **state)
 	scene_clock(&sc, 5000);
 	EVENTUALLY(ended(early));
 	for (unsigned i = 0; i < 10; i++) {
-		unsigned tries = 0;
-
-		patience(&tries);
+		gate_wait(&helpers->expiry_rounds,
+			  gate_count(&helpers->expiry_rounds) + 1);
 		assert_int_equal(scene_status(&sc, late), SOJ_ACTIVE);
 	}
 	scene_clock(&sc, 5016);
@@ -337,11 +361,13 @@ static void helpers_are_killed_all_the_time(void **state)
 	for (unsigned i = 0; i < 40; i++) {
 		pid_t pid = fork_helper();
 		unsigned made = 10 + i % 7;
+		uint32_t before;
 
 		for (unsigned k = 0; k < made; k++)
 			make(1000 + (seed = seed * 1103515245 + 12345) % 50);
+		before = gate_count(&helpers->steps);
 		scene_clock(&sc, 1000 + i);
-		usleep(seed / 65536 % 4000);
+		gate_wait(&helpers->steps, before + seed / 65536 % 64);
 		kill_helper(pid);
 	}
 	scene_clock(&sc, 5000);
@@ -418,5 +444,6 @@ int main(void)
 		TEST(forked_child_leaves_it_alone),
 	};
 
+	watch_helpers();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "lib_helper.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +15,17 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 static char program[4096];
 static struct scene sc;
-static pid_t child; /* what the test has started, 0: reaped */
+static int ears = -1; /* hears what it tells its service manager */
+static pid_t child;   /* what the test has started, 0: reaped */
 
 static int setup(void **state)
 {
@@ -51,6 +55,9 @@ static int teardown(void **state)
 	/* A daemon is not our child: the segment tells who it is. */
 	if (helper > 0 && helper != getpid())
 		kill(helper, SIGKILL);
+	if (ears >= 0)
+		close(ears);
+	ears = -1;
 	scene_close(&sc);
 	return 0;
 }
@@ -112,12 +119,107 @@ static void fails(int code, const char *text, const char *const *args)
 #define FAILS(code, text, ...) \
 	fails(code, text, (const char *const[]){__VA_ARGS__, NULL})
 
-#define EVENTUALLY(what)                                \
-	do {                                            \
-		unsigned tries_ = 0;                    \
-		while (!(what))                         \
-			assert_true(patience(&tries_)); \
-	} while (0)
+/* ---- what it tells a service manager ---- */
+
+static int listen_at(const char *address)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	size_t bytes = strlen(address);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(un.sun_path, address, bytes);
+	if (address[0] == '@')
+		un.sun_path[0] = 0;
+	assert_int_equal(
+		bind(fd, (struct sockaddr *)&un,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				 bytes)),
+		0);
+	setenv("NOTIFY_SOCKET", address, 1);
+	return fd;
+}
+
+/* Readable when that process has ended, whoever's child it is. */
+static int end_of(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Until there is something to hear, or nobody is left to say it. */
+static void listen_to_child(int fd)
+{
+	struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
+			       {.fd = end_of(child), .events = POLLIN}};
+
+	assert_true(poll(fds, 2, -1) > 0);
+	close(fds[1].fd);
+	if (fds[0].revents == 0)
+		fail_msg("it has ended");
+}
+
+/* Waits for a message that contains the text. */
+static void hears(int fd, const char *text)
+{
+	char said[1024];
+
+	for (unsigned i = 0; i < 100; i++) {
+		ssize_t got;
+
+		listen_to_child(fd);
+		got = recv(fd, said, sizeof(said) - 1, 0);
+		assert_true(got >= 0);
+		said[got] = 0;
+		if (strstr(said, text))
+			return;
+	}
+	fail_msg("never heard %s", text);
+}
+
+/* Starts one that serves, and tells at ears that it does: each round that both
+ * of its threads have made, among others. */
+static void serve(void)
+{
+	char address[300];
+
+	snprintf(address, sizeof(address), "@%s.served", sc.name);
+	ears = listen_at(address);
+	setenv("WATCHDOG_USEC", "1000", 1);
+	START("--foreground", sc.name);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	hears(ears, "READY=1");
+	assert_int_equal(scene_helper(&sc), child);
+}
+
+#define EVENTUALLY(what) \
+	while (!(what))  \
+	hears(ears, "WATCHDOG=1")
+
+/* A daemon tells nobody what it does, and is no child of ours: two minutes of
+ * looking, if each nap takes what it says. */
+static void look_for_expirations(uint64_t count)
+{
+	const struct timespec nap = {.tv_nsec = 5000000};
+
+	for (unsigned i = 0; i < 18000; i++) {
+		if (scene_count(&sc, SOJ_COUNT_expirations) == count)
+			return;
+		nanosleep(&nap, NULL);
+	}
+	fail_msg("the daemon has ended nothing");
+}
+
+/* fd: of end_of(), from when it lived. */
+static void await_end(int fd)
+{
+	struct pollfd end = {.fd = fd, .events = POLLIN};
+
+	assert_int_equal(poll(&end, 1, -1), 1);
+	close(fd);
+}
 
 static uint64_t make(uint64_t expires_ms)
 {
@@ -133,11 +235,12 @@ static void sigterm_is_a_clean_end(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		START("--foreground", sc.name);
-		EVENTUALLY(scene_helper(&sc) == child);
+		serve();
 		assert_int_equal(scene_attached(&sc), 3);
 		kill(child, signals[i]);
 		assert_int_equal(result(), 0);
+		close(ears);
+		ears = -1;
 		/* Given back by itself: nobody else is there to reap. */
 		assert_int_equal(scene_attached(&sc), 1);
 		assert_int_equal(scene_role_slot(&sc), SOJ_SLOT_NONE);
@@ -147,8 +250,7 @@ static void sigterm_is_a_clean_end(void **state)
 static void sighup_is_no_end(void **state)
 {
 	(void)state;
-	START("--foreground", sc.name);
-	EVENTUALLY(scene_helper(&sc) == child);
+	serve();
 	kill(child, SIGHUP);
 	make(soj_seg_now_ms(&sc.st.seg) + 1);
 	EVENTUALLY(scene_count(&sc, SOJ_COUNT_expirations) == 1);
@@ -161,9 +263,8 @@ static void ignored_signals_are_heard(void **state)
 {
 	(void)state;
 	signal(SIGINT, SIG_IGN);
-	START("--foreground", sc.name);
+	serve();
 	signal(SIGINT, SIG_DFL);
-	EVENTUALLY(scene_helper(&sc) == child);
 	kill(child, SIGINT);
 	assert_int_equal(result(), 0);
 }
@@ -173,8 +274,7 @@ static void destroyed_segment_is_the_end(void **state)
 	struct soj_seg_error err;
 
 	(void)state;
-	START("--foreground", sc.name);
-	EVENTUALLY(scene_helper(&sc) == child);
+	serve();
 	assert_int_equal(soj_seg_destroy(sc.name, &err), 0);
 	assert_int_equal(result(), 0);
 	assert_int_equal(scene_attached(&sc), 1);
@@ -183,9 +283,9 @@ static void destroyed_segment_is_the_end(void **state)
 static void daemon_is_ready_when_its_parent_ends(void **state)
 {
 	pid_t helper, parent;
-	char path[64], stat[256] = "", target[64] = "";
+	int end;
+	char path[64], target[64] = "";
 	struct soj_seg_error err;
-	FILE *file;
 
 	(void)state;
 	parent = START("--tick", "4ms", sc.name);
@@ -206,19 +306,11 @@ static void daemon_is_ready_when_its_parent_ends(void **state)
 		assert_string_equal(target, "/dev/null");
 	}
 	make(soj_seg_now_ms(&sc.st.seg) + 1);
-	EVENTUALLY(scene_count(&sc, SOJ_COUNT_expirations) == 1);
+	look_for_expirations(1);
+	end = end_of(helper);
 	assert_int_equal(soj_seg_destroy(sc.name, &err), 0);
-	EVENTUALLY(scene_attached(&sc) == 1);
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)helper);
-	/* Gone, or a zombie of whoever adopted it. */
-	for (unsigned tries = 0; (file = fopen(path, "re")) != NULL;) {
-		char *ok = fgets(stat, sizeof(stat), file);
-
-		fclose(file);
-		if (!ok || strstr(stat, ") Z"))
-			break;
-		assert_true(patience(&tries));
-	}
+	await_end(end);
+	assert_int_equal(scene_attached(&sc), 1);
 }
 
 static void daemon_says_why_it_failed(void **state)
@@ -262,7 +354,8 @@ static void no_slot_is_a_temporary_failure(void **state)
 static void life_pipe_ends_it(void **state)
 {
 	char seg_fd[16], life_fd[16];
-	int ends[2];
+	int ends[2], end;
+	pid_t helper;
 
 	(void)state;
 	/* Inherited on purpose: the helper must let go of its own copy. */
@@ -273,51 +366,20 @@ static void life_pipe_ends_it(void **state)
 	START("--fd", seg_fd, "--life-fd", life_fd);
 	assert_int_equal(result(), 0);
 	close(ends[0]);
-	assert_true(scene_helper(&sc) > 0);
+	helper = scene_helper(&sc);
+	assert_true(helper > 0);
 	/* What is written there is no end. */
 	assert_int_equal(write(ends[1], "x", 1), 1);
 	make(soj_seg_now_ms(&sc.st.seg) + 1);
-	EVENTUALLY(scene_count(&sc, SOJ_COUNT_expirations) == 1);
+	look_for_expirations(1);
 	assert_int_equal(scene_attached(&sc), 3);
+	end = end_of(helper);
 	close(ends[1]);
-	EVENTUALLY(scene_attached(&sc) == 1);
+	await_end(end);
+	assert_int_equal(scene_attached(&sc), 1);
 }
 
 /* ---- the service manager ---- */
-
-static int listen_at(const char *address)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	size_t bytes = strlen(address);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	memcpy(un.sun_path, address, bytes);
-	if (address[0] == '@')
-		un.sun_path[0] = 0;
-	assert_int_equal(
-		bind(fd, (struct sockaddr *)&un,
-		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-				 bytes)),
-		0);
-	setenv("NOTIFY_SOCKET", address, 1);
-	return fd;
-}
-
-/* Waits for a message that contains the text. */
-static void hears(int fd, const char *text)
-{
-	char said[1024];
-
-	for (unsigned i = 0; i < 100; i++) {
-		ssize_t got = recv(fd, said, sizeof(said) - 1, 0);
-
-		assert_true(got >= 0);
-		said[got] = 0;
-		if (strstr(said, text))
-			return;
-	}
-	fail_msg("never heard %s", text);
-}
 
 static void service_manager_is_told(void **state)
 {
@@ -351,8 +413,8 @@ static void standby_is_told(void **state)
 	int fd;
 
 	(void)state;
-	first = START("--foreground", sc.name);
-	EVENTUALLY(scene_helper(&sc) == first);
+	serve();
+	first = child;
 	snprintf(address, sizeof(address), "@%s.standby", sc.name);
 	fd = listen_at(address);
 	setenv("WATCHDOG_USEC", "1000", 1);
@@ -377,7 +439,8 @@ static void others_service_is_not_told(void **state)
 {
 	char address[300], said[64];
 	struct soj_seg_error err;
-	int fd;
+	pid_t helper;
+	int fd, end;
 
 	(void)state;
 	snprintf(address, sizeof(address), "@%s.others", sc.name);
@@ -385,8 +448,11 @@ static void others_service_is_not_told(void **state)
 	START(sc.name);
 	unsetenv("NOTIFY_SOCKET");
 	assert_int_equal(result(), 0);
+	helper = scene_helper(&sc);
+	end = end_of(helper);
 	assert_int_equal(soj_seg_destroy(sc.name, &err), 0);
-	EVENTUALLY(scene_attached(&sc) == 1);
+	await_end(end);
+	assert_int_equal(scene_attached(&sc), 1);
 	assert_int_equal(recv(fd, said, sizeof(said), MSG_DONTWAIT), -1);
 	close(fd);
 }

@@ -31,9 +31,17 @@ function(soj_register name label timeout)
 	endif()
 endfunction()
 
+function(soj_test_uses target label)
+	target_include_directories(${target} PRIVATE
+		${tests} ${tests}/${label} ${PROJECT_SOURCE_DIR}/tools)
+	target_link_libraries(${target} PRIVATE
+		${ARGN} soj_internal PkgConfig::CMOCKA m)
+endfunction()
+
 # soj_add_tests(LABEL PREFIX TIMEOUT LIBRARY...)
-# tests/LABEL/lib_*.c is shared by the tests of that folder; what crash tests
-# share serves tests/explore, too, on another variant of the library.
+# tests/LABEL/lib_*.c is shared by the tests of that folder, and compiled once
+# for all; what crash tests share serves tests/explore, too, on another variant
+# of the library. The target tests_LABEL builds them all.
 function(soj_add_tests label prefix timeout)
 	file(GLOB sources CONFIGURE_DEPENDS ${tests}/${label}/${prefix}_*.c)
 	file(GLOB shared CONFIGURE_DEPENDS ${tests}/${label}/lib_*.c)
@@ -41,13 +49,27 @@ function(soj_add_tests label prefix timeout)
 		file(GLOB more CONFIGURE_DEPENDS ${tests}/crash/lib_*.c)
 		list(APPEND shared ${more})
 	endif()
+	set(objects)
+	if(shared)
+		add_library(soj_tests_${label} OBJECT ${shared})
+		soj_test_uses(soj_tests_${label} ${label} ${ARGN})
+		set(objects $<TARGET_OBJECTS:soj_tests_${label}>)
+	endif()
+	add_custom_target(tests_${label})
 	foreach(source ${sources})
 		get_filename_component(name ${source} NAME_WE)
-		add_executable(${name} ${source} ${shared})
-		target_include_directories(${name} PRIVATE
-			${tests} ${tests}/${label} ${PROJECT_SOURCE_DIR}/tools)
-		target_link_libraries(${name} PRIVATE
-			${ARGN} soj_internal PkgConfig::CMOCKA m)
+		set(libraries ${ARGN})
+		if(name STREQUAL "test_helper")
+			# It waits for the labels that helpers pass.
+			if(NOT SOJ_FAULTS)
+				continue()
+			endif()
+			set(libraries
+				sojourn_helper_faults sojourn_faults soj_tool_lib)
+		endif()
+		add_executable(${name} ${source} ${objects})
+		soj_test_uses(${name} ${label} ${libraries})
+		add_dependencies(tests_${label} ${name})
 		soj_register(${name} ${label} ${timeout} ${name})
 	endforeach()
 endfunction()
@@ -105,9 +127,9 @@ if(SOJ_FAULTS)
 		sojourn_helper_explore sojourn_explore soj_tool_lib)
 
 	# One test for each row of features: they live in the crash tests'
-	# world, compiled once.
-	file(GLOB world CONFIGURE_DEPENDS ${tests}/crash/lib_*.c)
-	add_library(soj_world STATIC ${world})
+	# world.
+	add_library(soj_world STATIC $<TARGET_OBJECTS:soj_tests_crash>)
+	set_target_properties(soj_world PROPERTIES LINKER_LANGUAGE C)
 	target_include_directories(soj_world PUBLIC
 		${tests} ${tests}/crash ${PROJECT_SOURCE_DIR}/tools)
 	target_link_libraries(soj_world PUBLIC
