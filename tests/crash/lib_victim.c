@@ -118,6 +118,36 @@ bool step_is_last(const struct report *r, uint32_t nth)
 
 /* ---- victims ---- */
 
+/* What a child tells is for itself only. */
+static void unshare_report(void)
+{
+	static struct report own;
+
+	own = *self.report;
+	if (mmap(self.report, sizeof(own), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != self.report)
+		abort();
+	*self.report = own;
+}
+
+/* The child's operation is not its parent's, and it has to be told so: it comes
+ * to its end (victim_run) before the parent goes on. */
+static void split(void)
+{
+	int status;
+	pid_t child;
+
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		soj_step_hook = NULL;
+		unshare_report();
+		return;
+	}
+	if (child < 0 || waitpid(child, &status, 0) < 0 || !WIFEXITED(status))
+		abort();
+}
+
 static void hook(const struct soj_step *step)
 {
 	unsigned label = (unsigned)(step - __start_soj_steps);
@@ -150,6 +180,8 @@ static void hook(const struct soj_step *step)
 			_exit(0);
 		waitpid(child, NULL, 0);
 	}
+	if (self.plan.fault == FAULT_SPLIT)
+		split();
 	if (self.plan.fault == FAULT_STOP) {
 		coverage->stops++;
 		coverage->stopped[label]++;

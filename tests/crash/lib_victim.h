@@ -59,7 +59,8 @@ enum fault {
 	FAULT_NONE,
 	FAULT_KILL,
 	FAULT_STOP,
-	FAULT_FORK, /* a child that ends at once */
+	FAULT_FORK,  /* a child that ends at once */
+	FAULT_SPLIT, /* a child that goes on with the operation, first */
 };
 
 struct plan {
