@@ -14,7 +14,7 @@
  *
  * Under callgrind, for counts of instructions without noise:
  *
- *	valgrind --tool=callgrind --toggle-collect=measured bench_get 1000 1 \
+ *	valgrind --tool=callgrind --toggle-collect='measured*' bench_get 1000 1 \
  *		100000 read-hot
  */
 
@@ -318,7 +318,7 @@ static void make_all(struct bench *b, bool items)
 
 	sojourn_collection_init(&collection, "items");
 	sojourn_options_init(&options);
-	options.entries_max = b->entries * (items ? 2 : 1) + b->entries / 4;
+	options.entries_max = b->entries * (items ? 2 : 1) + b->entries / 2;
 	options.segment_bytes =
 		(UINT64_C(16) << 20) + UINT64_C(640) * options.entries_max;
 	options.helper = SOJOURN_HELPER_NONE;

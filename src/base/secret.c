@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/siphash.h"
 
 static_assert(SOJ_KEY_BYTES == crypto_kdf_KEYBYTES, "master key size");
 static_assert(SOJ_DIGEST_BYTES == crypto_shorthash_siphashx24_BYTES,
@@ -61,7 +62,7 @@ struct soj_digest soj_digest(const uint8_t key[16], const void *data,
 {
 	struct soj_digest digest;
 
-	crypto_shorthash_siphashx24((uint8_t *)digest.word, data, bytes, key);
+	soj_siphash128(digest.word, key, data, bytes);
 	return digest;
 }
 

@@ -110,8 +110,14 @@ int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 				  "veto is set, but only sessions have one");
 	if (self)
 		self->w.source = SOJ_SOURCE_READ;
-	rc = get(s, self, digest, how ? how : &get_default, data, data_bytes,
-		 info);
+	if (how == NULL)
+		how = &get_default;
+	rc = info ? -EAGAIN
+		  : soj_read_plainly(s, self, digest, how, item->collection,
+				     data, data_bytes);
+	if (rc != -EAGAIN)
+		return rc;
+	rc = get(s, self, digest, how, data, data_bytes, info);
 	if (self)
 		soj_self_flush(s, self);
 	if (rc == -ENOENT)

@@ -5,6 +5,9 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/fault.h"
 
@@ -27,15 +30,57 @@ static const bool id_chars[256] = {
 	['-'] = true,         ['_'] = true,
 };
 
+static bool all_id_chars(const char *text, size_t chars)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < chars; i++)
+		good &= id_chars[(uint8_t)text[i]];
+	return good;
+}
+
+#ifdef __SSE2__
+static __m128i between(__m128i c, char first, char last)
+{
+	return _mm_and_si128(_mm_cmpgt_epi8(c, _mm_set1_epi8(first - 1)),
+			     _mm_cmplt_epi8(c, _mm_set1_epi8(last + 1)));
+}
+
+/* Sixteen at once; bytes from 128 on are negative, and in no range. */
+static __m128i good_chars(const char *text)
+{
+	const __m128i c = _mm_loadu_si128((const __m128i *)(const void *)text);
+	const __m128i lower = _mm_or_si128(c, _mm_set1_epi8(0x20));
+
+	return _mm_or_si128(
+		_mm_or_si128(between(lower, 'a', 'z'), between(c, '0', '9')),
+		_mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8('-')),
+			     _mm_cmpeq_epi8(c, _mm_set1_epi8('_'))));
+}
+
+/* At least ID_CHARS_MIN; the last sixteen overlap those before. */
+static bool is_id(const char *text, size_t chars)
+{
+	__m128i good = good_chars(text + chars - 16);
+
+	for (size_t i = 0; i + 16 < chars; i += 16)
+		good = _mm_and_si128(good, good_chars(text + i));
+	return _mm_movemask_epi8(good) == 0xffff;
+}
+#else
+static bool is_id(const char *text, size_t chars)
+{
+	return all_id_chars(text, chars);
+}
+#endif
+
 bool soj_id_decode(const char *text, size_t chars, uint8_t *raw, size_t bytes)
 {
 	size_t got;
 
 	/* libsodium takes bytes from 128 on for characters of the alphabet. */
-	for (size_t i = 0; i < chars; i++)
-		if (!id_chars[(uint8_t)text[i]])
-			return false;
-	return sodium_base642bin(raw, bytes, text, chars, NULL, &got, NULL,
+	return all_id_chars(text, chars) &&
+	       sodium_base642bin(raw, bytes, text, chars, NULL, &got, NULL,
 				 sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
 		       0 &&
 	       got == bytes;
@@ -44,11 +89,10 @@ bool soj_id_decode(const char *text, size_t chars, uint8_t *raw, size_t bytes)
 bool soj_id_digest(const struct sojourn *s, const char *id,
 		   struct soj_digest *digest)
 {
-	size_t chars = 0;
+	const size_t chars = strnlen(id, SOJOURN_ID_CHARS_MAX + 1);
 
-	while (chars <= SOJOURN_ID_CHARS_MAX && id_chars[(uint8_t)id[chars]])
-		chars++;
-	if (chars < ID_CHARS_MIN || chars > SOJOURN_ID_CHARS_MAX || id[chars])
+	if (chars < ID_CHARS_MIN || chars > SOJOURN_ID_CHARS_MAX ||
+	    !is_id(id, chars))
 		return false;
 	*digest = soj_digest(s->keys.id, id, chars);
 	if (SOJ_PLANT(SECRET_STORED))

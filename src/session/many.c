@@ -55,8 +55,9 @@ static int read_one(struct sojourn *s, const struct sojourn_read *how,
 		    const struct soj_digest *digest, struct sojourn_one *one)
 {
 	if (one->id)
-		return sojourn_session_read(s, one->id, how, one->data,
-					    &one->data_bytes, one->info);
+		return soj_done(s, soj_session_read(s, one->id, digest, how,
+						    one->data, &one->data_bytes,
+						    one->info));
 	return soj_item_get(s, &one->item, digest, how, one->data,
 			    &one->data_bytes, one->info);
 }

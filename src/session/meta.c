@@ -43,7 +43,7 @@ ssize_t soj_meta_pack(const struct sojourn_metadata *m, uint8_t *out)
 	return at;
 }
 
-static const char **field_of(struct sojourn_metadata *m, uint8_t tag)
+const char *const *soj_meta_field(const struct sojourn_metadata *m, uint8_t tag)
 {
 	switch (tag) {
 #define X(number, field) \
@@ -56,26 +56,41 @@ static const char **field_of(struct sojourn_metadata *m, uint8_t tag)
 	}
 }
 
+bool soj_meta_next(const uint8_t *packed, size_t bytes, size_t *at,
+		   struct soj_meta_part *part)
+{
+	const uint8_t *p = packed + *at;
+	const size_t left = bytes - *at;
+
+	if (left < 3)
+		return false;
+	part->tag = p[0];
+	part->bytes = p[1] | (size_t)p[2] << 8;
+	part->value = p + 3;
+	if (part->bytes > left - 3)
+		return false;
+	*at += 3 + part->bytes;
+	return true;
+}
+
 void soj_meta_unpack(const uint8_t *packed, size_t bytes,
 		     struct sojourn_metadata *m, char *text)
 {
+	struct soj_meta_part part;
 	size_t at = 0, used = 0;
 
 	memset(m, 0, sizeof(*m));
-	while (bytes - at >= 3) {
-		size_t length = packed[at + 1] | (size_t)packed[at + 2] << 8;
-		const char **field = field_of(m, packed[at]);
+	while (soj_meta_next(packed, bytes, &at, &part)) {
+		const char **field =
+			(const char **)(uintptr_t)soj_meta_field(m, part.tag);
 
-		at += 3;
-		if (length > bytes - at)
-			return;
 		/* A string and its NUL fit: each cost 3 bytes when packed. */
-		if (field && used + length + 1 <= SOJOURN_METADATA_BYTES_MAX) {
-			memcpy(text + used, packed + at, length);
-			text[used + length] = 0;
-			*field = text + used;
-			used += length + 1;
-		}
-		at += length;
+		if (field == NULL ||
+		    used + part.bytes + 1 > SOJOURN_METADATA_BYTES_MAX)
+			continue;
+		memcpy(text + used, part.value, part.bytes);
+		text[used + part.bytes] = 0;
+		*field = text + used;
+		used += part.bytes + 1;
 	}
 }

@@ -383,17 +383,6 @@ void soj_lifetime_renew(uint64_t now_ms, const struct soj_lifetime *old,
 	life->expires_ms = expiry(now_ms, life);
 }
 
-uint64_t soj_touch_interval_ms(const struct soj_times *t)
-{
-	uint64_t interval = 1000;
-
-	if (t->idle_ms)
-		interval = soj_min(interval, t->idle_ms / 64);
-	if (t->sliding_ms)
-		interval = soj_min(interval, t->sliding_ms / 64);
-	return interval;
-}
-
 uint64_t soj_lease_until(const struct soj_shm_policy *policy, uint64_t now_ms)
 {
 	return (now_ms + policy->lease_ms) / SOJ_LEASE_TICK_MS + 1;

@@ -54,7 +54,16 @@ void soj_lifetime_renew(uint64_t now_ms, const struct soj_lifetime *old,
 			struct soj_lifetime *life);
 
 /* Least time between two stores of an access time. */
-uint64_t soj_touch_interval_ms(const struct soj_times *t);
+static inline uint64_t soj_touch_interval_ms(const struct soj_times *t)
+{
+	uint64_t interval = 1000;
+
+	if (t->idle_ms)
+		interval = soj_min(interval, t->idle_ms / 64);
+	if (t->sliding_ms)
+		interval = soj_min(interval, t->sliding_ms / 64);
+	return interval;
+}
 
 static inline bool soj_touch_due(const struct soj_times *t, uint64_t now_ms)
 {

@@ -229,56 +229,6 @@ void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
 	SOJ_STEP("touch.done");
 }
 
-/* The maximum lifetime counts from there, and is handed down. */
-static uint64_t login_created(struct sojourn *s,
-			      const struct soj_session *session)
-{
-	uint64_t misc = session->cold.misc;
-	uint64_t most_ms = soj_collection(&s->st.seg, soj_misc_collection(misc))
-				   ->max_lifetime_ms;
-	uint64_t latest_ms = soj_misc_expires_max_ms(misc);
-
-	if (soj_misc_renewals(misc) == 0)
-		return session->snap.times.created_ms;
-	return most_ms && latest_ms > most_ms ? latest_ms - most_ms : 0;
-}
-
-void soj_info_fill(struct sojourn *s, const struct soj_session *session,
-		   struct sojourn_info *info)
-{
-	const struct soj_snapshot *snap = &session->snap;
-
-	soj_handle_text(&s->st, snap->ref, info->handle);
-	memcpy(info->subject, session->subject, snap->subject_bytes);
-	info->subject[snap->subject_bytes] = 0;
-	memcpy(info->collection,
-	       soj_collection(&s->st.seg,
-			      soj_misc_collection(session->cold.misc))
-		       ->name,
-	       sizeof(info->collection));
-	info->created_ms = snap->times.created_ms;
-	info->accessed_ms = snap->times.accessed_ms;
-	info->expires_ms = snap->times.expires_ms;
-	if (snap->times.sliding_ms)
-		info->expires_ms = soj_min(info->expires_ms,
-					   snap->times.accessed_ms +
-						   snap->times.sliding_ms);
-	info->deadline_ms = soj_times_deadline_ms(&snap->times);
-	info->idle_timeout_ms = snap->times.idle_ms;
-	info->version = snap->version;
-	info->data_bytes = snap->data_bytes;
-	info->renewals = soj_misc_renewals(session->cold.misc);
-	info->login_created_ms = login_created(s, session);
-	info->mismatch = 0;
-	info->successor[0] = 0;
-	if (snap->has_record)
-		soj_handle_text(&s->st, snap->record.successor,
-				info->successor);
-	info->renewed = soj_ctl_status(snap->ctl) == SOJ_RENEWED;
-	soj_meta_unpack(session->meta, snap->meta_bytes, &info->metadata,
-			info->text);
-}
-
 bool soj_record_open(struct sojourn *s, const char *old_id,
 		     const struct soj_snapshot *snap,
 		     char id[SOJOURN_ID_CHARS_MAX + 1])
@@ -534,61 +484,88 @@ static void note_outcome(struct sojourn *s, struct soj_self *self, uint64_t ref,
 					    .reason = sojourn_reason()});
 }
 
-int soj_session_read(struct sojourn *s, const char *id,
-		     const struct sojourn_read *how, void *data,
-		     size_t *data_bytes, struct sojourn_info *info)
+/* The long way.  Its frame is large, and most reads do without it. */
+static __attribute__((noinline)) int
+read_on(struct sojourn *s, struct soj_self *self, const char *id,
+	const struct soj_digest *digest, const struct sojourn_read *how,
+	void *data, size_t *data_bytes, struct sojourn_info *info)
 {
-	struct reading r = {.s = s,
-			    .self = soj_self(s),
-			    .id = id,
-			    .how = how ? how : &read_default,
-			    .info = info,
-			    .now_ms = soj_seg_now_ms(&s->st.seg)};
+	struct reading r;
 	struct soj_copy copy = {.cold = &r.session.cold};
 	int rc;
 
-	if (r.self)
-		r.self->w.source = SOJ_SOURCE_READ;
-	if (!soj_id_digest(s, id, &r.digest)) {
-		count_miss(r.self, SOJ_NONE);
-		rc = soj_report_ended(SOJ_NONE);
-		note_outcome(s, r.self, 0, rc);
-		return rc;
-	}
+	r.s = s;
+	r.self = self;
+	r.id = id;
+	r.how = how;
+	r.info = info;
+	r.digest = *digest;
+	r.now_ms = soj_seg_now_ms(&s->st.seg);
+	r.session.snap.ref = 0;
+	r.tip.data_bytes = 0;
 	if (data && data_bytes) {
 		copy.data = data;
 		copy.data_capacity = *data_bytes;
 	}
-	if (info || r.how->veto)
+	if (info || how->veto)
 		copy.subject = r.session.subject;
-	if (info || r.how->veto || r.how->client)
+	if (info || how->veto || how->client)
 		copy.meta = r.session.meta;
-	if (info) {
-		info->renewal = SOJOURN_RENEWAL_NONE;
-		info->new_id[0] = 0;
-		info->mismatch = 0;
-		info->current = true;
-	}
 	rc = find_to_read(&r, &copy);
 	if (rc == 0 || rc == -ENOBUFS)
 		rc = go_on(&r, rc, copy.data, data_bytes);
-	if (r.self && rc == 0)
-		soj_count(&r.self->w.thr, SOJ_COUNT_hits);
+	if (self && rc == 0)
+		soj_count(&self->w.thr, SOJ_COUNT_hits);
 	/* Refused: what was copied before that is not the caller's. */
 	if (rc < 0 && copy.data)
 		soj_wipe(copy.data, soj_min(copy.data_capacity,
 					    soj_max(r.session.snap.data_bytes,
 						    r.tip.data_bytes)));
-	if (r.self)
-		soj_self_flush(s, r.self);
-	note_outcome(s, r.self, r.session.snap.ref, rc);
+	if (self)
+		soj_self_flush(s, self);
+	note_outcome(s, self, r.session.snap.ref, rc);
 	return rc;
+}
+
+int soj_session_read(struct sojourn *s, const char *id,
+		     const struct soj_digest *known,
+		     const struct sojourn_read *how, void *data,
+		     size_t *data_bytes, struct sojourn_info *info)
+{
+	struct soj_self *self = soj_self(s);
+	struct soj_digest digest;
+	int rc;
+
+	if (how == NULL)
+		how = &read_default;
+	if (self)
+		self->w.source = SOJ_SOURCE_READ;
+	if (known) {
+		digest = *known;
+	} else if (!soj_id_digest(s, id, &digest)) {
+		count_miss(self, SOJ_NONE);
+		rc = soj_report_ended(SOJ_NONE);
+		note_outcome(s, self, 0, rc);
+		return rc;
+	}
+	if (info) {
+		info->renewal = SOJOURN_RENEWAL_NONE;
+		info->new_id[0] = 0;
+		info->mismatch = 0;
+		info->current = true;
+	} else {
+		rc = soj_read_plainly(s, self, &digest, how,
+				      SOJ_COLLECTION_SESSION, data, data_bytes);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+	return read_on(s, self, id, &digest, how, data, data_bytes, info);
 }
 
 int sojourn_session_read(struct sojourn *s, const char *id,
 			 const struct sojourn_read *how, void *data,
 			 size_t *data_bytes, struct sojourn_info *info)
 {
-	return soj_done(s,
-			soj_session_read(s, id, how, data, data_bytes, info));
+	return soj_done(
+		s, soj_session_read(s, id, NULL, how, data, data_bytes, info));
 }

@@ -447,7 +447,7 @@ static int renew(struct sojourn *s, const char *id, bool at_once,
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
-	rc = soj_session_read(s, id, &plain, NULL, NULL, info);
+	rc = soj_session_read(s, id, NULL, &plain, NULL, NULL, info);
 	if (rc < 0)
 		return rc;
 	rc = soj_session_renew_id(s, self, id, &digest,

@@ -10,6 +10,8 @@
 #include "session/handle.h"
 
 static _Thread_local enum sojourn_reason last_reason;
+/* A text that is constant is not copied: most are never asked for. */
+static _Thread_local const char *last_said;
 static _Thread_local char last_text[sizeof(((struct soj_said *)0)->text)];
 
 static const char *const reason_names[] = {
@@ -56,37 +58,42 @@ enum sojourn_reason sojourn_reason(void)
 
 const char *sojourn_error_text(void)
 {
-	return last_text;
+	return last_said ? last_said : "";
+}
+
+/* text: for good, or last_text. */
+static int say(int rc, enum sojourn_reason reason, const char *text)
+{
+	last_reason = reason;
+	last_said = text;
+	return rc;
 }
 
 int soj_ok(void)
 {
-	last_reason = SOJOURN_OK;
-	last_text[0] = 0;
-	return 0;
+	return say(0, SOJOURN_OK, NULL);
 }
 
 void soj_say_keep(struct soj_said *said)
 {
 	said->reason = last_reason;
-	memcpy(said->text, last_text, sizeof(said->text));
+	snprintf(said->text, sizeof(said->text), "%s", sojourn_error_text());
 }
 
 void soj_say_again(const struct soj_said *said)
 {
-	last_reason = said->reason;
 	memcpy(last_text, said->text, sizeof(last_text));
+	say(0, said->reason, last_text);
 }
 
 int soj_report(int rc, enum sojourn_reason reason, const char *format, ...)
 {
 	va_list args;
 
-	last_reason = reason;
 	va_start(args, format);
 	vsnprintf(last_text, sizeof(last_text), format, args);
 	va_end(args);
-	return rc;
+	return say(rc, reason, last_text);
 }
 
 /* What errno values mean in this library. */
@@ -150,42 +157,40 @@ int soj_report_errno(int rc)
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		if (errors[i].error == -rc)
 			reason = errors[i].reason;
-	return soj_report(rc, reason, "%s", sojourn_strerror(rc));
+	return say(rc, reason, sojourn_strerror(rc));
 }
 
 int soj_report_ended(enum soj_status status)
 {
 	switch (status) {
 	case SOJ_ENDED_EXPIRED:
-		return soj_report(-ENOENT, SOJOURN_EXPIRED,
-				  "the session is past its lifetime");
+		return say(-ENOENT, SOJOURN_EXPIRED,
+			   "the session is past its lifetime");
 	case SOJ_ENDED_IDLE:
-		return soj_report(-ENOENT, SOJOURN_IDLE,
-				  "the session was idle for too long");
+		return say(-ENOENT, SOJOURN_IDLE,
+			   "the session was idle for too long");
 	case SOJ_ENDED_GRACE:
-		return soj_report(-ENOENT, SOJOURN_RENEWED,
-				  "the session was renewed, and the grace "
-				  "window of its old id is over");
+		return say(-ENOENT, SOJOURN_RENEWED,
+			   "the session was renewed, and the grace "
+			   "window of its old id is over");
 	case SOJ_ENDED_EVICTED:
-		return soj_report(-ENOENT, SOJOURN_EVICTED,
-				  "the session was evicted for lack of memory");
+		return say(-ENOENT, SOJOURN_EVICTED,
+			   "the session was evicted for lack of memory");
 	case SOJ_ENDED_DELETED:
 	case SOJ_ENDED_SUBJECT:
 	case SOJ_ENDED_CAP:
 	case SOJ_ENDED_EXCLUSIVE:
 	case SOJ_ENDED_CLEARED:
-		return soj_report(-ENOENT, SOJOURN_DELETED,
-				  "the session was ended");
+		return say(-ENOENT, SOJOURN_DELETED, "the session was ended");
 	case SOJ_ENDED_REUSED:
-		return soj_report(-ENOENT, SOJOURN_REUSED,
-				  "the token's family was ended, because one "
-				  "of its used tokens was used again");
+		return say(-ENOENT, SOJOURN_REUSED,
+			   "the token's family was ended, because one "
+			   "of its used tokens was used again");
 	case SOJ_ENDED_DAMAGED:
-		return soj_report(-ENOENT, SOJOURN_CORRUPT,
-				  "the session was dropped, because its value "
-				  "does not open");
+		return say(-ENOENT, SOJOURN_CORRUPT,
+			   "the session was dropped, because its value "
+			   "does not open");
 	default:
-		return soj_report(-ENOENT, SOJOURN_NOT_FOUND,
-				  "no such session");
+		return say(-ENOENT, SOJOURN_NOT_FOUND, "no such session");
 	}
 }

@@ -51,10 +51,19 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, uint64_t now_ms,
 		       const struct soj_copy *copy, struct soj_snapshot *snap);
 
-/* sojourn_session_read() as a part of another call. */
+/* sojourn_session_read() as a part of another call; known: the digest of the id,
+ * or NULL. */
 int soj_session_read(struct sojourn *s, const char *id,
+		     const struct soj_digest *known,
 		     const struct sojourn_read *how, void *data,
 		     size_t *data_bytes, struct sojourn_info *info);
+
+/* plain.c: a read of which nobody wants to know more than the data, in one pass.
+ * 0, -ENOENT, reported; or -EAGAIN: nothing was done, read the long way. */
+int soj_read_plainly(struct sojourn *s, struct soj_self *self,
+		     const struct soj_digest *digest,
+		     const struct sojourn_read *how, uint32_t collection,
+		     void *data, size_t *data_bytes);
 
 /* Moves the access time if that is due. */
 void soj_session_touch_due(struct sojourn *s, struct soj_self *self,

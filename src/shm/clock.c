@@ -4,6 +4,18 @@
  * Time of a segment: CLOCK_BOOTTIME, because it goes on during suspend and
  * nobody can set it.  Two things make the same reading mean another instant:
  * another boot, and another time namespace.
+ *
+ * Each read of a session asks for the time, and to ask the kernel's clock costs
+ * more than finding the session: it waits for all loads that are under way.  So
+ * where the kernel itself counts time by the processor's time-stamp counter, a
+ * thread asks it a few times per millisecond, and the counter in between
+ * (base/ticker.h).  What it gets is the same to the millisecond.
+ *
+ * Across suspend: a counter that goes on, or starts anew, says that the
+ * millisecond is over.  One that stands still goes on from where it was when the
+ * first processor wakes, and nothing runs here until all devices have woken as
+ * well: more than the millisecond that was left.  Where a virtual machine is
+ * stopped, its BOOTTIME stops with its counter.
  */
 
 #include "shm/segment_impl.h"
@@ -13,22 +25,67 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#ifdef __x86_64__
+#include <x86intrin.h>
+#endif
+
+#include "base/ticker.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define OFFSETS_PATH "/proc/self/timens_offsets"
+#define SOURCE_PATH                        \
+	"/sys/devices/system/clocksource/" \
+	"clocksource0/current_clocksource"
 
-static int64_t timespec_ms(struct timespec ts)
-{
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static int64_t boottime_ms(void)
+static int64_t boottime_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	return timespec_ms(now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+#ifdef __x86_64__
+/* Does the kernel tell the time by it? */
+static soj_half_t counter_tells_time;
+
+static _Thread_local struct soj_ticker ticker;
+
+static __attribute__((noinline)) int64_t ask_clock(void)
+{
+	uint64_t before = __rdtsc();
+	int64_t ns = boottime_ns();
+
+	if (soj_load_relaxed(&counter_tells_time))
+		soj_ticker_set(&ticker, before, ns, __rdtsc());
+	return ns / 1000000;
+}
+
+static int64_t boottime_ms(void)
+{
+	int64_t ms;
+
+	return soj_ticker_knows(&ticker, __rdtsc(), &ms) ? ms : ask_clock();
+}
+
+static void look_at_source(void)
+{
+	char text[64];
+
+	if (soj_seg_read_text(SOURCE_PATH, text, sizeof(text)) > 0 &&
+	    strcmp(text, "tsc\n") == 0)
+		soj_store_relaxed(&counter_tells_time, 1);
+}
+#else
+static int64_t boottime_ms(void)
+{
+	return boottime_ns() / 1000000;
+}
+
+static void look_at_source(void)
+{
+}
+#endif
 
 static int hex_digit(char c)
 {
@@ -125,7 +182,8 @@ int soj_clock_base_read(struct soj_clock_base *clock, struct soj_seg_error *err)
 	if (rc < 0)
 		return rc;
 	rc = read_timens_offset(&clock->timens_offset_ms, err);
-	clock->boottime_ms = boottime_ms();
+	clock->boottime_ms = boottime_ns() / 1000000;
+	look_at_source();
 	return rc;
 }
 

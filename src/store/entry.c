@@ -46,6 +46,7 @@
 
 #include "base/fault.h"
 #include "store/event.h"
+#include "store/plain.h"
 #include "store/sealed.h"
 
 uint64_t soj_times_deadline_ms(const struct soj_times *t)
@@ -108,17 +109,6 @@ static void copy_cold(struct soj_shm_entry *e, struct soj_cold *cold)
 	cold->event = soj_load_relaxed(&e->event);
 	cold->subject.word[0] = soj_load_relaxed(&e->subject[0]);
 	cold->subject.word[1] = soj_load_relaxed(&e->subject[1]);
-}
-
-static void copy_fields(struct soj_shm_entry *e, struct soj_snapshot *snap)
-{
-	snap->renew = soj_load_relaxed(&e->renew);
-	snap->times.created_ms = soj_load_relaxed(&e->created_ms);
-	snap->times.expires_ms = soj_load_relaxed(&e->expires_ms);
-	snap->times.idle_ms = soj_load_relaxed(&e->idle_ms);
-	snap->times.sliding_ms = soj_load_relaxed(&e->sliding_ms);
-	snap->times.accessed_ms = soj_life_accessed_ms(snap->life);
-	snap->times.grace_until_ms = UINT64_MAX;
 }
 
 static void copy_record(const struct soj_chunk_view *view,
@@ -228,7 +218,8 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 			return -ENOENT;
 		before = soj_load_acquire(chunk_state); /* S1 */
 	}
-	copy_fields(e, snap);
+	snap->renew = soj_load_relaxed(&e->renew);
+	soj_entry_times(e, snap->life, &snap->times);
 	if (copy && copy->cold)
 		copy_cold(e, copy->cold);
 	rc = copy_chunk(st, soj_ctl_chunk(snap->ctl), idx, copy, snap);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOJ_STORE_PLAIN_H
+#define SOJ_STORE_PLAIN_H
+
+/* Layer 3.  Reads in one pass, where all is as it mostly is. */
+
+#include "store/store.h"
+
+/* The periods that an entry was made with. */
+static inline void soj_entry_times(const struct soj_shm_entry *e, uint64_t life,
+				   struct soj_times *t)
+{
+	t->created_ms = soj_load_relaxed(&e->created_ms);
+	t->expires_ms = soj_load_relaxed(&e->expires_ms);
+	t->idle_ms = soj_load_relaxed(&e->idle_ms);
+	t->sliding_ms = soj_load_relaxed(&e->sliding_ms);
+	t->accessed_ms = soj_life_accessed_ms(life);
+	t->grace_until_ms = UINT64_MAX;
+}
+
+/* What is to be copied; NULL: not. */
+#define SOJ_PLAIN_META_BYTES 256u
+
+struct soj_plain {
+	void *data;
+	size_t data_capacity;
+	uint8_t *meta; /* SOJ_PLAIN_META_BYTES */
+};
+
+/*
+ * Finds the entry of a digest that lives at now_ms, is no old id, and whose
+ * data and metadata fit, and copies them out.  0, and *snap but for renew and
+ * record; -ENOENT: there is nothing with that digest; -EAGAIN: it may be
+ * anything, look the long way.  But for 0 *snap says nothing and data is none.
+ * Stores nothing in the segment.
+ */
+int soj_plain_read(const struct soj_store *st, struct soj_digest digest,
+		   uint64_t now_ms, const struct soj_plain *want,
+		   struct soj_snapshot *snap);
+
+#endif /* SOJ_STORE_PLAIN_H */
