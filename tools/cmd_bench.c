@@ -20,6 +20,7 @@
 #include "cmd.h"
 #include "cmd_bench.h"
 #include "lib_args.h"
+#include "lib_size.h"
 #include "shm/segment.h"
 #include "store/store.h"
 
@@ -33,6 +34,7 @@ enum {
 	OPT_SECONDS,
 	OPT_ZIPF,
 	OPT_JSON,
+	OPT_SEAL,
 };
 
 static const struct argp_option options[] = {
@@ -44,6 +46,7 @@ static const struct argp_option options[] = {
 	{"zipf", OPT_ZIPF, "T", 0,
 	 "Exponent of the choice of sessions, 0 (all alike) to 0.999 (0.99)",
 	 0},
+	{"seal", OPT_SEAL, NULL, 0, "With sealed values, without NAME", 0},
 	{"json", OPT_JSON, NULL, 0, "One JSON object", 0},
 	{0},
 };
@@ -114,6 +117,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ZIPF:
 		plan->theta = parse_zipf(arg, state);
 		break;
+	case OPT_SEAL:
+		plan->seal = true;
+		break;
 	case OPT_JSON:
 		plan->json = true;
 		break;
@@ -147,55 +153,26 @@ static const struct argp bench_argp = {
 
 /* ---- the segment ---- */
 
-/* How many values of the run a segment of that layout holds. */
-static uint64_t capacity(const struct bench_plan *plan,
-			 const struct soj_layout *lay)
-{
-	const struct soj_value value = {
-		.data_bytes = (uint32_t)plan->value_bytes,
-		.subject_bytes = BENCH_SUBJECT - 1,
-	};
-	struct soj_store st = {.seg.lay = *lay};
-	const struct soj_class *class;
-
-	soj_store_init(&st);
-	class = &st.classes[soj_class_of(soj_value_chunk_bytes(&value))];
-	return (uint64_t)(lay->units / class->page_units) * class->page_slots;
-}
-
 /*
  * The smallest segment that holds the run: all sessions, and some values that
  * were replaced and wait for their grace period.
  */
-static int fit(const struct bench_plan *plan, uint32_t threads_max,
-	       uint32_t events_max, uint64_t *segment_bytes)
+static int fit(const struct bench_plan *plan, const struct sojourn_options *o,
+	       uint64_t *segment_bytes)
 {
-	const uint64_t values =
-		plan->entries +
-		soj_max(plan->entries / 50, UINT64_C(256) * plan->workers);
-	uint64_t low = 0, high = UINT64_C(1) << 36, need;
+	const struct soj_size size = {
+		.entries = plan->entries,
+		.spare_values = soj_max(plan->entries / 50,
+					UINT64_C(256) * plan->workers),
+		.value_bytes = (uint32_t)plan->value_bytes,
+		.subject_bytes = BENCH_SUBJECT - 1,
+		.sealed = o->seal != SOJOURN_SEAL_OFF,
+		.threads_max = o->threads_max,
+		.events_max = o->events_max,
+	};
 	struct soj_layout lay;
 
-	/* Larger than any: says how large one can be. */
-	if (soj_layout_fit(&lay, plan->entries, high, threads_max, events_max,
-			   &need) == -EFBIG)
-		high = need;
-	if (soj_layout_fit(&lay, plan->entries, high, threads_max, events_max,
-			   &need) < 0 ||
-	    capacity(plan, &lay) < values)
-		return -ENOSPC;
-	while (high - low > 4096) {
-		const uint64_t bytes = low + (high - low) / 2;
-
-		if (soj_layout_fit(&lay, plan->entries, bytes, threads_max,
-				   events_max, &need) == 0 &&
-		    capacity(plan, &lay) >= values)
-			high = bytes;
-		else
-			low = bytes;
-	}
-	*segment_bytes = soj_align_up(high, 4096);
-	return 0;
+	return soj_size_fit(&size, &lay, segment_bytes);
 }
 
 /* A key file that nobody needs after the run, in a directory of its own. */
@@ -238,9 +215,10 @@ static int make_segment(struct bench *b, const char *key_file)
 	o.threads_max = 4 * b->plan.workers + 8;
 	o.ttl_ms = b->plan.run_ms + 24 * 3600 * UINT64_C(1000);
 	o.key_file = key_file;
+	o.seal = b->plan.seal ? SOJOURN_SEAL_ON : SOJOURN_SEAL_OFF;
 	if (o.threads_max > 4094)
 		o.threads_max = 4094;
-	rc = fit(&b->plan, o.threads_max, o.events_max, &o.segment_bytes);
+	rc = fit(&b->plan, &o, &o.segment_bytes);
 	if (rc < 0) {
 		soj_args_complain("no segment is large enough for %" PRIu32
 				  " sessions of %zu bytes",

@@ -36,6 +36,7 @@ struct bench_plan {
 	uint64_t run_ms;
 	double theta;
 	bool json;
+	bool seal;
 };
 
 /* How often something went otherwise than it should. */

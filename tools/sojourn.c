@@ -23,6 +23,7 @@ static const struct command {
 } commands[] = {
 	{"create", "sojourn create", cmd_create, "make a segment"},
 	{"destroy", "sojourn destroy", cmd_destroy, "remove a segment"},
+	{"size", "sojourn size", cmd_size, "how large a segment has to be"},
 	{"stat", "sojourn stat", cmd_stat, "numbers about a segment"},
 	{"dump", "sojourn dump", cmd_dump, "one entry a line"},
 	{"fsck", "sojourn fsck", cmd_fsck, "check every invariant"},

@@ -19,5 +19,6 @@ extern const struct bench_peer bench_redis;
 extern const struct bench_peer bench_memcached;
 extern const struct bench_peer bench_sojourn;
 extern const struct bench_peer bench_sojourn_id;
+extern const struct bench_peer bench_sojourn_sealed;
 
 #endif /* SOJ_BENCH_PEERS_H */

@@ -5,7 +5,8 @@
  * timeout, touches when that is due, and looks who asks: a session is bound to
  * the device that it was made with.  sojournd runs beside it.
  *
- * "sojourn" is that; "sojourn-id" is by the id alone, as most caches are.
+ * "sojourn" is that; "sojourn-id" is by the id alone, as most caches are;
+ * "sojourn-sealed" is the latter with sealed values.
  */
 
 #include <errno.h>
@@ -34,11 +35,13 @@ static int fail(int rc)
 	return rc;
 }
 
-static int open_any(struct bench_store *st, const struct sojourn_read *how)
+static int open_any(struct bench_store *st, const struct sojourn_read *how,
+		    enum sojourn_seal seal)
 {
 	struct own *own = calloc(1, sizeof(*own));
 	struct sojourn_options o;
-	const uint64_t value = st->value_bytes + 64;
+	const uint64_t value =
+		st->value_bytes + (seal == SOJOURN_SEAL_OFF ? 64 : 112);
 	/* What ended waits for a grace period: room for that, too. */
 	const uint64_t spare = st->sessions / 16 + 8192;
 
@@ -54,6 +57,7 @@ static int open_any(struct bench_store *st, const struct sojourn_read *how)
 	o.ttl_ms = BENCH_TTL_MS;
 	o.idle_timeout_ms = BENCH_IDLE_MS;
 	o.device = SOJOURN_BINDING_REJECT;
+	o.seal = seal;
 	if (sojourn_create(NULL, &o, &own->s) < 0)
 		return fail(-EIO);
 	return 0;
@@ -61,12 +65,17 @@ static int open_any(struct bench_store *st, const struct sojourn_read *how)
 
 static int open_bound(struct bench_store *st)
 {
-	return open_any(st, &bound);
+	return open_any(st, &bound, SOJOURN_SEAL_OFF);
 }
 
 static int open_by_id(struct bench_store *st)
 {
-	return open_any(st, &by_id);
+	return open_any(st, &by_id, SOJOURN_SEAL_OFF);
+}
+
+static int open_sealed(struct bench_store *st)
+{
+	return open_any(st, &by_id, SOJOURN_SEAL_ON);
 }
 
 static struct own *own_of(const struct bench_worker *w)
@@ -196,5 +205,12 @@ const struct bench_peer bench_sojourn_id = {
 	.name = "sojourn-id",
 	.what = "the same without a binding",
 	.open = open_by_id,
+	REST,
+};
+
+const struct bench_peer bench_sojourn_sealed = {
+	.name = "sojourn-sealed",
+	.what = "sojourn-id, values sealed as the processor does it best",
+	.open = open_sealed,
 	REST,
 };
