@@ -37,7 +37,7 @@ systems_wanted() {
 	local all
 
 	all=$("$bin/bench_peers" --list | cut -f 1)
-	if command -v php >/dev/null && php -m | grep -qx apcu; then
+	if php -r 'exit(extension_loaded("apcu") ? 0 : 1);' 2>/dev/null; then
 		all+=$'\n'apcu
 	fi
 	if [ -n "$systems" ]; then
@@ -52,6 +52,39 @@ keeper_command() {
 	local system=$1 sessions=$2 bytes=$3
 
 	command_line=("$bin/bench_peers" "$system" "$sessions" "$bytes" "$private")
+	[ "$system" = apcu ] || return 0
+	"$bin/bench_peers" --stream "$private/stream" "$sessions"
+	command_line=(php -d apc.enable_cli=1 -d apc.ttl=0
+		-d "apc.shm_size=$(((bytes + 400) * sessions / 700000 + 64))M"
+		-d "apc.entries_hint=$sessions"
+		bench/peers/apcu.php "$sessions" "$bytes" "$private/stream")
+}
+
+# server_start SYSTEM SESSIONS BYTES: the server that it talks to, if any, ready
+server_start() {
+	local system=$1 sessions=$2 bytes=$3 tries
+
+	case $system in
+	redis)
+		redis-server --port 0 --unixsocket "$private/redis.sock" \
+			--save '' --appendonly no --dir "$private" \
+			>"$private/redis.log" 2>&1 &
+		;;
+	memcached)
+		memcached -s "$private/memcached.sock" -a 0700 -M -c 512 -u "$(id -un)" \
+			-m $(((bytes + 200) * sessions / 500000 + 128)) \
+			>"$private/memcached.log" 2>&1 &
+		;;
+	*) return 0 ;;
+	esac
+	server_pids+=($!)
+	echo $! >"$private/$system.pid"
+	for ((tries = 0; tries < 200; tries++)); do
+		[ ! -S "$private/$system.sock" ] || return 0
+		read -r -t 0.05 <> <(:)
+	done
+	failed "$system" server "$(tail -n 1 "$private/$system.log")"
+	return 1
 }
 
 # keeper_start SYSTEM SESSIONS BYTES: in the background; it says when it is ready
@@ -120,6 +153,7 @@ keepers_start() {
 
 	mapfile -t running < <(systems_wanted)
 	for system in "${running[@]}"; do
+		server_start "$system" "$sessions" "$bytes" || true
 		keeper_start "$system" "$sessions" "$bytes"
 	done
 	for system in "${running[@]}"; do

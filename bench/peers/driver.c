@@ -15,7 +15,7 @@
  *   quit, or the end of stdin        (nothing)
  *
  * NS is the mean of a worker's operation in the counted part; the others are
- * of operations timed one by one, with some 25 ns for reading the clock twice.
+ * of reads (in churn: of all) timed one by one, with some 25 ns for the clock.
  * LIMBO is in bytes, right after the workers ended.  Exits 1 with a text on
  * stderr if the system does not work.
  */
@@ -32,8 +32,11 @@ static const struct bench_peer *const peers[] = {
 	&bench_sojourn,   &bench_sojourn_id, &bench_sojourn_sealed,
 	&bench_rwlock_1,  &bench_rwlock_64,  &bench_sketch,
 	&bench_limit_one, &bench_limit_two,  &bench_loop,
-#ifdef BENCH_LFHT
-	&bench_lfht_memb, &bench_lfht_qsbr,
+#ifdef BENCH_LFHT_MEMB
+	&bench_lfht_memb,
+#endif
+#ifdef BENCH_LFHT_QSBR
+	&bench_lfht_qsbr,
 #endif
 #ifdef BENCH_LMDB
 	&bench_lmdb,

@@ -55,6 +55,22 @@ uint64_t bench_rss(int pid)
 	return (uint64_t)kib * 1024;
 }
 
+int bench_server_pid(const struct bench_store *st, const char *name)
+{
+	char path[512];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s.pid", st->dir, name);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	fclose(f);
+	return pid;
+}
+
 void bench_load_id(struct soj_rng *rng, char id[BENCH_ID_CHARS + 1])
 {
 	/* Two words in hexadecimal, eight characters at a time. */

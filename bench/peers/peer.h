@@ -163,6 +163,8 @@ uint64_t bench_now_ns(void);
 uint64_t bench_now_ms(void);
 /* Resident memory of a process that is neither file nor shared, in bytes. */
 uint64_t bench_rss(int pid);
+/* Whoever started a server left its number in DIR/NAME.pid; 0: nobody did. */
+int bench_server_pid(const struct bench_store *st, const char *name);
 
 /* Ids are random: folding is hashing enough for what runs among friends. */
 static inline uint64_t bench_hash(const char *id)

@@ -4,7 +4,7 @@
  * The workers.  Each run forks them anew (or starts threads, for a peer whose
  * table lives in one process), pins each to a core of its own, lets all begin
  * at one moment, counts operations for some milliseconds, and then, for half
- * as long, times each single one.  One operation is outstanding at a time.
+ * as long, times each single read.  One operation is outstanding at a time.
  *
  * What the loop itself costs (the stream, the check of the value, the call)
  * is part of every system's figures; the driver says how much it is.
@@ -207,6 +207,15 @@ static inline unsigned step(struct bench_worker *w, const struct bench_run *run,
 	return 1;
 }
 
+/* Of a mix with both, the reads alone are timed one by one. */
+static bool is_read(const struct bench_worker *w, const struct bench_mix *mix,
+		    const uint32_t *words, uint64_t i)
+{
+	return mix->churn || mix->reads == 100 ||
+	       bench_word_choice(words[i & (w->store->stream_count - 1)]) <
+		       mix->reads;
+}
+
 /*
  * A worker that does not come, because it failed, is waited for for 10 s: its
  * error is reported, whatever the others find.
@@ -241,6 +250,7 @@ static void loop(struct bench_worker *w, const struct bench_run *run)
 	const uint64_t end_ns = start_ns + run->ms * NS_PER_MS;
 	const uint64_t stop_ns = end_ns + run->ms * NS_PER_MS / 2;
 	uint64_t before_ns, ns;
+	bool reads;
 
 	do {
 		for (unsigned k = 0; k < BURST; k++)
@@ -250,9 +260,11 @@ static void loop(struct bench_worker *w, const struct bench_run *run)
 	w->out->ns = ns - start_ns;
 	do {
 		before_ns = bench_now_ns();
+		reads = is_read(w, run->mix, words, i);
 		step(w, run, words, i++);
 		ns = bench_now_ns();
-		soj_hist_record(&w->out->hist, ns - before_ns);
+		if (reads)
+			soj_hist_record(&w->out->hist, ns - before_ns);
 	} while ((ns < stop_ns || (i & 1) != 0) && w->out->errors == 0);
 }
 

@@ -17,3 +17,27 @@ endif()
 if(TARGET sojournd)
 	add_dependencies(bench_peers sojournd)
 endif()
+
+# soj_bench_peer(NAME FILE MODULES): one that needs a library.
+function(soj_bench_peer name file modules)
+	string(TOUPPER ${name} upper)
+	pkg_check_modules(BENCH_${upper} QUIET IMPORTED_TARGET ${modules})
+	if(BENCH_${upper}_FOUND)
+		add_library(bench_${name} OBJECT ${peers}/${file})
+		target_include_directories(bench_${name} PRIVATE
+			${PROJECT_SOURCE_DIR}/tools)
+		target_link_libraries(bench_${name} PRIVATE
+			soj_internal PkgConfig::BENCH_${upper})
+		target_compile_definitions(bench_${name} PRIVATE ${ARGN})
+		target_link_libraries(bench_peers PRIVATE
+			bench_${name} PkgConfig::BENCH_${upper})
+		target_compile_definitions(bench_peers PRIVATE
+			BENCH_${upper}=1)
+	endif()
+endfunction()
+
+soj_bench_peer(lfht_memb lfht.c "liburcu-memb;liburcu-cds")
+soj_bench_peer(lfht_qsbr lfht.c "liburcu-qsbr;liburcu-cds" BENCH_QSBR=1)
+soj_bench_peer(lmdb lmdb.c lmdb)
+soj_bench_peer(redis redis.c hiredis)
+soj_bench_peer(memcached memcached.c libmemcached)

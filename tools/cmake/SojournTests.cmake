@@ -26,7 +26,7 @@ function(soj_register name label timeout)
 		ENVIRONMENT "${soj_test_env}")
 	# These fork many processes: beside another one they only prove that
 	# two cores are few.
-	if(label MATCHES "^(stress|crash|explore|images|semantics|e2e|model|inject|proof)$")
+	if(label MATCHES "^(stress|crash|explore|images|semantics|e2e|model|inject|proof|bench)$")
 		set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
 	endif()
 endfunction()
@@ -159,6 +159,7 @@ if(SOJ_FAULTS)
 endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS
+	${tests}/bench/*.sh
 	${tests}/e2e/*.sh
 	${tests}/lint/*.sh
 	${tests}/model/run.sh ${tests}/semantics/*.sh
