@@ -194,7 +194,7 @@ keeper_run() {
 	[ "${f[0]}" != none ] || return
 	printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$round" "$system" \
 		"${load%:*}" "${load#*:}" "$name" "$dist" "$workers" \
-		"${answer#*$'\t'}" >>"$out/results.tsv"
+		"${answer#*$'\t'}" >>"$out/${results:-results.tsv}"
 	if [ "${f[8]}" != 0 ] || [ "${f[9]}" != 0 ] || [ "${f[10]}" != 0 ]; then
 		failed "$system" "$mix" \
 			"${f[8]} wrong, ${f[9]} missing, ${f[10]} errors $(tail -n 1 \

@@ -14,6 +14,36 @@ FILENAME ~ /failed\.tsv$/ {
 	next
 }
 
+FILENAME ~ /times\.tsv$/ {
+	times[$1, $2] = $3
+	next
+}
+
+FILENAME ~ /growth\.tsv$/ {
+	grown = 1
+	grown_ns[$3, $2, ++grown_count[$3, $2]] = $9
+	next
+}
+
+# "reclaimed: 1100 ms after", "reads meanwhile: ... p99.9 700 ns,"
+FILENAME ~ /expiry\.txt$/ {
+	if ($0 ~ /^reclaimed:/)
+		found["reclaimed"] = number_after("reclaimed:")
+	else if ($0 ~ /^reads meanwhile:/)
+		found["p99.9"] = number_after("p99.9")
+	else
+		next
+	found_text[++found_lines] = $0
+	next
+}
+
+FILENAME ~ /helper\.txt$/ {
+	if ($0 ~ /^idle/)
+		found["idle"] = number_after("idle")
+	found_text[++found_lines] = $0
+	next
+}
+
 $5 != "all" {
 	load = $3 ":" $4
 	mix = $5 " " $6 " " $7
@@ -35,15 +65,24 @@ $5 != "all" {
 	mean[key, n] = $9
 	for (i = 10; i <= 13; i++)
 		quantile[key, i, n] = $i
-	if ($18 > limbo[key])
-		limbo[key] = $18
+	if ($2 == "sojourn" && $18 > limbo[load])
+		limbo[load] = $18
 }
 
 { verified += $14 }
 
 END {
+	targets()
+	plot_data()
 	for (l = 1; l <= load_count; l++)
 		tables(load_at[l])
+	growth()
+	if (found_lines) {
+		print "\n## Expiry and the helper\n"
+		print "A million sessions end within a second, and are gone:\n"
+		for (i = 1; i <= found_lines; i++)
+			print "    " found_text[i]
+	}
 	printf "\n%d values were looked at.\n", verified
 	if (failed) {
 		print "\n## Failed\n"
@@ -67,7 +106,9 @@ function tables(load,    part, s, m, who, mix, title) {
 			printf " %s |", rate_cell(load SUBSEP mix_at[load, m] SUBSEP who)
 		printf " %s |\n", memory_cell(who SUBSEP load)
 	}
-	print "\n| p50 / p99 / p99.9 / max, us |" substr(title, index(title, "/s |") + 4)
+	printf "\nSojourn's memory in limbo was %.1f MiB at most when a run ended.\n",
+		limbo[load] / 1048576
+	print "\n| p50 / p99 / p99.9 / max of reads, us |" substr(title, index(title, "/s |") + 4)
 	rule(mix_count[load] + 1)
 	for (s = 1; s <= who_count[load]; s++) {
 		who = who_at[load, s]
@@ -125,4 +166,10 @@ function sorted(from, key, n,    i, k, x) {
 
 function median(n) {
 	return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
+}
+
+function number_after(word,    text) {
+	text = $0
+	sub(".*" word " *", "", text)
+	return text + 0
 }
