@@ -2,7 +2,7 @@
 
 /*
  * What takes longer when there are more sessions: filling a segment, attaching
- * to it, a new helper (which builds its timing wheel from the entries),
+ * to it, a new helper (which builds its timers from the entries),
  * fsck, dump and stat.
  *
  *	bench_growth SESSIONS FOLDER
@@ -98,7 +98,7 @@ static int attach_and_read(const char *id)
 	return 0;
 }
 
-static int build_wheel(struct sojourn *s)
+static int build_timers(struct sojourn *s)
 {
 	struct soj_self *self = soj_self(s);
 	struct soj_expiry ex;
@@ -106,9 +106,9 @@ static int build_wheel(struct sojourn *s)
 	uint64_t armed;
 
 	if (soj_expiry_init(&ex, &s->st, &self->w, 8) < 0)
-		return fail("the wheel");
+		return fail("the timers");
 	armed = soj_expiry_rebuild(&ex);
-	say("wheel", begin_ms);
+	say("timers", begin_ms);
 	soj_expiry_deinit(&ex);
 	if (armed == sessions)
 		return 0;
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 	if (rc == 0)
 		say("fill", begin_ms);
 	if (rc == 0)
-		rc = build_wheel(s);
+		rc = build_timers(s);
 	if (rc == 0)
 		rc = attach_and_read(id);
 	if (rc == 0)

@@ -80,8 +80,8 @@ function targets(    me, zipf, uniform) {
 		quotient(each("dump", 10000000), each("dump", 100000)))
 	at_most(9, "fsck: the same", 2,
 		quotient(each("fsck", 10000000), each("fsck", 100000)))
-	at_most(9, "wheel: the same", 4,
-		quotient(each("wheel", 10000000), each("wheel", 100000)))
+	at_most(9, "timers of a new helper: the same", 4,
+		quotient(each("timers", 10000000), each("timers", 100000)))
 	at_most(10, "1 M sessions ending within 1 s: all memory back, ms", 1200,
 		"reclaimed" in found ? found["reclaimed"] : -1)
 	at_most(10, "p99.9 of gets meanwhile, us", 10,
@@ -104,7 +104,7 @@ function growth(    i, n, what, k, list, mine, limit) {
 		return
 	print "\n## From 10 thousand to 10 million sessions\n"
 	printf "| sessions | get, ns | two misses, ns | ratio |"
-	k = split("fill,attach,sojournd,wheel,stat,fsck,dump", list, ",")
+	k = split("fill,attach,sojournd,timers,stat,fsck,dump", list, ",")
 	for (i = 1; i <= k; i++)
 		printf " %s, ms |", list[i]
 	print ""
@@ -121,7 +121,7 @@ function growth(    i, n, what, k, list, mine, limit) {
 		printf "%d %s %s\n", n, mine, limit > (plots "/growth.dat")
 	}
 	close(plots "/growth.dat")
-	print "\n`sojournd` is a new helper's start until it is at work, `wheel` " \
+	print "\n`sojournd` is a new helper's start until it is at work, `timers` " \
 	      "the building of its timers."
 }
 
