@@ -53,8 +53,10 @@ static inline void soj_siphash_word(struct soj_siphash *h, uint64_t word)
 
 static inline uint64_t soj_siphash_final(struct soj_siphash *h)
 {
-	for (unsigned i = 0; i < 4; i++)
-		soj_siphash_round(h);
+	soj_siphash_round(h);
+	soj_siphash_round(h);
+	soj_siphash_round(h);
+	soj_siphash_round(h);
 	return soj_le64(h->v0 ^ h->v1 ^ h->v2 ^ h->v3);
 }
 

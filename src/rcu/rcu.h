@@ -27,6 +27,7 @@ struct soj_thread {
 	uint64_t section; /* the word announced, 0 outside */
 	uint32_t seq;
 	uint32_t pending; /* counts not yet in the slot */
+	uint64_t counted; /* bits of the counters that have some */
 	uint64_t count[SOJ_COUNTERS_MAX];
 };
 
@@ -81,9 +82,12 @@ bool soj_slot_is_ours(const struct soj_seg *seg, uint32_t idx);
 /* Moves private counts to the slot, if the thread has one. */
 void soj_count_flush(const struct soj_seg *seg, struct soj_thread *thr);
 
+static_assert(SOJ_COUNTERS_MAX <= 64, "a bit for each counter");
+
 static inline void soj_count(struct soj_thread *thr, enum soj_counter counter)
 {
 	thr->count[counter]++;
+	thr->counted |= UINT64_C(1) << counter;
 	thr->pending++;
 }
 

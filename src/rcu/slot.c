@@ -387,15 +387,14 @@ void soj_count_flush(const struct soj_seg *seg, struct soj_thread *thr)
 	if (thr->slot == SOJ_SLOT_NONE || thr->pending == 0 || !thr->alive)
 		return;
 	slot = &seg->slots[thr->slot];
-	for (unsigned i = 0; i < SOJ_COUNTERS_USED; i++) {
-		uint64_t old;
-
-		if (thr->count[i] == 0)
-			continue;
+	for (uint64_t bits = thr->counted; bits; bits &= bits - 1) {
+		const unsigned i = soj_ctz64(bits);
 		/* The only writer: a plain read, add and store will do. */
-		old = soj_load_relaxed(&slot->count[i]);
+		uint64_t old = soj_load_relaxed(&slot->count[i]);
+
 		soj_store_relaxed(&slot->count[i], old + thr->count[i]);
 		thr->count[i] = 0;
 	}
+	thr->counted = 0;
 	thr->pending = 0;
 }

@@ -47,6 +47,8 @@ static void *wiped_pages(size_t bytes)
 		munmap(p, bytes);
 		return NULL;
 	}
+	/* What ids will be made of is in it. */
+	madvise(p, bytes, MADV_DONTDUMP);
 	return p;
 }
 
@@ -108,6 +110,7 @@ static struct soj_self *self_make(struct sojourn *s, struct soj_self *self)
 		return NULL;
 	soj_worker_init(&self->w);
 	soj_notes_init(self);
+	self->random_left = 0;
 	self->s = s;
 	self->up = NULL;
 	if (fresh && pthread_setspecific(s->key, self) != 0) {

@@ -82,6 +82,8 @@ struct soj_self {
 	uint32_t notes_count, notes_room;
 	uint32_t hook_depth;
 	struct soj_note doomed;
+	uint32_t random_left; /* id.c, as is */
+	uint8_t random[240];
 };
 
 /* The calling thread's part, made or revived if need be; NULL: no memory. */

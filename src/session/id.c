@@ -9,18 +9,86 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/siphash.h"
+
 #include "base/fault.h"
 
 #define ID_CHARS_MIN 22u /* of 16 bytes */
 
-void soj_id_make(const struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1])
+/* A one in each byte that is greater than n; all are below 64. */
+static uint64_t above(uint64_t bytes, unsigned n)
 {
-	uint8_t raw[48];
-	size_t bytes = soj_min(s->st.seg.policy.id_bytes, sizeof(raw));
+	const uint64_t ones = UINT64_C(0x0101010101010101);
 
-	soj_random(raw, bytes);
-	sodium_bin2base64(id, SOJOURN_ID_CHARS_MAX + 1, raw, bytes,
-			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	return (bytes + (127 - n) * ones) >> 7 & ones;
+}
+
+/* The characters of eight numbers below 64.  Without a table, so that no cache
+ * line tells a part of an id. */
+static uint64_t to_chars(uint64_t six)
+{
+	uint64_t text = six + 'A' * UINT64_C(0x0101010101010101);
+
+	text += above(six, 25) * ('a' - 'Z' - 1);
+	text -= above(six, 51) * ('z' + 1 - '0');
+	text -= above(six, 61) * ('9' + 1 - '-');
+	return text + above(six, 62) * ('_' - '-' - 1);
+}
+
+/* Base64url without padding.  raw: up to five more bytes, zero, are read. */
+static void encode(const uint8_t *raw, size_t bytes,
+		   char text[SOJOURN_ID_CHARS_MAX + 1])
+{
+	const size_t chars = (8 * bytes + 5) / 6;
+	char padded[SOJOURN_ID_CHARS_MAX + 8];
+
+	for (size_t i = 0; 6 * i < bytes; i++) {
+		uint64_t six = 0, group = 0;
+
+		for (unsigned k = 0; k < 6; k++)
+			group = group << 8 | raw[6 * i + k];
+		for (unsigned k = 0; k < 8; k++)
+			six |= (group >> (42 - 6 * k) & 63) << 8 * k;
+		six = soj_le64(to_chars(six));
+		memcpy(padded + 8 * i, &six, sizeof(six));
+	}
+	memcpy(text, padded, chars);
+	text[chars] = 0;
+	soj_wipe(padded, sizeof(padded));
+}
+
+/*
+ * From a store that the thread fills for several ids, since each call to the
+ * kernel costs as much as the rest of a login.  What was given out is wiped
+ * there; in a forked child all of it is (the page is wiped, handle.c), and who
+ * finds himself in one asks the kernel.
+ */
+static void random_bytes(struct sojourn *s, uint8_t *raw, size_t bytes)
+{
+	struct soj_self *self = soj_self(s);
+	uint32_t left = self ? self->random_left : 0;
+
+	if (self && left < bytes) {
+		left = sizeof(self->random);
+		soj_random(self->random, left);
+	}
+	if (self) {
+		left -= (uint32_t)bytes;
+		self->random_left = left;
+		memcpy(raw, self->random + left, bytes);
+		soj_wipe(self->random + left, bytes);
+	}
+	if (self == NULL || soj_gone(&self->w))
+		soj_random(raw, bytes);
+}
+
+void soj_id_make(struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1])
+{
+	uint8_t raw[48 + 5] = {0};
+	size_t bytes = soj_min(s->st.seg.policy.id_bytes, 48);
+
+	random_bytes(s, raw, bytes);
+	encode(raw, bytes, id);
 	soj_wipe(raw, sizeof(raw));
 }
 

@@ -14,7 +14,7 @@
 
 #include "session/handle.h"
 
-void soj_id_make(const struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1]);
+void soj_id_make(struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1]);
 
 /* False: not the text of any id (wrong length or characters). */
 bool soj_id_digest(const struct sojourn *s, const char *id,

@@ -35,6 +35,7 @@ struct soj_upkeep {
 	struct soj_dead *dead;
 	struct soj_event_watch events;
 	struct soj_pending *pending;
+	struct soj_pending *sorted; /* as many, for sorting */
 	uint32_t pending_max;
 	uint32_t pending_count;
 };

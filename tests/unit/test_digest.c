@@ -10,6 +10,9 @@
 #include <cmocka.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "session/id.h"
 
@@ -72,11 +75,94 @@ static void test_id_text(void **state)
 	}
 }
 
+/* What comes of it, turned into bytes and back by libsodium's. */
+static void check_id(const char *id, size_t bytes)
+{
+	char again[SOJOURN_ID_CHARS_MAX + 1];
+	uint8_t raw[48];
+	size_t got;
+
+	assert_int_equal(
+		sodium_base642bin(raw, sizeof(raw), id, strlen(id), NULL, &got,
+				  NULL,
+				  sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+		0);
+	assert_int_equal(got, bytes);
+	sodium_bin2base64(again, sizeof(again), raw, got,
+			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	assert_string_equal(id, again);
+}
+
+static struct sojourn *segment(uint32_t id_bytes)
+{
+	struct sojourn_options options;
+	struct sojourn *made;
+
+	sojourn_options_init(&options);
+	options.entries_max = 100;
+	options.id_bytes = id_bytes;
+	options.helper = SOJOURN_HELPER_NONE;
+	assert_int_equal(sojourn_create(NULL, &options, &made), 0);
+	return made;
+}
+
+/* By a forked child; the parent's page of them is not empty. */
+static void make_in_child(struct sojourn *made,
+			  char (*ids)[SOJOURN_ID_CHARS_MAX + 1], size_t count)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		for (size_t i = 0; i < count; i++)
+			soj_id_make(made, ids[i]);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Ids of all lengths, with all characters, and none twice: neither of one
+ * thread, nor in parent and child. */
+static void test_made_ids(void **state)
+{
+	char(*ids)[SOJOURN_ID_CHARS_MAX + 1] =
+		mmap(NULL, 600 * sizeof(ids[0]), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool seen[256] = {false};
+	unsigned kinds = 0;
+
+	(void)state;
+	assert_true(ids != MAP_FAILED);
+	for (uint32_t bytes = 16; bytes <= 48; bytes++) {
+		struct sojourn *made = segment(bytes);
+
+		for (unsigned i = 0; i < 300; i++) {
+			soj_id_make(made, ids[i]);
+			check_id(ids[i], bytes);
+			for (const char *c = ids[i]; *c; c++)
+				seen[(uint8_t)*c] = true;
+		}
+		make_in_child(made, ids + 300, 300);
+		for (unsigned i = 0; i < 300; i++)
+			check_id(ids[300 + i], bytes);
+		for (unsigned i = 0; i < 600; i++)
+			for (unsigned k = 0; k < i; k++)
+				assert_string_not_equal(ids[i], ids[k]);
+		sojourn_detach(made);
+	}
+	for (unsigned c = 0; c < 256; c++)
+		kinds += seen[c];
+	assert_int_equal(kinds, 64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_siphash),
 		cmocka_unit_test(test_id_text),
+		cmocka_unit_test(test_made_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
