@@ -508,8 +508,8 @@ sojourn_session_regenerate(struct sojourn *s, const char *id,
 /*
  * Ends a session and whatever it was renewed to.  Once it has returned nothing
  * brings the session back.  Returns how many logins were ended: 1, or 0 (absent
- * is no error).  Of two calls that end one renewed login at the same time, by
- * different ids, both may say 1.
+ * is no error).  Of calls that end one renewed login at the same time more than
+ * one may say 1.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_delete(struct sojourn *s,
 							  const char *id);

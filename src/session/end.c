@@ -17,6 +17,9 @@
  * walks again what came in meanwhile, until nothing did.  It does so in many
  * short sections (soj_chain_walk_long), and so ends any number of sessions.
  *
+ * Of those who end one login only he says 1 who found it alive, or ended its
+ * newest id: not who met an old id that others had left behind.
+ *
  * Crash table: killed between two sessions: the others live; the call was not
  * acknowledged.  Killed inside a line: upkeep completes the line.
  * Stop table: expelled from its section: the call starts over, as above.
@@ -216,10 +219,12 @@ static int find_doomed(struct sojourn *s, struct soj_self *self,
 
 	*seen = rc == 0;
 	*ref = snap.ref;
-	/* Another deleter may have ended it and be stopped before the rest.  If
-	 * it cannot be looked at any more, upkeep has ended the rest. */
+	/* Another deleter may have ended it, or a newer id of its line, and be
+	 * stopped before the rest.  If it cannot be looked at any more, upkeep
+	 * has ended the rest. */
 	if (rc == -ENOENT && soj_index_find(&s->st, *digest, &found) == 0 &&
-	    soj_status_ends_line(soj_ctl_status(found.ctl))) {
+	    (soj_ctl_status(found.ctl) == SOJ_RENEWED ||
+	     soj_status_ends_line(soj_ctl_status(found.ctl)))) {
 		*ref = found.ref;
 		rc = -EAGAIN;
 		for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
@@ -279,6 +284,7 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
 				  seen, &any);
+	any = any && (seen || rc > 0);
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);
@@ -289,13 +295,20 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	return delete_done(s, self, rc, any);
 }
 
+/* An old id of a login that has ended is no login. */
+static bool line_lives(const struct sojourn *s, const struct soj_snapshot *snap)
+{
+	return !snap->has_record ||
+	       soj_line_status(&s->st, snap, NULL) == SOJ_ACTIVE;
+}
+
 static int delete_handle(struct sojourn *s, const char *handle)
 {
 	struct soj_cold cold = {0};
 	const struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	struct soj_self *self;
-	bool any = false, found, valid;
+	bool any = false, found, lived, readable, valid;
 	uint64_t ref;
 	int rc;
 
@@ -308,6 +321,7 @@ static int delete_handle(struct sojourn *s, const char *handle)
 	rc = ref ? -EAGAIN : -ENOENT;
 	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
 		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &snap);
+	lived = rc == 0 && line_lives(s, &snap);
 	/* Over by time it leads to nothing that is to be ended; and what was
 	 * revoked stays so. */
 	found = rc == 0 &&
@@ -316,9 +330,11 @@ static int delete_handle(struct sojourn *s, const char *handle)
 		 (soj_ctl_readable(snap.ctl) &&
 		  soj_times_judge(&snap.times, soj_seg_now_ms(&s->st.seg)) ==
 			  SOJ_ACTIVE));
+	readable = found && soj_ctl_readable(snap.ctl);
 	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
-				  soj_ctl_readable(snap.ctl), &any);
+				  readable, &any);
+	any = any && (rc > 0 || (readable && lived));
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);

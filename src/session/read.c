@@ -56,7 +56,9 @@ static bool finish_over(struct sojourn *s, struct soj_self *self,
 	return true;
 }
 
-/* An old id in its grace window: it is worth what its successor is. */
+/* An old id in its grace window: it is worth what its successor is.  Where all
+ * of the login is to end the old id is left as it is: who deletes by it must
+ * find it as long as a newer one may still answer.  Upkeep ends it. */
 static int look_ahead(struct sojourn *s, struct soj_self *self,
 		      struct soj_self *reader, const struct soj_snapshot *snap,
 		      int rc)
@@ -65,7 +67,7 @@ static int look_ahead(struct sojourn *s, struct soj_self *self,
 
 	if (tip == SOJ_ACTIVE)
 		return rc;
-	if (!s->st.seg.readonly && self)
+	if (!s->st.seg.readonly && self && !soj_status_ends_line(tip))
 		soj_entry_end(&s->st, &self->w, snap->ref, snap->ctl, tip);
 	count_miss(reader, tip);
 	return soj_report_ended(tip);
