@@ -49,6 +49,8 @@ function(soj_add_tests label prefix timeout)
 	if(label STREQUAL "explore")
 		file(GLOB more CONFIGURE_DEPENDS ${tests}/crash/lib_*.c)
 		list(APPEND shared ${more})
+	elseif(label STREQUAL "histories")
+		list(APPEND shared ${tests}/stress/lib_stress.c)
 	endif()
 	set(objects)
 	if(shared)
@@ -124,6 +126,8 @@ if(SOJ_FAULTS)
 	soj_add_tests(stress stress 300 sojourn_helper_faults sojourn_faults)
 	soj_add_tests(crash crash 900
 		sojourn_helper_faults sojourn_faults soj_tool_lib)
+	soj_add_tests(histories run 600 sojourn_helper_faults sojourn_faults)
+	set_tests_properties(run_histories PROPERTIES LABELS proof)
 	soj_add_tests(explore explore 1500
 		sojourn_helper_explore sojourn_explore soj_tool_lib)
 

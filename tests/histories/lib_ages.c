@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * How old what a reader holds may become: after P. McKenney's rcutorture.
+ *
+ * In a section a reader finds the value of some entry while that is its value,
+ * lets others run, and looks at the state of the value's memory: still LIVE, or
+ * retired 0, 1, ... epochs ago, or in use by another already, which takes two
+ * at least.  If the section was not expelled, two is never seen: the epoch of
+ * retirement is not before the section's, and the section holds back the
+ * second change of the epoch after that.
+ */
+
+#include <sched.h>
+#include <string.h>
+
+#include "histories/lib_work.h"
+#include "session/handle.h"
+#include "session/item.h"
+#include "stress/lib_stress.h"
+
+#define YIELDS_MAX 12u
+
+struct sight {
+	soj_word_t *state; /* NULL: nothing was found */
+	uint64_t seen;
+};
+
+/* The value of an entry, as long as it is that. */
+static struct sight sight_of(const struct soj_store *st, uint32_t idx)
+{
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	uint64_t ctl = soj_load_acquire(&e->ctl);
+	struct sight sight = {NULL, 0};
+	soj_word_t *state = soj_chunk_state(st, soj_ctl_chunk(ctl));
+
+	if (!soj_ctl_readable(ctl) || state == NULL)
+		return sight;
+	sight.seen = soj_load_acquire(state);
+	if (soj_state_phase(sight.seen) == SOJ_LIVE &&
+	    soj_load_acquire(&e->ctl) == ctl)
+		sight.state = state;
+	return sight;
+}
+
+static unsigned age_of(const struct soj_seg *seg, const struct sight *sight)
+{
+	uint64_t state = soj_load_acquire(sight->state);
+	uint64_t age;
+
+	if (state == sight->seen)
+		return 0;
+	if (soj_state_gen(state) != soj_state_gen(sight->seen) ||
+	    soj_state_phase(state) != SOJ_RETIRED)
+		return AGES - 1;
+	age = (soj_epoch(seg) - soj_state_aux(state)) & SOJ_MASK(SOJ_AUX_BITS);
+	return age < AGES - 1 ? (unsigned)age : AGES - 1;
+}
+
+void work_look(struct work *w)
+{
+	const struct soj_store *st = &w->s->st;
+	struct soj_self *self;
+	struct sight sight;
+	unsigned age = 0;
+	int rc;
+
+	self = soj_self_writing(w->s, &rc);
+	if (self == NULL)
+		return;
+	soj_section_enter(&st->seg, &self->w.thr);
+	sight = sight_of(st, 1 + (uint32_t)(next_random(&w->random) %
+					    st->seg.lay.entries_max));
+	for (uint64_t i = next_random(&w->random) % YIELDS_MAX; i > 0; i--)
+		sched_yield();
+	if (sight.state)
+		age = age_of(&st->seg, &sight);
+	if (soj_section_exit(&st->seg, &self->w.thr) && sight.state) {
+		w->notes->age[age]++;
+		w->notes->looked++;
+	}
+}
+
+unsigned work_look_unprotected(struct sojourn *s, uint32_t collection)
+{
+	const struct sojourn_item item = {
+		.collection = collection, .key = "control", .key_bytes = 7};
+	struct sojourn_value v = {.data = "old", .data_bytes = 3};
+	struct sight sight = {NULL, 0};
+	struct soj_digest digest;
+	struct soj_found found;
+
+	if (sojourn_put(s, &item, &v, NULL) < 0 ||
+	    soj_item_digest(s, &item, &digest) < 0 ||
+	    soj_index_find(&s->st, digest, &found) < 0)
+		return 0;
+	sight = sight_of(&s->st, soj_ref_entry(found.ref));
+	v.data = "new";
+	if (sight.state == NULL || sojourn_put(s, &item, &v, NULL) < 0)
+		return 0;
+	for (unsigned i = 0; i < 2; i++)
+		soj_epoch_advance(&s->st.seg);
+	return age_of(&s->st.seg, &sight);
+}
