@@ -35,6 +35,7 @@ enum {
 	OPT_ZIPF,
 	OPT_JSON,
 	OPT_SEAL,
+	OPT_HUGE,
 };
 
 static const struct argp_option options[] = {
@@ -47,6 +48,7 @@ static const struct argp_option options[] = {
 	 "Exponent of the choice of sessions, 0 (all alike) to 0.999 (0.99)",
 	 0},
 	{"seal", OPT_SEAL, NULL, 0, "With sealed values, without NAME", 0},
+	{"huge", OPT_HUGE, NULL, 0, "In pages of 2 MiB, without NAME", 0},
 	{"json", OPT_JSON, NULL, 0, "One JSON object", 0},
 	{0},
 };
@@ -116,6 +118,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_ZIPF:
 		plan->theta = parse_zipf(arg, state);
+		break;
+	case OPT_HUGE:
+		plan->huge = true;
 		break;
 	case OPT_SEAL:
 		plan->seal = true;
@@ -215,6 +220,7 @@ static int make_segment(struct bench *b, const char *key_file)
 	o.threads_max = 4 * b->plan.workers + 8;
 	o.ttl_ms = b->plan.run_ms + 24 * 3600 * UINT64_C(1000);
 	o.key_file = key_file;
+	o.huge = b->plan.huge;
 	o.seal = b->plan.seal ? SOJOURN_SEAL_ON : SOJOURN_SEAL_OFF;
 	if (o.threads_max > 4094)
 		o.threads_max = 4094;

@@ -36,7 +36,7 @@ struct bench_plan {
 	uint64_t run_ms;
 	double theta;
 	bool json;
-	bool seal;
+	bool seal, huge;
 };
 
 /* How often something went otherwise than it should. */

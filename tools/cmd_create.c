@@ -51,6 +51,7 @@ enum {
 	OPT_IP4_PREFIX,
 	OPT_IP6_PREFIX,
 	OPT_SEAL,
+	OPT_HUGE,
 };
 
 static const struct argp_option create_options[] = {
@@ -59,6 +60,8 @@ static const struct argp_option create_options[] = {
 	{"bytes", OPT_BYTES, "SIZE", 0, "Memory, all included (256MiB)", 0},
 	{"threads-max", OPT_THREADS_MAX, "N", 0,
 	 "Threads that can be attached at a time (1024)", 0},
+	{"huge", OPT_HUGE, NULL, 0,
+	 "In pages of 2 MiB, where the kernel can (Linux 6.1)", 0},
 	{"when-full", OPT_WHEN_FULL, "reject|evict", 0,
 	 "Refuse new sessions (reject), or end expired and then long unused "
 	 "ones (evict)",
@@ -211,6 +214,9 @@ static error_t parse_rules(int key, char *arg, struct argp_state *state,
 			   struct sojourn_options *o)
 {
 	switch (key) {
+	case OPT_HUGE:
+		o->huge = true;
+		break;
 	case OPT_SEAL:
 		o->seal = (enum sojourn_seal)need_choice(
 			state, "--seal", arg ? arg : "on", seal_names);

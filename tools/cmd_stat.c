@@ -163,6 +163,10 @@ static void json_sizes(struct soj_json *j, const struct soj_image *img,
 	const struct soj_layout *lay = soj_image_layout(img);
 
 	soj_json_u64(j, "segment_bytes", lay->segment_bytes);
+	soj_json_u64(j, "huge_pages_wanted",
+		     soj_load_relaxed(&img->hdr.huge_wanted));
+	soj_json_u64(j, "huge_pages", soj_load_relaxed(&img->hdr.huge_pages));
+	soj_json_bool(j, "sealed", img->hdr.flags & SOJ_SHM_SEALED);
 	soj_json_object(j, "entries");
 	soj_json_u64(j, "max", lay->entries_max);
 	for (unsigned p = 0; p < 4; p++)
@@ -381,6 +385,20 @@ static void put_prometheus(const struct soj_image *img,
 
 /* ---- text ---- */
 
+/* Nothing where nobody asked for them. */
+static void put_huge(const struct soj_image *img)
+{
+	uint32_t wanted = soj_load_relaxed(&img->hdr.huge_wanted);
+	uint32_t pages = soj_load_relaxed(&img->hdr.huge_pages);
+
+	if (wanted == 0)
+		return;
+	printf("%-12s %u of %u%s\n", "huge pages", pages, wanted,
+	       pages >= wanted ? ""
+	       : pages         ? "; the rest are small, memory is in pieces"
+			       : "; all are small, the kernel does not do it");
+}
+
 static void put_sizes(const struct soj_image *img,
 		      const struct soj_image_stat *stat)
 {
@@ -390,6 +408,7 @@ static void put_sizes(const struct soj_image *img,
 	printf("%-12s %s, %u entries, %u threads\n", "size",
 	       soj_text_size(text[0], lay->segment_bytes), lay->entries_max,
 	       img->hdr.slots_max);
+	put_huge(img);
 	printf("%-12s %" PRIu64 " live, %" PRIu64 " ended, %" PRIu64
 	       " owned, %" PRIu64 " retired, %" PRIu64 " free\n",
 	       "entries", stat->entries[SOJ_LIVE], stat->entries_ended,

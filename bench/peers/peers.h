@@ -20,5 +20,6 @@ extern const struct bench_peer bench_memcached;
 extern const struct bench_peer bench_sojourn;
 extern const struct bench_peer bench_sojourn_id;
 extern const struct bench_peer bench_sojourn_sealed;
+extern const struct bench_peer bench_sojourn_huge;
 
 #endif /* SOJ_BENCH_PEERS_H */

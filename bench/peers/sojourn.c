@@ -6,7 +6,8 @@
  * the device that it was made with.  sojournd runs beside it.
  *
  * "sojourn" is that; "sojourn-id" is by the id alone, as most caches are;
- * "sojourn-sealed" is the latter with sealed values.
+ * "sojourn-sealed" is the latter with sealed values, "sojourn-huge" in pages of
+ * 2 MiB.
  */
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static int fail(int rc)
 }
 
 static int open_any(struct bench_store *st, const struct sojourn_read *how,
-		    enum sojourn_seal seal)
+		    enum sojourn_seal seal, bool huge)
 {
 	struct own *own = calloc(1, sizeof(*own));
 	struct sojourn_options o;
@@ -58,6 +59,7 @@ static int open_any(struct bench_store *st, const struct sojourn_read *how,
 	o.idle_timeout_ms = BENCH_IDLE_MS;
 	o.device = SOJOURN_BINDING_REJECT;
 	o.seal = seal;
+	o.huge = huge;
 	if (sojourn_create(NULL, &o, &own->s) < 0)
 		return fail(-EIO);
 	return 0;
@@ -65,17 +67,22 @@ static int open_any(struct bench_store *st, const struct sojourn_read *how,
 
 static int open_bound(struct bench_store *st)
 {
-	return open_any(st, &bound, SOJOURN_SEAL_OFF);
+	return open_any(st, &bound, SOJOURN_SEAL_OFF, false);
 }
 
 static int open_by_id(struct bench_store *st)
 {
-	return open_any(st, &by_id, SOJOURN_SEAL_OFF);
+	return open_any(st, &by_id, SOJOURN_SEAL_OFF, false);
 }
 
 static int open_sealed(struct bench_store *st)
 {
-	return open_any(st, &by_id, SOJOURN_SEAL_ON);
+	return open_any(st, &by_id, SOJOURN_SEAL_ON, false);
+}
+
+static int open_huge(struct bench_store *st)
+{
+	return open_any(st, &by_id, SOJOURN_SEAL_OFF, true);
 }
 
 static struct own *own_of(const struct bench_worker *w)
@@ -212,5 +219,12 @@ const struct bench_peer bench_sojourn_sealed = {
 	.name = "sojourn-sealed",
 	.what = "sojourn-id, values sealed as the processor does it best",
 	.open = open_sealed,
+	REST,
+};
+
+const struct bench_peer bench_sojourn_huge = {
+	.name = "sojourn-huge",
+	.what = "sojourn-id in huge pages, where the kernel has them",
+	.open = open_huge,
 	REST,
 };

@@ -229,7 +229,9 @@ struct sojourn_options {
 	const char *group; /* name: segment 0660, key file 0640; NULL: 0600 */
 	const char *key_file; /* NULL: /var/lib/sojourn/NAME.key for root, else
 				     $XDG_STATE_HOME/sojourn/NAME.key */
-	enum sojourn_seal seal;     /* default off */
+	enum sojourn_seal seal; /* default off */
+	bool huge; /* pages of 2 MiB, where the kernel can (Linux 6.1); takes
+		      about 2 s a GiB; sojourn_stat() says how many there are */
 	enum sojourn_helper helper; /* default spawn */
 	const char
 		*helper_path; /* NULL: SOJOURN_HELPER_PATH, beside the running
@@ -272,6 +274,7 @@ struct sojourn_attach_options {
 				 cannot touch, renew, list or make an expiry
 				 final */
 	const char *key_file; /* NULL: the default path */
+	bool huge;            /* as in the options: for all who attach later */
 };
 
 /*

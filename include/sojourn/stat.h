@@ -37,6 +37,8 @@ struct sojourn_stat {
 	uint64_t chunk_bytes_retired;
 	uint64_t
 		chunk_bytes_free; /* in pages of some class, and in free units */
+	uint32_t huge_pages_wanted; /* of 2 MiB; 0: nobody asked for them */
+	uint32_t huge_pages;
 	uint32_t threads_max;
 	uint32_t threads_attached;
 	uint32_t threads_dead; /* not yet repaired */

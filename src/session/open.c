@@ -172,6 +172,8 @@ static int create_segment(struct creation *c, struct sojourn *s)
 
 	if (rc < 0)
 		return report_seg(rc, &err);
+	if (c->o->huge)
+		soj_seg_huge(&s->st.seg);
 	rc = soj_handle_open(s, c->master);
 	if (rc < 0)
 		soj_report_errno(rc);
@@ -219,7 +221,7 @@ out_free:
 }
 
 static int attach_with(struct sojourn *s, const char *name, bool read_only,
-		       const uint8_t master[SOJ_KEY_BYTES])
+		       bool huge, const uint8_t master[SOJ_KEY_BYTES])
 {
 	struct soj_seg_error err;
 	struct soj_keys keys;
@@ -234,6 +236,8 @@ static int attach_with(struct sojourn *s, const char *name, bool read_only,
 	rc = check_cipher(s->st.seg.flags);
 	if (rc < 0)
 		return rc;
+	if (huge)
+		soj_seg_huge(&s->st.seg);
 	rc = soj_handle_open(s, master);
 	return rc < 0 ? soj_report_errno(rc) : 0;
 }
@@ -288,7 +292,8 @@ int sojourn_attach(const char *name,
 		soj_report_errno(rc);
 		goto out_wipe;
 	}
-	rc = attach_with(s, name, options && options->read_only, master);
+	rc = attach_with(s, name, options && options->read_only,
+			 options && options->huge, master);
 	if (rc < 0) {
 		soj_handle_free(s);
 		goto out_wipe;

@@ -42,7 +42,7 @@
 
 #define SOJ_SHM_MAGIC         UINT64_C(0x314E52554F4A4F53) /* "SOJOURN1" LE */
 #define SOJ_SHM_VERSION_MAJOR 2u
-#define SOJ_SHM_VERSION_MINOR 1u /* sealed values */
+#define SOJ_SHM_VERSION_MINOR 1u /* sealed values, huge pages */
 
 #define SOJ_UNIT_BYTES     (128u * 1024u)
 #define SOJ_UNIT_SLOTS_MAX 1344u /* of the smallest class, multiple of 64 */
@@ -155,6 +155,8 @@ struct soj_shm_header {
 	soj_word_t helper_beat_ms;                    /* 264 */
 	soj_half_t helper_asleep;                     /* 272: futex */
 	soj_half_t destroyed;                         /* 276 */
+	soj_half_t huge_wanted; /* 280: pages of 2 MiB asked for, and had: */
+	soj_half_t huge_pages;  /* 284: shm/huge.c, for showing only */
 
 	/* line 5: time of a manual clock */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t manual_now_ms; /* 320 */
@@ -331,6 +333,7 @@ SOJ_ASSERT_OFFSET(soj_shm_header, policy, 128);
 SOJ_ASSERT_OFFSET(soj_shm_header, epoch, 192);
 SOJ_ASSERT_OFFSET(soj_shm_header, role, 256);
 SOJ_ASSERT_OFFSET(soj_shm_header, helper_asleep, 272);
+SOJ_ASSERT_OFFSET(soj_shm_header, huge_wanted, 280);
 SOJ_ASSERT_OFFSET(soj_shm_header, manual_now_ms, 320);
 SOJ_ASSERT_OFFSET(soj_shm_header, lag, 384);
 SOJ_ASSERT_OFFSET(soj_shm_header, event_next, 896);

@@ -134,6 +134,13 @@ int soj_seg_collections_check(const struct soj_shm_collection *collections,
 /* 0, or -EINVAL with the rule for names in *err (may be NULL). */
 int soj_seg_name_check(const char *name, struct soj_seg_error *err);
 
+/*
+ * Right after create or attach, before anybody has a pointer into it: has the
+ * segment in pages of 2 MiB where the kernel can, and says in the header how
+ * many.  Blocking: copies all of it once, the first time.
+ */
+void soj_seg_huge(struct soj_seg *seg);
+
 /* Unmaps.  Robust mutexes of this process must have been unlocked before. */
 void soj_seg_detach(struct soj_seg *seg);
 
