@@ -297,6 +297,134 @@ static void late_lockers(void)
 	expect_kept("locking");
 }
 
+/* The word of my entry that is being made. */
+static void change_made(void)
+{
+	for (uint32_t e = 1; e <= st->seg.lay.entries_max; e++) {
+		uint64_t state = load(state_word(e));
+		struct soj_shm_entry *entry = soj_entry(st, e);
+
+		if (soj_state_phase(state) != SOJ_OWNED ||
+		    soj_state_aux(state) != me->thr.slot)
+			continue;
+		other.word = &entry->ctl;
+		other.put = soj_ctl_next(load(&entry->ctl), SOJ_NONE,
+					 SOJ_CHUNK_NONE);
+	}
+}
+
+static void late_calls(void)
+{
+	struct known *k = &w.known[w.bystander];
+	uint64_t ref = ref_of(&w, k->id);
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	const struct sojourn_new n = {.subject = "late"};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_info info;
+	uint64_t ctl;
+
+	between_all("create.filled", change_made);
+	MUST(sojourn_session_create(w.s, &n, id, NULL) < 0);
+	expect_kept("filling an entry");
+	/* An update goes on from what the other one has made of it. */
+	ctl = load(&e->ctl);
+	between("update.written", &e->ctl,
+		soj_ctl_next(ctl, SOJ_ACTIVE, soj_ctl_chunk(ctl)));
+	MUST(sojourn_session_update(w.s, k->id, "x", 1, 0, NULL) == 0);
+	MUST(other.times == 1);
+	MUST(soj_ctl_version(load(&e->ctl)) == soj_ctl_version(ctl) + 2);
+	ctl = load(&e->ctl);
+	between("renew.record", &e->ctl,
+		soj_ctl_next(ctl, SOJ_ACTIVE, soj_ctl_chunk(ctl)));
+	MUST(sojourn_session_renew(w.s, k->id, &info) == 0);
+	MUST(other.times == 1);
+	MUST(soj_ctl_version(load(&e->ctl)) == soj_ctl_version(ctl) + 2);
+	/* Others were told that it is over. */
+	ref = ref_of(&w, info.new_id);
+	e = soj_entry(st, soj_ref_entry(ref));
+	between("renew.record", &e->life, load(&e->life) | SOJ_LIFE_EXPIRED);
+	MUST(sojourn_session_renew(w.s, info.new_id, &info) < 0);
+	MUST(other.times == 1);
+	MUST(sojourn_session_create(w.s, &n, id, NULL) == 0);
+	e = soj_entry(st, soj_ref_entry(ref_of(&w, id)));
+	between("update.retired", &e->life, load(&e->life) | SOJ_LIFE_EXPIRED);
+	MUST(sojourn_session_update(w.s, id, "x", 1, 0, NULL) < 0);
+	MUST(other.times == 1);
+	soj_step_hook = NULL;
+}
+
+/* ---- what a reference, a key and a length say ---- */
+
+static void other_keys(void)
+{
+	uint64_t ref = ref_of(&w, w.known[w.bystander].id);
+	uint32_t idx = soj_ref_entry(ref);
+	struct soj_digest digest = soj_entry_digest(st, idx);
+	struct soj_digest half = digest;
+	struct soj_snapshot snap;
+	struct soj_found found;
+	uint64_t bucket = soj_scale(digest.word[0], st->seg.lay.buckets);
+
+	half.word[1] ^= UINT64_C(1) << 40;
+	MUST(soj_entry_snapshot(st, ref, &digest, NULL, &snap) == 0);
+	MUST(soj_entry_snapshot(st, ref, &half, NULL, &snap) == -ENOENT);
+	MUST(soj_entry_snapshot(st, soj_ref(idx, soj_ref_gen(ref) + 1), NULL,
+				NULL, &snap) == -ENOENT);
+	MUST(soj_index_find(st, half, &found) == -ENOENT);
+	soj_index_scrub(st, (uint32_t)bucket);
+	MUST(soj_index_find(st, digest, &found) == 0);
+	MUST(soj_entry_expire(st, me, ref, snap.ctl, snap.life,
+			      SOJ_ENDED_IDLE));
+	MUST(load(&soj_entry(st, idx)->life) & SOJ_LIFE_EXPIRED);
+	MUST(soj_index_find(st, digest, &found) == -ENOENT);
+}
+
+static void bounds(void)
+{
+	const uint32_t units = st->seg.lay.units;
+	static const char data[200];
+	const struct soj_value large = {.data = data,
+					.data_bytes = sizeof(data)};
+	uint32_t chunk = own_chunk(), unit = soj_chunk_unit(chunk), bytes;
+	struct soj_chunk_view view;
+	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
+	uint64_t word;
+
+	MUST(words != NULL && bytes < 200);
+	MUST(soj_chunk_write(st, chunk, &large) == -EBADMSG);
+	soj_store_release(&words[0], soj_chunk_head0(bytes, 0, 0, 0));
+	MUST(!soj_chunk_look(st, chunk, &view));
+	MUST(soj_chunk_words(st, soj_chunk(unit, st->classes[0].page_slots),
+			     &bytes) == NULL);
+	MUST(soj_chunk_state(st, soj_chunk(units, 0)) == NULL);
+	/* A page that would reach over the end. */
+	soj_store_release(&st->seg.units[units - 1],
+			  soj_unit(SOJ_UNIT_ACTIVE, SOJ_CLASSES - 1, 0, 0, 9));
+	MUST(st->classes[SOJ_CLASSES - 1].page_units > 1);
+	MUST(soj_page_class(st, units - 1, &word) == SOJ_CLASSES);
+}
+
+static void locks_and_units(void)
+{
+	uint64_t ref = ref_of(&w, w.known[w.bystander].id);
+	const struct soj_lock_wish wish = {.now_ms = 1, .renewals = 3};
+	uint64_t count = soj_lock_count(soj_lock_look(st, ref)), word;
+	const uint64_t claim = soj_claim(SOJ_CLAIM_HELD, 3, 1, 77);
+	uint32_t last = st->seg.lay.units - 1;
+	struct soj_held *held = NULL;
+
+	MUST(soj_lock_take(st, me, ref, &wish, &held, &word) == 0);
+	MUST(soj_lock_count(soj_lock_look(st, ref)) == count + 1);
+	MUST(held && held->fence >> 50 == 3);
+	MUST(soj_lock_give(st, me, held, false));
+	soj_store_release(&st->seg.slots[OTHER].claim, claim);
+	soj_store_release(&st->seg.units[last],
+			  soj_unit(SOJ_UNIT_OWNED, 0, OTHER, 0, 9));
+	MUST(soj_units_repair(st, OTHER, claim) == 1);
+	MUST(soj_unit_phase(load(&st->seg.units[last])) == SOJ_UNIT_FREE);
+	MUST(soj_unit_gen(load(&st->seg.units[last])) == 10);
+}
+
 /* ---- what is freed ---- */
 
 static void fill_words_of(struct soj_shm_entry *e)
@@ -367,15 +495,19 @@ static void freed_chunks(void)
 
 /* ---- all ---- */
 
-#define CASES(X)         \
-	X(late_states)   \
-	X(late_owners)   \
-	X(late_epochs)   \
-	X(late_reapers)  \
-	X(slots_get_on)  \
-	X(late_enders)   \
-	X(late_lockers)  \
-	X(freed_entries) \
+#define CASES(X)           \
+	X(late_states)     \
+	X(late_owners)     \
+	X(late_epochs)     \
+	X(late_reapers)    \
+	X(slots_get_on)    \
+	X(late_enders)     \
+	X(late_lockers)    \
+	X(late_calls)      \
+	X(other_keys)      \
+	X(bounds)          \
+	X(locks_and_units) \
+	X(freed_entries)   \
 	X(freed_chunks)
 
 /* Each with a segment of its own, which nobody needs after it. */
