@@ -30,6 +30,8 @@
 	X(ADOPT_ALIVE, "the slot of a living thread is adopted")               \
 	X(INTENT_FORGOTTEN, "repair does not end whom a dead login would")     \
 	X(WIPE_SKIPPED, "freed chunks keep their bytes")                       \
+	X(GRACE_UNSCANNED, "the epoch moves on whoever is in a section")       \
+	X(GRACE_UNSTAMPED, "what is retired has no epoch of its own")          \
 	X(EVENT_UNTOLD, "who dies before he tells of an end does not")         \
 	X(EVENT_TWICE, "who tells for the dead does not look where they were") \
 	X(LOCK_OF_THE_DEAD, "a dead thread's lock stays taken")                \

@@ -103,6 +103,8 @@ bool soj_section_valid(const struct soj_seg *seg, const struct soj_thread *thr)
 uint64_t soj_epoch_retire(const struct soj_seg *seg)
 {
 	soj_fence_seq_cst(); /* F2 */
+	if (SOJ_PLANT(GRACE_UNSTAMPED))
+		return soj_load_relaxed(&seg->hdr->epoch) - 2;
 	return soj_load_relaxed(&seg->hdr->epoch);
 }
 
@@ -117,6 +119,7 @@ uint64_t soj_epoch_advance(const struct soj_seg *seg)
 
 		if ((word & SOJ_SECTION_ACTIVE) &&
 		    !(word & SOJ_SECTION_EXPELLED) &&
+		    !SOJ_PLANT(GRACE_UNSCANNED) &&
 		    soj_section_epoch(word) != (epoch & SOJ_MASK(30)))
 			return epoch;
 	}

@@ -15,7 +15,7 @@
  *
  *   explore_schedules [--quick | --full] [--budget SCHEDULES] [--draws N]
  *                     [--seed N] [--seconds N] [--processes N]
- *                     [OPERATION [OPERATION]]
+ *                     [OPERATION [OPERATION [OPERATION]]]
  *   explore_schedules --replay SCHEDULE
  *
  * How much is run depends on the arguments only, unless --seconds bounds it:
@@ -82,7 +82,7 @@ int main(int argc, char **argv)
 			tour.processes = (unsigned)atoi(next), i++;
 		} else if (strcmp(argv[i], "--replay") == 0 && i + 1 < argc) {
 			again = argv[++i];
-		} else if (argv[i][0] != '-' && names < 2) {
+		} else if (argv[i][0] != '-' && names < 3) {
 			tour.wanted[names++] = argv[i];
 		}
 	}

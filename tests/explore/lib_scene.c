@@ -99,6 +99,44 @@ static void prepare_people_there(struct scene *sc)
 	     "token");
 }
 
+static void note_handles(struct scene *sc)
+{
+	const struct sojourn_read only = {.no_touch = true, .no_renew = true};
+	struct sojourn_info info = {0};
+	size_t none = 0;
+
+	for (unsigned i = 0; i < PEOPLE; i++)
+		if (sc->id[i][0] && i != OLD &&
+		    sojourn_session_read(sc->st.w.s, sc->id[i], &only, NULL,
+					 NULL, &info) == 0)
+			memcpy(sc->handle[i], info.handle, sizeof(info.handle));
+	for (unsigned key = 0; key < KEYS; key++) {
+		const struct sojourn_item item = scene_item(key);
+
+		if (sojourn_get(sc->st.w.s, &item, &only, NULL, &none, &info) ==
+		    0)
+			memcpy(sc->item_handle[key], info.handle,
+			       sizeof(info.handle));
+	}
+}
+
+/* ---- lists and scans ---- */
+
+/* Four bits of the number for each; the last ones for those who are new. */
+void scene_met(const struct scene *sc, const char *handle, uint64_t *number)
+{
+	unsigned at = PEOPLE + KEYS;
+
+	for (unsigned i = 0; i < PEOPLE; i++)
+		if (strcmp(sc->handle[i], handle) == 0)
+			at = i;
+	for (unsigned key = 0; key < KEYS; key++)
+		if (strcmp(sc->item_handle[key], handle) == 0)
+			at = PEOPLE + key;
+	if ((*number >> 4 * at & 15) < 15)
+		*number += UINT64_C(1) << 4 * at;
+}
+
 bool scene_open(struct scene *sc, enum scene_kind kind)
 {
 	struct world_options o = {.entries = kind == SCENE_FULL ? 6 : 20,
@@ -131,6 +169,7 @@ bool scene_open(struct scene *sc, enum scene_kind kind)
 		login(sc, OVER, "anna", 3000);
 	}
 	world_advance(&sc->st.w, RENEWAL_MS + 1);
+	note_handles(sc);
 	stage_open(&sc->st);
 	return true;
 }
@@ -160,6 +199,7 @@ struct cast {
 	 * loses a renewal leaves that to the one who has the new id. */
 	bool uses;
 	char handle[PEOPLE + ACTORS_MAX][SOJOURN_HANDLE_CHARS + 1];
+	char item_handle[KEYS][SOJOURN_HANDLE_CHARS + 1];
 	unsigned seen[PEOPLE + ACTORS_MAX], others;
 };
 
@@ -257,6 +297,7 @@ static void look_at_items(struct cast *c, const char *when, struct outcome *out)
 		int rc = sojourn_get(c->sc->st.w.s, &item, &only, value, &bytes,
 				     &info);
 
+		memcpy(c->item_handle[key], info.handle, sizeof(info.handle));
 		memcpy(&number, value, 8);
 		say(out, "%s item %s: %d, is %d, of %s", when, scene_key[key],
 		    rc, rc == 0 ? (int)number : 0,
@@ -274,6 +315,30 @@ static void look(struct cast *c, const char *when, struct outcome *out)
 	look_at_list(c, when, out);
 	if (c->sc->kind == SCENE_PEOPLE)
 		look_at_items(c, when, out);
+}
+
+/* Whoever is there in the end was there throughout: nothing comes back. */
+static void check_met(const struct cast *c, const struct actor *a)
+{
+	static const enum person throughout[] = {OTHER, TARGET, LATER};
+	const struct scene *sc = c->sc;
+	uint64_t number = a->r.number, renewed = number >> 4 * (PEOPLE + KEYS);
+
+	for (unsigned i = 0; a->op->flags & OP_LISTS && i < 3; i++) {
+		enum person who = throughout[i];
+
+		if (sc->handle[who][0] && c->handle[who][0] &&
+		    (number >> 4 * who & 15) == 0 &&
+		    (who != TARGET || renewed == 0))
+			failed("%s did not meet %s", a->op->name,
+			       person_name[who]);
+	}
+	for (unsigned key = 0; a->op->flags & OP_SCANS && key < KEYS; key++)
+		if (sc->item_handle[key][0] &&
+		    strcmp(sc->item_handle[key], c->item_handle[key]) == 0 &&
+		    (number >> 4 * (PEOPLE + key) & 15) != 1)
+			failed("%s met the item %s not once", a->op->name,
+			       scene_key[key]);
 }
 
 /* What cannot be looked at without a change. */
@@ -359,6 +424,9 @@ void scene_look(struct scene *sc, const struct actor *actors, unsigned count,
 		look(&c, "at once", out);
 	world_upkeep(&sc->st.w);
 	look(&c, "then", out);
+	for (unsigned i = 0; i < count; i++)
+		if (!(dead >> i & 1) && actors[i].r.rc >= 0)
+			check_met(&c, &actors[i]);
 	look_and_use(&c, out);
 	if (deep)
 		drain(sc);

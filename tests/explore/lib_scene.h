@@ -24,18 +24,24 @@ enum scene_kind {
 /* Sessions of a scene: of anna but for the last. */
 enum person { OTHER, TARGET, OLD, LATER, OVER, BERTS, PEOPLE };
 
+/* Items of a scene: nobody's, anna's, one that is not there, a counter. */
+#define KEYS 4u
+
 struct scene {
 	struct stage st;
 	enum scene_kind kind;
 	char id[PEOPLE][SOJOURN_ID_CHARS_MAX + 1]; /* "": there is none */
 	char token[64];
+	/* of those that are there when it begins */
+	char handle[PEOPLE][SOJOURN_HANDLE_CHARS + 1];
+	char item_handle[KEYS][SOJOURN_HANDLE_CHARS + 1];
 };
 
 /* What an operation returned. */
 struct result {
 	int rc;
 	int renewal;
-	uint64_t number; /* value, or count */
+	uint64_t number; /* value, count, or whom it met: scene_met() */
 	char id[72];     /* made by it, or for it */
 };
 
@@ -66,6 +72,10 @@ enum {
 	OP_CAPS = 64,     /* the same, where there is a cap */
 	OP_DELETES = 128,
 	OP_EXCLUSIVE = 256,
+	/* Meets what lives throughout: sessions once or oftener, items once. */
+	OP_LISTS = 512,
+	OP_SCANS = 1024,
+	OP_FLIES = 2048, /* keeps others from computing the same */
 };
 
 #define INSTEADS 3u
@@ -101,6 +111,9 @@ extern const unsigned operations_count;
 bool scene_open(struct scene *sc, enum scene_kind kind);
 const char *scene_name(enum scene_kind kind);
 
+/* Counts one met in the number of who lists or scans. */
+void scene_met(const struct scene *sc, const char *handle, uint64_t *number);
+
 /* Runs an actor: for schedule_run() and actor_run(). */
 void actor_fn(void *actor);
 
@@ -123,7 +136,6 @@ void scene_look(struct scene *sc, const struct actor *actors, unsigned count,
 #define SCENE_VALUE_BYTES 24u
 #define SCENE_NUMBER      500u /* + idx: value that an actor writes */
 
-#define KEYS 4u
 extern const char *const scene_key[KEYS];
 struct sojourn_item scene_item(unsigned key);
 

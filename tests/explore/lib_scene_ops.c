@@ -3,22 +3,18 @@
 /* What actors do. */
 
 #include <errno.h>
-#include <sojourn/collection.h>
-#include <sojourn/lock.h>
-#include <sojourn/remember.h>
 #include <string.h>
 
-#include "explore/lib_scene.h"
+#include "explore/lib_scene_ops.h"
 #include "helper/expiry.h"
 #include "session/id.h"
-#include "token/revoke.h"
 
-static const char *target(const struct actor *a)
+const char *actor_target(const struct actor *a)
 {
 	return a->scene->id[TARGET];
 }
 
-static void value_of(const struct actor *a, uint8_t value[SCENE_VALUE_BYTES])
+void actor_value(const struct actor *a, uint8_t value[SCENE_VALUE_BYTES])
 {
 	value_fill(value, SCENE_VALUE_BYTES, SCENE_NUMBER + a->idx);
 }
@@ -38,7 +34,7 @@ static void create(struct actor *a, struct sojourn *s, bool exclusive)
 				.data_bytes = sizeof(value),
 				.exclusive = exclusive};
 
-	value_of(a, value);
+	actor_value(a, value);
 	a->r.rc = sojourn_session_create(s, &n, a->r.id, NULL);
 	if (a->r.rc < 0)
 		a->r.id[0] = 0;
@@ -94,13 +90,13 @@ static void read(struct actor *a, struct sojourn *s, const char *id,
 
 static void op_read(struct actor *a, struct sojourn *s)
 {
-	read(a, s, target(a), false, false);
+	read(a, s, actor_target(a), false, false);
 }
 
 /* Another is renewing it: the one who gets the new id makes it used. */
 static void op_read_meanwhile(struct actor *a, struct sojourn *s)
 {
-	read(a, s, target(a), true, true);
+	read(a, s, actor_target(a), true, true);
 	if (a->r.rc == 0)
 		a->r.renewal = SOJOURN_RENEWAL_HERE;
 }
@@ -109,13 +105,13 @@ static void op_read_meanwhile(struct actor *a, struct sojourn *s)
  * before it can tell it to anybody itself. */
 static void op_read_ended(struct actor *a, struct sojourn *s)
 {
-	read(a, s, target(a), false, false);
+	read(a, s, actor_target(a), false, false);
 	a->r = (struct result){.rc = -ENOENT};
 }
 
 static void op_look(struct actor *a, struct sojourn *s)
 {
-	read(a, s, target(a), true, false);
+	read(a, s, actor_target(a), true, false);
 }
 
 static void op_read_old(struct actor *a, struct sojourn *s)
@@ -132,14 +128,14 @@ static void update(struct actor *a, struct sojourn *s, const char *id)
 {
 	uint8_t value[SCENE_VALUE_BYTES];
 
-	value_of(a, value);
+	actor_value(a, value);
 	a->r.rc = sojourn_session_update(s, id, value, sizeof(value), 0,
 					 &a->r.number);
 }
 
 static void op_update(struct actor *a, struct sojourn *s)
 {
-	update(a, s, target(a));
+	update(a, s, actor_target(a));
 }
 
 static void op_update_old(struct actor *a, struct sojourn *s)
@@ -161,27 +157,27 @@ static int raise_number(void *arg, void *data, size_t *bytes, size_t capacity)
 
 static void op_modify(struct actor *a, struct sojourn *s)
 {
-	a->r.rc = sojourn_session_modify(s, target(a), 64, raise_number, a,
-					 &a->r.number);
+	a->r.rc = sojourn_session_modify(s, actor_target(a), 64, raise_number,
+					 a, &a->r.number);
 }
 
 static void op_touch(struct actor *a, struct sojourn *s)
 {
-	a->r.rc = sojourn_session_touch(s, target(a));
+	a->r.rc = sojourn_session_touch(s, actor_target(a));
 }
 
 static void op_renew(struct actor *a, struct sojourn *s)
 {
 	struct sojourn_info info = {0};
 
-	a->r.rc = sojourn_session_renew(s, target(a), &info);
+	a->r.rc = sojourn_session_renew(s, actor_target(a), &info);
 	a->r.renewal = (int)info.renewal;
 	memcpy(a->r.id, info.new_id, sizeof(info.new_id));
 }
 
 static void op_renew_meanwhile(struct actor *a, struct sojourn *s)
 {
-	read(a, s, target(a), true, false);
+	read(a, s, actor_target(a), true, false);
 	a->r.number = 0;
 	if (a->r.rc == 0)
 		a->r.renewal = SOJOURN_RENEWAL_HERE;
@@ -195,7 +191,7 @@ static void op_renew_ended(struct actor *a, struct sojourn *s)
 
 static void op_delete(struct actor *a, struct sojourn *s)
 {
-	a->r.rc = sojourn_session_delete(s, target(a));
+	a->r.rc = sojourn_session_delete(s, actor_target(a));
 }
 
 static void op_delete_old(struct actor *a, struct sojourn *s)
@@ -221,17 +217,37 @@ static void op_delete_others(struct actor *a, struct sojourn *s)
 		sojourn_session_delete_subject(s, "anna", a->scene->id[OTHER]);
 }
 
-static int one_more(void *arg, const struct sojourn_info *info)
+static void op_full(struct actor *a, struct sojourn *s)
 {
-	(void)info;
-	++*(uint64_t *)arg;
+	struct soj_upkeep_work work;
+
+	(void)s;
+	soj_upkeep_full(&a->scene->st.up[a->idx], &work);
+}
+
+int actor_meets(void *arg, const struct sojourn_info *info)
+{
+	struct actor *a = arg;
+
+	scene_met(a->scene, info->handle, &a->r.number);
 	return 0;
 }
 
 static void op_list(struct actor *a, struct sojourn *s)
 {
-	a->r.rc = sojourn_session_list_subject(s, "anna", NULL, one_more,
-					       &a->r.number);
+	a->r.rc = sojourn_session_list_subject(s, "anna", NULL, actor_meets, a);
+}
+
+/* Ends one, and uses its entry and chunk for others as soon as it may. */
+static void op_reuse(struct actor *a, struct sojourn *s)
+{
+	struct sojourn_new n = {.subject = "bert"};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+
+	a->r.rc = sojourn_session_delete(s, a->scene->id[LATER]);
+	op_full(a, s);
+	for (unsigned i = 0; i < 2 && a->r.rc >= 0; i++)
+		a->r.rc = sojourn_session_create(s, &n, id, NULL);
 }
 
 /* ---- upkeep ---- */
@@ -257,14 +273,6 @@ static void op_pass(struct actor *a, struct sojourn *s)
 		soj_upkeep_pass(&a->scene->st.up[a->idx], &work);
 }
 
-static void op_full(struct actor *a, struct sojourn *s)
-{
-	struct soj_upkeep_work work;
-
-	(void)s;
-	soj_upkeep_full(&a->scene->st.up[a->idx], &work);
-}
-
 static void op_evict(struct actor *a, struct sojourn *s)
 {
 	a->r.rc = soj_evict_one(&s->st, worker_of(s),
@@ -277,156 +285,11 @@ static void op_relocate(struct actor *a, struct sojourn *s)
 	struct soj_found found;
 	struct soj_digest digest;
 
-	if (soj_id_digest(s, target(a), &digest) &&
+	if (soj_id_digest(s, actor_target(a), &digest) &&
 	    soj_index_find(&s->st, digest, &found) == 0)
 		chunk = soj_ctl_chunk(found.ctl);
 	if (chunk != (uint32_t)-1 && soj_chunk_state(&s->st, chunk))
 		(void)soj_chunk_relocate(&s->st, worker_of(s), chunk);
-}
-
-/* ---- items ---- */
-
-static void put(struct actor *a, struct sojourn *s, unsigned key,
-		const char *subject, bool add)
-{
-	const struct sojourn_item item = scene_item(key);
-	uint8_t value[SCENE_VALUE_BYTES];
-	const struct sojourn_value v = {
-		.data = value, .data_bytes = sizeof(value), .subject = subject};
-
-	value_of(a, value);
-	a->r.rc = add ? sojourn_add(s, &item, &v, NULL)
-		      : sojourn_put(s, &item, &v, NULL);
-}
-
-static void op_put(struct actor *a, struct sojourn *s)
-{
-	put(a, s, 0, NULL, false);
-}
-
-static void op_put_annas(struct actor *a, struct sojourn *s)
-{
-	put(a, s, 1, "anna", false);
-}
-
-/* For an instant there is none (sojourn/collection.h), and who puts another one
- * in that instant may end up with -EBUSY. */
-static void op_put_for_bert(struct actor *a, struct sojourn *s)
-{
-	put(a, s, 1, "bert", false);
-}
-
-static void op_put_absent(struct actor *a, struct sojourn *s)
-{
-	put(a, s, 2, NULL, false);
-}
-
-static void op_add(struct actor *a, struct sojourn *s)
-{
-	put(a, s, 2, NULL, true);
-}
-
-static void op_remove(struct actor *a, struct sojourn *s)
-{
-	const struct sojourn_item item = scene_item(1);
-
-	a->r.rc = sojourn_remove(s, &item, 0);
-}
-
-static void op_get(struct actor *a, struct sojourn *s)
-{
-	const struct sojourn_item item = scene_item(1);
-	uint8_t value[64];
-	size_t bytes = sizeof(value);
-
-	a->r.rc = sojourn_get(s, &item, NULL, value, &bytes, NULL);
-	if (a->r.rc != 0)
-		return;
-	memcpy(&a->r.number, value, 8);
-	if (!value_is(value, bytes, a->r.number))
-		a->r.number = UINT64_MAX;
-}
-
-static void op_count_add(struct actor *a, struct sojourn *s)
-{
-	const struct sojourn_item item = scene_item(3);
-	int64_t value = 0;
-
-	a->r.rc = sojourn_count_add(s, &item, 4 + a->idx, 0, &value);
-	a->r.number = (uint64_t)value;
-}
-
-static void op_clear(struct actor *a, struct sojourn *s)
-{
-	const struct sojourn_filter f = {.collection = SOJOURN_COLLECTION_CSRF};
-
-	a->r.rc = sojourn_clear(s, &f);
-}
-
-/* ---- locks, tokens ---- */
-
-static void op_lock(struct actor *a, struct sojourn *s)
-{
-	uint64_t fence;
-
-	a->r.rc = sojourn_session_lock(s, target(a), 0, 0, &fence);
-}
-
-static void op_lock_unlock(struct actor *a, struct sojourn *s)
-{
-	uint64_t fence;
-
-	a->r.rc = sojourn_session_lock(s, target(a), 0, 0, &fence);
-	if (a->r.rc == 0)
-		sojourn_session_unlock(s, target(a), fence);
-}
-
-/* Lost to one who has the lock. */
-static void op_locked_out(struct actor *a, struct sojourn *s)
-{
-	(void)s;
-	a->r.rc = -EBUSY;
-}
-
-static void op_locked_update(struct actor *a, struct sojourn *s)
-{
-	uint8_t value[SCENE_VALUE_BYTES];
-	uint64_t fence;
-
-	value_of(a, value);
-	a->r.rc = sojourn_session_lock(s, target(a), 0, 0, &fence);
-	if (a->r.rc == 0)
-		a->r.rc = sojourn_session_update_locked(s, target(a), fence,
-							value, sizeof(value),
-							&a->r.number);
-	if (a->r.rc == 0)
-		sojourn_session_unlock(s, target(a), fence);
-}
-
-static void op_use_token(struct actor *a, struct sojourn *s)
-{
-	a->r.rc = sojourn_remember_use(s, a->scene->token, NULL, a->r.id, NULL,
-				       NULL, NULL);
-	if (a->r.rc < 0)
-		a->r.id[0] = 0;
-}
-
-static void op_forget_token(struct actor *a, struct sojourn *s)
-{
-	a->r.rc = sojourn_remember_forget(s, a->scene->token);
-}
-
-static void op_raise_mark(struct actor *a, struct sojourn *s)
-{
-	a->r.rc = soj_mark_subject(s, "anna");
-}
-
-static void op_take_mark(struct actor *a, struct sojourn *s)
-{
-	const struct soj_anchor anchor = {.bytes = {1, 2, 3}};
-	struct soj_marks marks = {0};
-
-	a->r.rc = soj_mark_new(s, &anchor, "anna", &marks);
 }
 
 void actor_fn(void *arg)
@@ -530,9 +393,15 @@ const struct operation operations[] = {
 	{"list",
 	 op_list,
 	 {{NULL, 0, 0}},
-	 OP_ANY_ANSWER,
+	 OP_ANY_ANSWER | OP_LISTS,
 	 FIRST | CAPS,
 	 ABOUT_ANNA | ABOUT_TARGET},
+	{"reuse",
+	 op_reuse,
+	 {{NULL, 0, 0}},
+	 OP_PARTIAL | OP_DELETES,
+	 FIRST,
+	 ABOUT_ANNA},
 	{"expire", op_expire, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
 	{"upkeep", op_pass, {{NULL, 0, 0}}, OP_PARTIAL, ALL, ABOUT_ALL},
 	{"full-upkeep", op_full, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
@@ -556,6 +425,24 @@ const struct operation operations[] = {
 	{"remove", op_remove, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 1},
 	{"get", op_get, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 1},
 	{"count-add", op_count_add, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 3},
+	{"scan",
+	 op_scan,
+	 {{NULL, 0, 0}},
+	 OP_ANY_ANSWER | OP_SCANS,
+	 FIRST,
+	 ABOUT_KEY * 15},
+	{"count",
+	 op_count,
+	 {{NULL, 0, 0}},
+	 OP_ANY_ANSWER,
+	 FIRST,
+	 ABOUT_KEY * 15},
+	{"get-or-create",
+	 op_get_or_create,
+	 {{op_locked_out, OP_FLIES, 0}},
+	 OP_FLIES,
+	 FIRST,
+	 ABOUT_KEY << 2},
 	{"clear",
 	 op_clear,
 	 {{NULL, 0, 0}},

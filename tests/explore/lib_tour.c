@@ -179,6 +179,8 @@ static bool is_wanted(const struct operation *a, const struct operation *b)
 
 	if (x == NULL)
 		return true;
+	if (here.tour->wanted[2])
+		return false; /* no pair */
 	if (y == NULL)
 		return strcmp(a->name, x) == 0 || strcmp(b->name, x) == 0;
 	return (strcmp(a->name, x) == 0 && strcmp(b->name, y) == 0) ||
@@ -216,10 +218,33 @@ static uint64_t pairs_of(struct meeting *m)
 
 /* ---- three of them ---- */
 
+static bool op_named(const struct operation **op, const char *name)
+{
+	for (unsigned i = 0; i < operations_count; i++) {
+		*op = &operations[i];
+		if (name && strcmp((*op)->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool triple_wanted(struct meeting *m)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < 3; i++)
+		all &= op_named(&m->op[i], here.tour->wanted[i]) &&
+		       m->op[i]->scenes >> m->scene->kind & 1;
+	return all;
+}
+
 /* Draw number n of a scene: each of them meets the next one. */
 static bool triple_of(struct meeting *m, uint64_t n)
 {
 	uint64_t seed = sched_mix(here.tour->seed, n + 1);
+
+	if (here.tour->wanted[2])
+		return triple_wanted(m);
 
 	for (unsigned turn = 0; turn < DRAW_TRIES_MAX; turn++) {
 		for (unsigned i = 0; i < 3; i++)
@@ -273,7 +298,7 @@ static void explore_scene(struct meeting *m, struct scene *scene,
 
 	m->scene = scene;
 	pairs = pairs_of(m);
-	jobs = pairs + (pairs > 0 ? tour->draws : 0);
+	jobs = pairs + (pairs > 0 || tour->wanted[2] ? tour->draws : 0);
 	while ((n = (*taken)++) < jobs) {
 		if (tour->seconds > 0 && clock_s() - here.began > tour->seconds)
 			here.totals->left_out++;
@@ -349,16 +374,6 @@ void tour_run(const struct tour *tour, struct tour_totals *totals)
 }
 
 /* ---- again ---- */
-
-static bool op_named(const struct operation **op, const char *name)
-{
-	for (unsigned i = 0; i < operations_count; i++) {
-		*op = &operations[i];
-		if (name && strcmp((*op)->name, name) == 0)
-			return true;
-	}
-	return false;
-}
 
 static uint64_t number_of(char **rest)
 {

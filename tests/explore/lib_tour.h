@@ -21,7 +21,8 @@ struct tour {
 	bool deep;      /* each state is asked for fsck and drained */
 	double seconds; /* no job is begun after that; 0: all are */
 	unsigned processes;
-	const char *wanted[2]; /* operations of which one, or both, take part */
+	/* Operations that take part: one, both of a pair, or just these three. */
+	const char *wanted[3];
 };
 
 /* What came of it; of all processes. */
