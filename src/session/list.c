@@ -213,13 +213,11 @@ static int tell_again(struct page *p, uint64_t login)
 		one.limit = 1;
 		one.below = login + 1;
 		rc = pick_page(&one, self);
-		if (rc < 0)
-			left = false;
 		for (size_t i = 0; rc == 0 && i < one.count; i++)
 			if (one.pick[i].login == login &&
 			    tell(&one, one.pick[i].ref, &calls))
 				break;
-		left = one.count > 0 && one.pick[0].login == login;
+		left = rc == 0 && one.count > 0 && one.pick[0].login == login;
 		free(one.pick);
 		p->stopped = one.stopped;
 	}

@@ -81,6 +81,7 @@ static int sieve_init(struct sieve *f, struct sojourn *s,
 	if (soj_glob_compile(f->glob, filter->match, &why) == 0)
 		return 0;
 	free(f->glob);
+	f->glob = NULL;
 	return soj_report(-EINVAL, SOJOURN_INVALID,
 			  "match is \"%.40s\", which is %s", filter->match,
 			  why);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What no call takes: each argument out of its range is refused with a word on
+ * it, and nothing has happened.
+ */
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <sojourn/collection.h>
+#include <sojourn/lock.h>
+#include <sojourn/remember.h>
+
+#include "lib_sem.h"
+
+#define MIB 1048576u
+
+#define refused(call)   expect_reason(call, -EINVAL, SOJOURN_INVALID)
+#define too_large(call) expect_reason(call, -EMSGSIZE, SOJOURN_TOO_LARGE)
+
+static char large[MIB + 1];
+static char long_text[SOJOURN_METADATA_BYTES_MAX + 1];
+
+static int keep(void *arg, void *data, size_t *data_bytes, size_t capacity)
+{
+	(void)data;
+	*data_bytes = capacity + *(size_t *)arg;
+	return 0;
+}
+
+static int see(void *arg, const struct sojourn_info *info)
+{
+	(void)arg;
+	(void)info;
+	return 0;
+}
+
+static int let(void *arg, const struct sojourn_info *info, const void *data,
+	       size_t data_bytes)
+{
+	(void)arg;
+	(void)info;
+	(void)data;
+	(void)data_bytes;
+	return 0;
+}
+
+static void refuses_what_a_session_cannot_be(void **state)
+{
+	struct sojourn *s = sem_make(NULL);
+	struct sojourn_new what = {.subject = "anna"};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	size_t more = 1;
+
+	(void)state;
+	sem_login(s, "anna", "one", id);
+	what.data_bytes = 1;
+	refused(sojourn_session_create(s, &what, id, NULL));
+	what.data = large;
+	what.data_bytes = sizeof(large);
+	too_large(sojourn_session_create(s, &what, id, NULL));
+	what.data_bytes = 0;
+	memset(long_text, 'a', sizeof(long_text) - 1);
+	what.metadata.location = long_text;
+	too_large(sojourn_session_create(s, &what, id, NULL));
+	assert_int_equal(sem_count(s, "anna"), 1);
+
+	sem_login(s, "bert", "one", id);
+	refused(sojourn_session_update(s, id, NULL, 1, 0, NULL));
+	too_large(sojourn_session_update(s, id, large, sizeof(large), 0, NULL));
+	refused(sojourn_session_modify(s, id, 64, NULL, NULL, NULL));
+	refused(sojourn_session_modify(s, id, sizeof(large), keep, &more,
+				       NULL));
+	refused(sojourn_session_modify(s, id, 64, keep, &more, NULL));
+	sojourn_detach(s);
+}
+
+static void refuses_what_a_subject_cannot_be(void **state)
+{
+	struct sojourn *s = sem_make(NULL);
+
+	(void)state;
+	refused(sojourn_session_delete_subject(s, "", NULL));
+	refused(sojourn_session_delete_subject(s, NULL, NULL));
+	refused(sojourn_session_list_subject(s, "", NULL, see, NULL));
+	refused(sojourn_session_list_subject(s, "anna", NULL, NULL, NULL));
+	assert_int_equal(sojourn_session_delete_handle(s, "no handle"), 0);
+	assert_int_equal(
+		sojourn_session_delete_handle(s, "00000000000000000000000g"),
+		0);
+	assert_int_equal(
+		sojourn_session_delete_handle(s, "0000000000010000000000001"),
+		0);
+	sojourn_detach(s);
+}
+
+static void refuses_what_an_item_cannot_be(void **state)
+{
+	struct sojourn *s = sem_make(NULL);
+	const struct sojourn_item item = {SOJOURN_COLLECTION_CSRF, "k", 1};
+	const struct sojourn_read how = {.veto = let};
+	struct sojourn_metadata metadata = {.location = long_text};
+	struct sojourn_value value = {.data = large,
+				      .data_bytes = sizeof(large)};
+	struct sojourn_one one;
+	char name[SOJOURN_COLLECTION_CHARS_MAX + 1];
+	size_t more = 1, bytes = 0;
+
+	(void)state;
+	too_large(sojourn_put(s, &item, &value, NULL));
+	value.data_bytes = 0;
+	memset(long_text, 'a', sizeof(long_text) - 1);
+	value.metadata = &metadata;
+	too_large(sojourn_put(s, &item, &value, NULL));
+	value.metadata = NULL;
+	refused(sojourn_modify_item(s, &item, &value, 64, NULL, NULL, NULL));
+	refused(sojourn_modify_item(s, &item, &value, sizeof(large), keep,
+				    &more, NULL));
+	refused(sojourn_modify_item(s, &item, &value, 64, keep, &more, NULL));
+	assert_int_equal(sojourn_has(s, &item), 0);
+	refused(sojourn_get(s, &item, &how, NULL, &bytes, NULL));
+	refused(sojourn_get_many(s, &one, (size_t)INT32_MAX + 1, NULL));
+	expect_reason(sojourn_collection_name(s, 63, name), -ENOENT,
+		      SOJOURN_NOT_FOUND);
+	sojourn_detach(s);
+}
+
+/* Options that contradict each other, or what a collection can be. */
+static void refuses_what_a_segment_cannot_be(void **state)
+{
+	static char path[5000];
+	struct sojourn_collection own[2];
+	struct sojourn_options o;
+	struct sojourn *s;
+	char name[64];
+
+	(void)state;
+	sem_options(&o);
+	sojourn_collection_init(&own[0], "no/name");
+	o.collections = own;
+	o.collections_count = 1;
+	refused(sojourn_create(NULL, &o, &s));
+	sojourn_collection_init(&own[0], "twice");
+	sojourn_collection_init(&own[1], "twice");
+	o.collections_count = 2;
+	refused(sojourn_create(NULL, &o, &s));
+	sojourn_collection_init(&own[1], "session");
+	refused(sojourn_create(NULL, &o, &s));
+	own[0].ttl_ms = 0;
+	o.collections_count = 1;
+	refused(sojourn_create(NULL, &o, &s));
+	o.collections_count = 0;
+	o.sliding = true;
+	o.ttl_ms = UINT64_C(1) << 33;
+	refused(sojourn_create(NULL, &o, &s));
+	sem_options(&o);
+	o.group = "no such group";
+	snprintf(name, sizeof(name), "sojtest-refused-%d", (int)getpid());
+	refused(sojourn_create(name, &o, &s));
+	sem_options(&o);
+	memset(path, 'a', sizeof(path) - 1);
+	o.key_file = path;
+	refused(sojourn_create(name, &o, &s));
+	refused(sojourn_attach(NULL, NULL, &s));
+	sem_options(&o);
+	o.manual_clock = false;
+	assert_int_equal(sojourn_create(NULL, &o, &s), 0);
+	refused(sojourn_clock_advance(s, 1));
+	sojourn_detach(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_what_a_session_cannot_be),
+		cmocka_unit_test(refuses_what_a_subject_cannot_be),
+		cmocka_unit_test(refuses_what_an_item_cannot_be),
+		cmocka_unit_test(refuses_what_a_segment_cannot_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
