@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 static struct small the;
+bool small_sealed;
 
 const char *small_subject(unsigned number)
 {
@@ -33,6 +34,8 @@ static struct sojourn *create(void)
 	o.segment_bytes = 2400 * 1024;
 	o.helper = SOJOURN_HELPER_NONE;
 	o.manual_clock = true;
+	/* With the cipher that every machine has. */
+	o.seal = small_sealed ? SOJOURN_SEAL_XCHACHA20 : SOJOURN_SEAL_OFF;
 	o.ttl_ms = 1800000;
 	o.idle_timeout_ms = 600000;
 	o.renewal_ms = 900000;
@@ -139,6 +142,7 @@ static void make(void)
 	must(soj_chunk_own(&s->st, &self->w, 3, &chunk));
 	slot = self->w.thr.slot;
 	the.keys = s->keys;
+	the.vault = s->vault;
 	the.bytes = s->st.seg.bytes;
 	the.fd = dup(sojourn_fd(s));
 	the.image = mmap(NULL, the.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -183,6 +187,8 @@ int small_attach(bool read_only, struct sojourn **out)
 		return rc;
 	}
 	s->keys = the.keys;
+	if (s->vault.cipher == the.vault.cipher)
+		s->vault = the.vault;
 	*out = s;
 	return 0;
 }

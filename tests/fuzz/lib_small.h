@@ -22,11 +22,14 @@ struct small {
 	size_t bytes;
 	struct soj_store st; /* its regions point into image */
 	struct soj_keys keys;
+	struct soj_vault vault; /* if it is sealed */
 	char ids[SMALL_SESSIONS][SOJOURN_ID_CHARS_MAX + 1];
 	char renewed[SMALL_SESSIONS][SOJOURN_ID_CHARS_MAX + 1]; /* or "" */
 	char handles[SMALL_SESSIONS][SOJOURN_HANDLE_CHARS + 1];
 };
 
+/* To be set before the first call: its values are sealed. */
+extern bool small_sealed;
 /* The one; made at the first call. */
 const struct small *small(void);
 /* All as it was made. */

@@ -323,11 +323,13 @@ void use_tools(bool online)
 
 	fuzz_bound("the tools", BOUND_ALL);
 	soj_image_of_memory(&img, sm->image, sm->bytes);
+	img.st.vault = small_sealed ? &sm->vault : NULL;
 	img.live = online;
 	FUZZ_CHECK(soj_fsck(&img, &rep, online) == 0);
 	soj_fsck_free(&rep);
 	soj_image_close(&img);
 	soj_image_of_memory(&img, sm->image, sm->bytes);
+	img.st.vault = small_sealed ? &sm->vault : NULL;
 	if (soj_image_load(&img, &flaw) == 0) {
 		FUZZ_CHECK(soj_image_stat(&img, &stat) == 0);
 		for (uint32_t i = 0; i <= img.hdr.entries_max; i++)
@@ -340,4 +342,42 @@ void use_tools(bool online)
 		FUZZ_CHECK(flaw.text[0]);
 	}
 	soj_image_close(&img);
+}
+
+/* ---- a whole input ---- */
+
+static void raw(struct fuzz_in *in)
+{
+	const struct small *sm = small();
+	uint64_t off = 8 * fuzz_below(in, sm->bytes / 8);
+	size_t bytes = soj_min(in->left, sm->bytes - off);
+
+	memcpy(sm->image + off, in->at, bytes);
+	in->at += bytes;
+	in->left -= bytes;
+}
+
+void use_spoilt(const uint8_t *data, size_t size)
+{
+	struct fuzz_in in = {data, size};
+	unsigned mode = (unsigned)fuzz_take(&in, 1);
+
+	small();
+	small_restore();
+	fuzz_random(2);
+	if (mode & 1) {
+		raw(&in);
+	} else {
+		for (unsigned i = 0; i < (mode >> 1) % 16; i++) {
+			struct patch p;
+
+			patch_take(&in, &p);
+			patch_apply(&p);
+		}
+	}
+	if (!(mode & 32))
+		use_tools(false);
+	use_segment(&in, !(mode & 128));
+	if (!(mode & 64))
+		use_tools(false);
 }

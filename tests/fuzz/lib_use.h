@@ -9,6 +9,8 @@
 /* Attaches it read-only and writable, works on it as the input says, or if it
  * is used up (and `all`) by everything in turn, with upkeep and expiry. */
 void use_segment(struct fuzz_in *in, bool all);
+/* A whole input: patches or bytes, then operations; fuzz_image.c says how. */
+void use_spoilt(const uint8_t *data, size_t size);
 /* Every reader of the tools: fsck, dump, stat. */
 void use_tools(bool online);
 
