@@ -43,7 +43,7 @@
  *                 was expelled
  *
  * Runs
- *   run quick pass  two-upkeeps   -DUPKEEP_CRASH
+ *   run full  pass  two-upkeeps   -DUPKEEP_CRASH
  *   run quick pass  walker        -DNUPKEEP=1 -DNWALKER=1
  *   run quick pass  two-pushers   -DNUPKEEP=1 -DNPUSHER=2
  *   run quick pass  three-entries -DNUPKEEP=1 -DNE=3 -DNO_CRASH

@@ -53,7 +53,7 @@
  * Runs
  *   run quick pass  one-reader     -DONE_READER
  *   run quick pass  store-buffer   -DONE_READER -DSTORE_BUFFER
- *   run quick pass  two-readers    -DNO_CRASH -DNO_CAS
+ *   run full  pass  two-readers    -DNO_CRASH -DNO_CAS
  *   run quick fail  one-advance    -DONE_ADVANCE -DONE_READER
  *   run quick fail  early-stamp    -DEARLY_STAMP -DONE_READER
  *   run quick fail  skip-slot      -DSKIP_SLOT

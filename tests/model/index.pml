@@ -59,7 +59,7 @@
  *   run quick pass  three         -DNENDER=0 -DNUPKEEP=2 -DNI=3
  *   run quick pass  helper-crash  -DNI=1 -DKILL_HELPER
  *   run quick pass  scrub         -DNENDER=0 -DNSCRUB=1 -DNI=3
- *   run quick pass  scrub-remove  -DNSCRUB=1 -DNUPKEEP=0
+ *   run full  pass  scrub-remove  -DNSCRUB=1 -DNUPKEEP=0
  *   run quick pass  scrub-stale   -DSTALE -DNENDER=0 -DNSCRUB=1 -DNREADER=1
  *   run quick fail  no-version    -DNO_VERSION -DNO_CRASH
  *   run quick fail  no-recheck  -DNO_RECHECK -DNO_CRASH -DNREADER=1 -DNUPKEEP=0
