@@ -50,6 +50,7 @@
 
 #include "base/fault.h"
 #include "store/fetch.h"
+#include "store/plain.h"
 
 #define SOJ_FIND_TRIES 4096u
 
@@ -86,7 +87,9 @@ static bool bucket_scan(const struct soj_store *st, struct soj_shm_bucket *b,
 {
 	struct soj_found ended = {0}, one;
 
-	for (uint64_t bits = header & SOJ_BUCKET_BITS; bits; bits &= bits - 1) {
+	for (uint64_t bits =
+		     soj_bucket_tagged(b, digest) & header & SOJ_BUCKET_BITS;
+	     bits; bits &= bits - 1) {
 		uint64_t place = soj_load_acquire(/* I3 */
 						  &b->place[soj_ctz64(bits)]);
 

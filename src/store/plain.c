@@ -157,10 +157,7 @@ int soj_plain_read(const struct soj_store *st, struct soj_digest digest,
 	struct soj_shm_bucket *b = &st->seg.buckets[soj_scale(
 		digest.word[0], st->seg.lay.buckets)];
 	const uint64_t header = soj_load_acquire(&b->header); /* I1 */
-	/* The header is the first of sixteen words, place 0 the second. */
-	const uint32_t tagged = soj_tagged((const soj_word_t *)(uintptr_t)b,
-					   (uint16_t)digest.word[1]) >>
-					1 &
+	const uint32_t tagged = soj_bucket_tagged(b, digest) &
 				(uint32_t)(header & SOJ_BUCKET_BITS);
 
 	/* What is sealed is opened on the long way. */

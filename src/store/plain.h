@@ -6,6 +6,16 @@
 
 #include "store/store.h"
 
+/* Which places of a bucket have the digest's tag.  A hint: they are loaded
+ * again.  The header is the first of sixteen words, place 0 the second. */
+static inline uint32_t soj_bucket_tagged(const struct soj_shm_bucket *b,
+					 struct soj_digest digest)
+{
+	return soj_tagged((const soj_word_t *)(uintptr_t)b,
+			  (uint16_t)digest.word[1]) >>
+	       1;
+}
+
 /* The periods that an entry was made with. */
 static inline void soj_entry_times(const struct soj_shm_entry *e, uint64_t life,
 				   struct soj_times *t)

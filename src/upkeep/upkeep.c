@@ -31,10 +31,12 @@
 
 #include "base/fault.h"
 #include "store/event.h"
+#include "store/fetch.h"
 #include "upkeep/repair.h"
 
 #define PENDING_MAX         65536u
 #define PREPARE_PER_SECTION 64u
+#define AHEAD               4u
 
 int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
 		    struct soj_worker *w)
@@ -330,6 +332,42 @@ static uint32_t unlink_group(struct soj_upkeep *up, struct group *g)
 	return retired;
 }
 
+/* What they take is time to wait for memory: what comes next is asked for
+ * meanwhile. */
+static void fetch_ahead(const struct soj_upkeep *up, uint32_t i)
+{
+	const struct soj_store *st = up->st;
+
+	if (i + 2 * AHEAD < up->pending_count)
+		soj_entry_prefetch(st, up->pending[i + 2 * AHEAD].idx);
+	if (i + AHEAD < up->pending_count) {
+		const uint32_t idx = up->pending[i + AHEAD].idx;
+
+		soj_chunk_prefetch(st, idx);
+		soj_index_prefetch(st, soj_entry_digest(st, idx));
+	}
+}
+
+/* The same for a sweep: the head, then the first that it leads to. */
+static void fetch_chain(const struct soj_upkeep *up, uint32_t i)
+{
+	const struct soj_store *st = up->st;
+	const struct soj_seg *seg = &st->seg;
+	uint32_t first;
+
+	if (i + 2 * AHEAD < up->pending_count)
+		soj_prefetch(&seg->heads[up->pending[i + 2 * AHEAD].head]);
+	if (i + AHEAD >= up->pending_count)
+		return;
+	first = soj_link_entry(
+		soj_load_relaxed(&seg->heads[up->pending[i + AHEAD].head]));
+	soj_entry_prefetch(st, up->pending[i + AHEAD].idx);
+	if (!soj_entry_idx_ok(st, first))
+		return;
+	soj_entry_prefetch(st, first);
+	soj_prefetch(&seg->entry_states[first]);
+}
+
 /* Sections are kept short: a long one would be expelled by other upkeep. */
 static void prepare_all(struct soj_upkeep *up)
 {
@@ -339,6 +377,7 @@ static void prepare_all(struct soj_upkeep *up)
 				soj_section_exit(&up->st->seg, &up->w->thr);
 			soj_section_enter(&up->st->seg, &up->w->thr);
 		}
+		fetch_ahead(up, i);
 		prepare(up, &up->pending[i]);
 	}
 	soj_section_exit(&up->st->seg, &up->w->thr);
@@ -355,6 +394,7 @@ static uint32_t unlink_pending(struct soj_upkeep *up, bool *left)
 	for (uint32_t i = 0; i < up->pending_count && !soj_gone(up->w);) {
 		struct group g = {.first = &up->pending[i], .count = 0};
 
+		fetch_chain(up, i);
 		while (i < up->pending_count &&
 		       up->pending[i].head == g.first->head) {
 			g.count++;
