@@ -58,7 +58,7 @@ test_bench() {
 		>"$out" 2>"$err" &
 	pid=$!
 	until_true has_sessions "$name" bench7
-	sleep 0.3
+	until_true updated "$name"
 	kill -TERM $pid
 	wait $pid
 	equal 143 $?
@@ -68,8 +68,7 @@ test_bench() {
 	"$bin/sojourn" bench "$name" --entries 1000 --seconds 86400 \
 		>"$out" 2>"$err" &
 	pid=$!
-	until_true test -e "/dev/shm/sojourn.$name"
-	sleep 0.3
+	until_true updated "$name"
 	kill -TERM $pid
 	wait $pid
 	equal 143 $?

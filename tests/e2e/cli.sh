@@ -243,13 +243,18 @@ test_set() {
 	run 0 destroy "$name"
 }
 
+# Made in an earlier millisecond, by the clock of the segment.
+older() {
+	[ "$(sojourn get "$1" "$2" --json --no-touch | jq .age_ms)" -gt 0 ]
+}
+
 test_renew() {
 	local name=$prefix-renew id new i
 
 	section renewal
 	create "$name" --ttl 1h --renewal 1ms --grace-window 10min
 	new "$name" --subject me --data - <<<cargo
-	sleep 0.01
+	until_true older "$name" "$id"
 	# It is due, but a get does not do it unless asked to.
 	run 0 get "$name" "$id"
 	run 0 get "$name" "$id" --json

@@ -9,7 +9,7 @@ export LC_ALL=C
 
 src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 demo_bin=${SOJOURN_BIN:-$src/build/release/bin}
-for tool in ab curl jq pgrep; do
+for tool in ab curl jq pgrep pidwait; do
 	command -v $tool >/dev/null && continue
 	echo "skipped: $tool is not installed" >&2
 	exit 77
@@ -31,9 +31,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-section() {
-	echo "== $*"
-}
+section() { echo "== $*"; }
 
 # equal WHAT WANTED FOUND
 equal() {
@@ -382,10 +380,16 @@ test_expiry() {
 	section "a short stay ends by itself"
 	demo_login short 4 '&stay=1s' >"$demo_work/jar"
 	equal "short stays" 4 "$(wc -l <"$demo_work/jar")"
-	sleep 1.2
+	head -n 4 <(timeout 60 "$demo_bin/sojourn" events "$(demo_segment)" \
+		--follow --json | jq --unbuffered -c 'select(.type == "ended" and
+			.reason == "expired")') >"$demo_work/ended"
+	equal "ends told" 4 "$(wc -l <"$demo_work/ended")"
 	gone "short stays" "$demo_work/jar"
 	equal "cookies cleared" 256 "$(demo_count gone 7 cleared)"
 }
+
+# By the clock of the host: the demo has no other.
+until_renewal_is_due() { sleep 1.1; }
 
 # Every round all ids are due at once and each is sent 6 times at once: one of
 # the six makes the new id, and all that tell one tell the same. Who meets the
@@ -397,7 +401,7 @@ test_renewal_race() {
 	section "races for renewal"
 	demo_login racer $n >"$demo_work/jar"
 	for round in 1 2 3 4 5 6 7 8; do
-		sleep 1.1
+		until_renewal_is_due
 		cp "$demo_work/jar" "$demo_work/jar.old"
 		demo_requests "$demo_work/jar" 6 GET /profile | demo_run race
 		demo_follow "$demo_work/jar" race
@@ -432,7 +436,7 @@ test_logout_during_renewal() {
 	section "logout during renewal"
 	for round in 1 2 3 4 5; do
 		demo_login leaver 40 >"$demo_work/jar"
-		sleep 1.1
+		until_renewal_is_due
 		awk -F '|' -v OFS='|' '{
 			for (i = 0; i < 5; i++)
 				print $1, $2, i == NR % 5 ? "POST" : "GET",
@@ -496,7 +500,7 @@ test_killed_workers() {
 }
 
 test_killed_master() {
-	local workers segment pid tries
+	local workers segment pid
 
 	section "a killed master takes its workers along"
 	start --helper none
@@ -505,11 +509,9 @@ test_killed_master() {
 	kill -KILL "$demo_pid"
 	demo_stop 2>/dev/null
 	for pid in $workers; do
-		for ((tries = 0; tries < 100; tries++)); do
-			kill -0 "$pid" 2>/dev/null || break
-			sleep 0.1
-		done
-		[ "$tries" -lt 100 ] || equal "worker $pid" ended running
+		echo "$pid" >"$demo_work/pid"
+		timeout 60 pidwait -F "$demo_work/pid" >/dev/null
+		[ $? -ne 124 ] || equal "worker $pid" ended running
 	done
 	"$demo_bin/sojourn" destroy "$segment"
 	equal "exit code of destroy" 0 $?

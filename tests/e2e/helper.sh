@@ -11,7 +11,7 @@ export LC_ALL=C
 
 src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 bin=${SOJOURN_BIN:-$src/build/release/bin}
-for tool in jq "$bin/sojourn" "$bin/sojournd"; do
+for tool in jq pidwait "$bin/sojourn" "$bin/sojournd"; do
 	command -v "$tool" >/dev/null && continue
 	echo "skipped: $tool is not there" >&2
 	exit 77
@@ -86,16 +86,12 @@ becomes() {
 	exit 1
 }
 
-# gone PID: the process has ended, some time.
+# gone PID: the process ends, if it has not.
 gone() {
 	checks=$((checks + 1))
-	for ((i = 0; i < 3000; i++)); do
-		case $(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null) in
-		'' | Z) return 0 ;;
-		esac
-		sleep 0.02
-	done
-	fail "process $1 does not end"
+	echo "$1" >"$work/pid"
+	timeout 60 pidwait -F "$work/pid" >/dev/null
+	[ $? -ne 124 ] || fail "process $1 does not end"
 }
 
 # create [OPTION...]

@@ -280,7 +280,7 @@ test_killed() {
 		--seconds 86400 >/dev/null 2>&1 &
 	pid=$!
 	until_true has_children $pid
-	sleep 0.5
+	until_true updated "$name"
 	for _ in 1 2 3 4 5; do
 		code 0 stat "$name" --json
 		sojourn fsck "$name" >"$out" 2>&1

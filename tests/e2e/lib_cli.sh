@@ -121,6 +121,11 @@ until_true() {
 	fail "never: $*"
 }
 
+# updated NAME: somebody changes its sessions.
+updated() {
+	[ "$(sojourn stat "$1" --json 2>/dev/null | jq .counters.updates)" -gt 0 ]
+} 2>/dev/null
+
 # create NAME WORD...: a small segment without helper.
 create() {
 	run 0 create "$1" --entries 200 --bytes 16MiB --helper none "${@:2}"

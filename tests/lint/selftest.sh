@@ -25,7 +25,7 @@ put() {
 clean() {
 	rm -rf "$tree"
 	mkdir -p "$tree"/{src/{base,rcu,store,helper},include/sojourn,tools} \
-		"$tree"/tests/lint "$tree"/build/{lib,include}
+		"$tree"/tests/{lint,unit} "$tree"/build/{lib,include}
 	cp "$src_root/.clang-format" "$tree/"
 	put src/base/atomic.h <<-'C'
 		|#ifndef A_H
@@ -94,6 +94,13 @@ clean() {
 		echo "$1"
 	C
 	echo sojourn_call >"$tree/tests/lint/exports.txt"
+	put tests/unit/test_wait.c <<-'C'
+		|/* usleep(1) is what it does not do; poll() it may, without end. */
+		|int test_wait(void)
+		|{
+		|	return poll(0, 0, -1);
+		|}
+	C
 	library "$source"
 }
 
@@ -147,7 +154,8 @@ edit() {
 }
 
 clean
-for name in layers edges orders size format words shell headers exports hardening; do
+for name in layers edges orders size format words shell sleeps headers \
+	exports hardening; do
 	status=0
 	lint $name || status=$?
 	[ $status -eq 0 ] || [ $status -eq 77 ] ||
@@ -233,6 +241,17 @@ expect words 'one machine'
 # shellcheck disable=SC2016 # the script under test expands it
 add tools/run.sh 'echo $1'
 expect shell 'SC2086'
+
+add tests/unit/test_wait.c 'int test_more(void) { return usleep(20); }'
+expect sleeps '^> tests/unit/test_wait.c'
+add tests/unit/test_wait.c 'int test_more(void) { return poll(0, 0, 50); }'
+expect sleeps '^> tests/unit/test_wait.c'
+add tests/unit/test_wait.c 'void test_more(void) { sched_yield(); }'
+expect sleeps '^> tests/unit/test_wait.c'
+add tests/unit/run.sh 'test -e x || sle''ep 0.1'
+expect sleeps '^> tests/unit/run.sh'
+echo 'tests/unit/test_wait.c 1 no more' >"$tree/tests/lint/sleeps.txt"
+expect sleeps '^< tests/unit/test_wait.c'
 
 add include/sojourn/api.h 'size_t sojourn_size(void);'
 expect headers 'sojourn/api.h does not compile alone: gcc'
