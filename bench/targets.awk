@@ -74,8 +74,9 @@ function targets(    me, zipf, uniform) {
 		quotient(quantile_of("50:50 zipf 2", me, 12), 1000))
 	at_least(7, "sealed / plain get zipf, by id", 0.35,
 		 ratio(zipf, "sojourn-sealed", "sojourn-id"))
-	at_most(8, "bytes per session of 256 bytes", 480,
-		memory[me, load_at[1]] > 0 ? memory[me, load_at[1]] : -1)
+	at_most(8, "bytes per session of 256 bytes, by id", 480,
+		memory["sojourn-id", load_at[1]] > 0 ? \
+			memory["sojourn-id", load_at[1]] : -1)
 	at_most(9, "dump: time per session, 10 M / 100 k", 2,
 		quotient(each("dump", 10000000), each("dump", 100000)))
 	at_most(9, "fsck: the same", 2,
@@ -88,8 +89,8 @@ function targets(    me, zipf, uniform) {
 		"p99.9" in found ? found["p99.9"] / 1000 : -1)
 	at_most(10, "idle helper beside 1 M sessions, % of a core", 0.5,
 		"idle" in found ? found["idle"] : -1)
-	at_least(11, "huge pages / 4 KiB pages, get uniform", 1,
-		 ratio(uniform, "sojourn-huge", "sojourn"))
+	at_least(11, "huge pages / 4 KiB pages, get uniform, by id", 1,
+		 ratio(uniform, "sojourn-huge", "sojourn-id"))
 	printf "\n%d of %d met. Item 9's bounds allow for what no longer fits the caches.\n",
 		reached, wanted
 }

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/bits.h"
+#include "lib_size.h"
 #include "peers.h"
 #include "shm/format.h"
 
@@ -36,29 +36,46 @@ static int fail(int rc)
 	return rc;
 }
 
+/* As `sojourn size` has it, with some more for what waits for a grace period:
+ * under churn as many entries as values. */
+static int fit(const struct bench_store *st, struct sojourn_options *o,
+	       size_t meta_bytes)
+{
+	struct soj_size size = {
+		.entries = (uint32_t)(st->sessions + st->sessions / 32 + 1024),
+		.value_bytes = (uint32_t)st->value_bytes,
+		.subject_bytes = 10,
+		.meta_bytes = (uint32_t)meta_bytes,
+		.sealed = o->seal != SOJOURN_SEAL_OFF,
+		.threads_max = o->threads_max,
+		.events_max = o->events_max,
+	};
+	struct soj_layout lay;
+
+	size.spare_values = soj_size_spare(size.entries);
+	o->entries_max = size.entries;
+	return soj_size_fit(&size, &lay, &o->segment_bytes);
+}
+
 static int open_any(struct bench_store *st, const struct sojourn_read *how,
 		    enum sojourn_seal seal, bool huge)
 {
 	struct own *own = calloc(1, sizeof(*own));
 	struct sojourn_options o;
-	const uint64_t value =
-		st->value_bytes + (seal == SOJOURN_SEAL_OFF ? 64 : 112);
-	/* What ended waits for a grace period: room for that, too. */
-	const uint64_t spare = st->sessions / 16 + 8192;
+	int rc;
 
 	if (own == NULL)
 		return -ENOMEM;
 	own->how = how;
 	st->own = own;
 	sojourn_options_init(&o);
-	o.entries_max = (uint32_t)(st->sessions + spare);
-	o.segment_bytes =
-		(UINT64_C(64) << 20) + o.entries_max * UINT64_C(224) +
-		(st->sessions * value + spare * soj_min(value, 4096)) * 5 / 4;
+	o.seal = seal;
+	rc = fit(st, &o, how->client ? strlen(device.device_id) + 3 : 0);
+	if (rc < 0)
+		return rc;
 	o.ttl_ms = BENCH_TTL_MS;
 	o.idle_timeout_ms = BENCH_IDLE_MS;
 	o.device = SOJOURN_BINDING_REJECT;
-	o.seal = seal;
 	o.huge = huge;
 	if (sojourn_create(NULL, &o, &own->s) < 0)
 		return fail(-EIO);
@@ -173,8 +190,9 @@ static uint64_t memory(struct bench_store *st)
 
 	if (sojourn_stat(own->s, &stat) < 0)
 		return 0;
-	/* All of the segment, but for what further values would take. */
-	return stat.segment_bytes - stat.chunk_bytes_free;
+	/* All of the segment; the sessions' part of those that it has room for. */
+	return (uint64_t)((double)stat.segment_bytes * (double)st->sessions /
+			  (double)stat.entries_max);
 }
 
 static uint64_t limbo(struct bench_store *st)
