@@ -142,6 +142,8 @@ class Worker
 		if ($n >= count($this->ids))
 			$n = $this->index;
 		$this->expect(apcu_delete($this->ids[$n]));
+		if ($this->sequence % 64 === 0 && apcu_exists($this->ids[$n]))
+			$this->out['wrong']++;
 		$this->out['changed'][$n] = $this->ids[$n] = id_of();
 		$this->expect(apcu_store($this->ids[$n], $this->value($n), TTL_S));
 	}
