@@ -178,14 +178,13 @@ static int next_data(struct sojourn *s, struct soj_self *self, struct change *c,
 				     c->data_bytes);
 }
 
-static int change(struct sojourn *s, const char *id, struct change *c,
-		  uint64_t *version)
+static int change_kept(struct sojourn *s, const char *id, struct change *c,
+		       uint64_t *version, struct soj_kept *kept)
 {
 	struct soj_digest digest;
 	struct soj_self *self;
-	struct soj_kept kept;
-	struct soj_copy copy = {.subject = kept.subject,
-				.meta = kept.meta,
+	struct soj_copy copy = {.subject = kept->subject,
+				.meta = kept->meta,
 				.data = c->buffer,
 				.data_capacity = c->capacity};
 	struct soj_snapshot snap;
@@ -221,7 +220,7 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 		rc = next_data(s, self, c, &snap);
 		if (rc < 0)
 			return rc;
-		rc = soj_session_replace(s, self, &snap, &kept, c->data,
+		rc = soj_session_replace(s, self, &snap, kept, c->data,
 					 c->data_bytes);
 		if (rc == -EAGAIN)
 			continue;
@@ -236,6 +235,16 @@ static int change(struct sojourn *s, const char *id, struct change *c,
 	}
 	soj_count(&self->w.thr, SOJ_COUNT_busy);
 	return soj_report_errno(-EBUSY);
+}
+
+static int change(struct sojourn *s, const char *id, struct change *c,
+		  uint64_t *version)
+{
+	struct soj_kept kept;
+	int rc = change_kept(s, id, c, version, &kept);
+
+	soj_label_wipe(s, kept.subject, kept.meta);
+	return rc;
 }
 
 static int update(struct sojourn *s, const char *id, struct change *c,

@@ -247,28 +247,36 @@ static int replace(struct soj_write *w, struct target *t, uint64_t now_ms)
 	return 0;
 }
 
-static int write_once(struct soj_write *w)
+static int write_over(struct soj_write *w, struct target *t)
 {
 	const uint64_t now_ms = soj_seg_now_ms(&w->s->st.seg);
-	struct target t;
-	const struct soj_copy copy = {.cold = &t.cold,
-				      .subject = t.kept.subject,
-				      .meta = t.kept.meta,
+	const struct soj_copy copy = {.cold = &t->cold,
+				      .subject = t->kept.subject,
+				      .meta = t->kept.meta,
 				      .data = w->buffer,
 				      .data_capacity = w->capacity};
 	int rc = soj_session_seek(w->s, w->self, &w->digest, now_ms, &copy,
-				  &t.snap);
+				  &t->snap);
 
 	if (rc == -ENOENT)
 		return w->may_make ? make(w, now_ms) : rc;
 	if (rc == 0 && w->may_replace)
-		return replace(w, &t, now_ms);
+		return replace(w, t, now_ms);
 	if (rc == 0) {
-		w->version = t.snap.version;
+		w->version = t->snap.version;
 		return soj_report(-EEXIST, SOJOURN_EXISTS,
 				  "there is an item with that key");
 	}
 	return rc == -ENOBUFS ? soj_report_errno(rc) : rc;
+}
+
+static int write_once(struct soj_write *w)
+{
+	struct target t;
+	int rc = write_over(w, &t);
+
+	soj_label_wipe(w->s, t.kept.subject, t.kept.meta);
+	return rc;
 }
 
 int soj_item_write(struct soj_write *w)

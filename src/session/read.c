@@ -523,6 +523,7 @@ read_on(struct sojourn *s, struct soj_self *self, const char *id,
 		soj_wipe(copy.data, soj_min(copy.data_capacity,
 					    soj_max(r.session.snap.data_bytes,
 						    r.tip.data_bytes)));
+	soj_label_wipe(s, r.session.subject, r.session.meta);
 	if (self)
 		soj_self_flush(s, self);
 	note_outcome(s, self, r.session.snap.ref, rc);

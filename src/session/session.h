@@ -89,6 +89,16 @@ bool soj_record_open(struct sojourn *s, const char *old_id,
 		     const struct soj_snapshot *snap,
 		     char id[SOJOURN_ID_CHARS_MAX + 1]);
 
+/* What was opened of a sealed label is not left on the stack. */
+static inline void soj_label_wipe(const struct sojourn *s, uint8_t *subject,
+				  uint8_t *meta)
+{
+	if (s->st.seal_bytes == 0)
+		return;
+	soj_wipe(subject, SOJ_SUBJECT_BYTES_MAX + 1);
+	soj_wipe(meta, SOJ_META_BYTES_MAX);
+}
+
 /* What a new entry is made of. */
 struct soj_birth {
 	struct soj_digest digest;
