@@ -44,7 +44,13 @@ void soj_explore_point(const volatile void *addr, int kind);
 #endif
 
 /* Kinds of access, for the explorer. */
-enum { SOJ_POINT_LOAD, SOJ_POINT_STORE, SOJ_POINT_RMW, SOJ_POINT_FENCE };
+enum {
+	SOJ_POINT_LOAD,
+	SOJ_POINT_STORE,
+	SOJ_POINT_RMW,
+	SOJ_POINT_FENCE,
+	SOJ_POINT_FENCE_SEQ_CST
+};
 
 #define soj_load_relaxed(p)            \
 	(SOJ_POINT(p, SOJ_POINT_LOAD), \
@@ -105,7 +111,7 @@ static inline void soj_tsan_fence(void)
 #else
 static inline void soj_fence_seq_cst(void)
 {
-	SOJ_POINT(NULL, SOJ_POINT_FENCE);
+	SOJ_POINT(NULL, SOJ_POINT_FENCE_SEQ_CST);
 	atomic_thread_fence(memory_order_seq_cst);
 }
 

@@ -15,7 +15,14 @@
 #define LINE_BYTES  64u
 #define STEPS_MAX   400000u /* far more than any schedule has */
 #define LIMBO_KEPT  32u
-#define CHANGES_MAX 2u /* of priority: three actors, d = 3 */
+#define PENDING_MAX 64u /* about what a processor has */
+#define CHANGES_MAX 2u  /* of priority: three actors, d = 3 */
+
+/* A store that others need not have seen. */
+struct pending {
+	uint64_t *word;
+	uint64_t before, after;
+};
 
 static struct {
 	uint8_t *base;
@@ -29,6 +36,8 @@ static struct {
 	const struct schedule *how;
 	struct ran *ran;
 	unsigned seen_dead;
+	struct pending pending[ACTORS_MAX][PENDING_MAX];
+	unsigned pending_count[ACTORS_MAX];
 	struct coroutine co[ACTORS_MAX];
 	unsigned actors;
 	int current; /* -1: none */
@@ -244,6 +253,54 @@ void actor_die(struct stage *st, unsigned actor)
 	written((size_t)((uint8_t *)&slot->life - now.base));
 }
 
+/* ---- store buffers ---- */
+
+/* Before a store is made; of a full buffer the oldest one is seen. */
+static void buffer(size_t offset)
+{
+	unsigned who = (unsigned)now.current, *count = &now.pending_count[who];
+	struct pending *p = now.pending[who];
+
+	if (*count == PENDING_MAX)
+		memmove(p, p + 1, --*count * sizeof(*p));
+	p += (*count)++;
+	p->word = (uint64_t *)(void *)(now.base + offset / 8 * 8);
+	p->before = *p->word;
+}
+
+static unsigned held_by(unsigned who)
+{
+	unsigned count = now.pending_count[who];
+
+	return count < now.how->hold ? count : now.how->hold;
+}
+
+/* He is interrupted: others see what was there before. */
+static void hide(unsigned who)
+{
+	unsigned held = held_by(who);
+
+	for (unsigned i = 0; i < held; i++) {
+		struct pending *p =
+			&now.pending[who][now.pending_count[who] - 1 - i];
+
+		p->after = *p->word;
+		*p->word = p->before;
+	}
+}
+
+/* He goes on. */
+static void show(unsigned who)
+{
+	for (unsigned i = held_by(who); i > 0; i--) {
+		const struct pending *p =
+			&now.pending[who][now.pending_count[who] - i];
+
+		*p->word = p->after;
+	}
+	now.pending_count[who] = 0;
+}
+
 /* ---- who goes on ---- */
 
 static bool alive(unsigned actor)
@@ -302,11 +359,26 @@ static bool overtaken(void)
 	return false;
 }
 
+/* To the others, and back. */
+static void leave_it(unsigned who)
+{
+	bool dead = now.ran->dead >> who & 1;
+
+	if (now.ran->buffered == 0)
+		now.ran->buffered = now.pending_count[who];
+	if (!dead)
+		hide(who);
+	coroutine_yield(&now.co[who]);
+	show(who);
+}
+
 void sched_point(const volatile void *addr, int kind)
 {
 	size_t offset = (size_t)((const volatile uint8_t *)addr - now.base);
 	bool leave;
 
+	if (kind == SOJ_POINT_FENCE_SEQ_CST && now.current >= 0)
+		now.pending_count[now.current] = 0;
 	if (offset >= now.bytes)
 		return;
 	if (kind != SOJ_POINT_LOAD)
@@ -322,7 +394,11 @@ void sched_point(const volatile void *addr, int kind)
 		leave = now.how->random ? overtaken() : turn_over();
 	}
 	if (leave)
-		coroutine_yield(&now.co[now.current]);
+		leave_it((unsigned)now.current);
+	if (kind == SOJ_POINT_RMW)
+		now.pending_count[now.current] = 0;
+	else if (kind == SOJ_POINT_STORE)
+		buffer(offset);
 }
 
 static int choose(int last)
@@ -373,6 +449,7 @@ void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
 	now.how = how;
 	now.ran = ran;
 	now.seen_dead = 0;
+	memset(now.pending_count, 0, sizeof(now.pending_count));
 	now.actors = actors;
 	now.turn = 0;
 	now.left = how->runs ? how->run[0] : 0;

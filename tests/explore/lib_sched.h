@@ -11,8 +11,11 @@
  * begins from that image: the lines of the segment that were written to since
  * are put back, and so is the private memory of the handles.
  *
- * Accesses are interleaved one by one, so what is explored is sequential
- * consistency: a fence or an order that is missing is not found here.
+ * Accesses are interleaved one by one: sequential consistency.  And, with
+ * schedule.hold, total store order, as x86 has it: stores since the last RMW or
+ * full fence of who is interrupted are not seen by the others until he goes on,
+ * when they come one after the other, or all but the newest so many.  The dead
+ * hold none.  What is weaker than that is not explored.
  */
 
 #include "crash/lib_world.h"
@@ -51,6 +54,9 @@ struct schedule {
 	unsigned runs;
 	uint32_t run[SCHED_RUNS_MAX];
 	enum death die; /* of who is interrupted last: never goes on */
+	/* So many of the newest stores of who is interrupted stay in his store
+	 * buffer until he goes on. */
+	uint32_t hold;
 
 	/* Or by priorities, from a seed: actor prio[0] is the first, and at
 	 * access number change[i] who runs goes to the end of the queue. */
@@ -64,6 +70,7 @@ struct schedule {
 struct ran {
 	unsigned dead;     /* bits: who was killed */
 	unsigned switched; /* so many of run[] ended by a switch */
+	uint32_t buffered; /* stores that the first interrupted had to hold */
 	uint32_t steps;    /* accesses, all in all */
 	bool endless;
 };

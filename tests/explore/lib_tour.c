@@ -68,14 +68,15 @@ static void describe(const struct meeting *m, const struct schedule *how)
 		snprintf(names + strlen(names), sizeof(names) - strlen(names),
 			 "%s,", m->op[i]->name);
 	if (how->random)
-		trying("--replay %s,%u,%ss,%llu,%u,%d",
-		       scene_name(m->scene->kind), m->count, names,
+		trying("--replay %s,%u,%ss,%u,%llu,%u,%d",
+		       scene_name(m->scene->kind), m->count, names, how->hold,
 		       (unsigned long long)how->seed, how->length,
 		       how->may_die);
 	else
-		trying("--replay %s,%u,%sr,%u,%d,%u,%u,%u",
-		       scene_name(m->scene->kind), m->count, names, how->first,
-		       how->die, how->runs, how->run[0], how->run[1]);
+		trying("--replay %s,%u,%sr,%u,%u,%d,%u,%u,%u",
+		       scene_name(m->scene->kind), m->count, names, how->hold,
+		       how->first, how->die, how->runs, how->run[0],
+		       how->run[1]);
 }
 
 /* Runs one schedule and judges what came of it. */
@@ -114,7 +115,10 @@ static void explore(struct meeting *m, const struct schedule *how,
 
 /* ---- two of them ---- */
 
-/* One preemption, or one death, at each access.  Returns how many there are. */
+/*
+ * One preemption, or one death, at each access.  Who is preempted holds none of
+ * his stores, and then one, two and so on to all.  Returns how many there are.
+ */
 static uint32_t bound_one(struct meeting *m, unsigned first, enum death die)
 {
 	struct schedule how = {.first = first, .runs = 1, .die = die};
@@ -123,9 +127,18 @@ static uint32_t bound_one(struct meeting *m, unsigned first, enum death die)
 
 	for (i = 0; !m->failed; i++) {
 		how.run[0] = i;
+		how.hold = 0;
 		explore(m, &how, &ran);
 		if (ran.switched < 1)
 			break;
+		if (ran.dead)
+			continue;
+		for (uint32_t held = ran.buffered;
+		     how.hold < held && !m->failed;) {
+			how.hold++;
+			explore(m, &how, &ran);
+			here.totals->held++;
+		}
 	}
 	return i;
 }
@@ -139,6 +152,7 @@ static void bound_two(struct meeting *m, unsigned first, enum death die,
 		      uint32_t stride)
 {
 	struct schedule how = {.first = first, .runs = 2, .die = die};
+	bool hold = false;
 	struct ran ran = {.switched = 2};
 
 	for (uint32_t i = 1; ran.switched > 0 && !m->failed; i++) {
@@ -147,7 +161,11 @@ static void bound_two(struct meeting *m, unsigned first, enum death die,
 		for (uint32_t k = 1 + i % stride;
 		     ran.switched == 2 && !m->failed; k += stride) {
 			how.run[1] = k;
+			/* In every other one both hold what they can. */
+			hold = !hold;
+			how.hold = hold ? UINT32_MAX : 0;
 			explore(m, &how, &ran);
+			here.totals->held += hold;
 			here.totals->two_done++;
 		}
 	}
@@ -268,6 +286,8 @@ static void explore_triple(struct meeting *m, uint64_t n)
 
 	for (uint64_t i = 0; i < here.tour->draw_runs && !m->failed; i++) {
 		how.seed = sched_mix(here.tour->seed + n, 100 + i);
+		how.hold = i & 1 ? UINT32_MAX : 0;
+		here.totals->held += i & 1;
 		explore(m, &how, &ran);
 		if (ran.steps > 0 && i == 0)
 			how.length = ran.steps;
@@ -334,6 +354,7 @@ static void add(struct tour_totals *sum, const struct tour_totals *part)
 	sum->orders += part->orders;
 	sum->jobs += part->jobs;
 	sum->left_out += part->left_out;
+	sum->held += part->held;
 	sum->two_done += part->two_done;
 	sum->two_all += part->two_all;
 }
@@ -387,6 +408,7 @@ static void schedule_of(struct schedule *how, char **rest)
 	const char *word = strtok_r(NULL, ",", rest);
 
 	how->random = word && word[0] == 's';
+	how->hold = (uint32_t)number_of(rest);
 	if (how->random) {
 		how->seed = number_of(rest);
 		how->length = (uint32_t)number_of(rest);

@@ -28,6 +28,7 @@ struct tour {
 /* What came of it; of all processes. */
 struct tour_totals {
 	uint64_t schedules, crashes, states, orders, jobs, left_out;
+	uint64_t held;              /* schedules with store buffers */
 	uint64_t two_done, two_all; /* of preemption bound 2 */
 };
 
