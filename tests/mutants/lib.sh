@@ -52,6 +52,16 @@ read_tables() {
 	[ $bad -eq 0 ]
 }
 
+# Bugs of base/fault.h that no row plants.
+plants_without_row() {
+	local plant
+
+	while read -r plant; do
+		grep -qE "^(# )?plant $plant(:|$)" "$@" || echo "$plant"
+	done < <(sed -n 's/^\tX(\([A-Z_]*\),.*/\1/p' \
+		"$SOJOURN_SRC/src/base/fault.h")
+}
+
 # load_mutant NUMBER: name, kind, file, plant, by, says, ends, slow, edits.
 load_mutant() {
 	local key value function=""
