@@ -9,6 +9,7 @@
 : "${all_mixes:=}" "${few_mixes:=}" "${few_ms:=}"
 [ -n "${loads+set}" ] || loads=()
 [ -n "${running+set}" ] || running=()
+[ -n "${growth_sizes+set}" ] || growth_sizes=(10000 100000 1000000)
 
 # rounds_of LOAD MIX...: every system in turn, again and again
 rounds_of() {
@@ -48,7 +49,7 @@ part_growth() {
 	# shellcheck disable=SC2034 # for lib_keepers.sh
 	local results=growth.tsv systems=sojourn,limit-2
 
-	for sessions in 10000 100000 1000000 10000000; do
+	for sessions in "${growth_sizes[@]}"; do
 		note "growth: $sessions sessions"
 		keepers_start "$sessions:256"
 		rounds_of "$sessions:256" get:uniform:1

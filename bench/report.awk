@@ -77,6 +77,7 @@ END {
 	for (l = 1; l <= load_count; l++)
 		tables(load_at[l])
 	growth()
+	readme_part()
 	if (found_lines) {
 		print "\n## Expiry and the helper\n"
 		print "A million sessions end within a second, and are gone:\n"
