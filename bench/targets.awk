@@ -113,6 +113,8 @@ function growth(    i, n, what, k, list, mine, limit) {
 	for (n = 10000; n <= 10000000; n *= 10) {
 		mine = growth_ns(n, "sojourn")
 		limit = growth_ns(n, "limit-2")
+		if (mine < 0 || limit < 0)
+			continue
 		printf "| %d | %s | %s | %s |", n, three(mine), three(limit),
 			three(quotient(mine, limit))
 		for (i = 1; i <= k; i++)
