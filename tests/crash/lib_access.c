@@ -189,51 +189,84 @@ void resume_refresh(const struct report *r)
 		failed("a refresh that went on survived the logout");
 }
 
-/* marked: the label behind which the access token is refused. */
-static void judge_end(const struct report *r, int want, const char *marked,
-		      bool refreshes)
+/* marked: the access token is refused by now. */
+static void judge_end(const struct report *r, bool finished, int want,
+		      bool marked, bool refreshes)
 {
 	const bool access = is_good(before.access);
 	struct pair next;
 	bool good;
 
-	if (r->finished && r->rc != want)
+	if (finished && r->rc != want)
 		failed("the victim's call returned %d instead of %d", r->rc,
 		       want);
-	if ((r->finished || passed(r, marked)) && access)
+	if ((finished || marked) && access)
 		failed("an access token that was revoked is good");
 	good = refresh(before.refresh, &next) == 0;
 	if (good && !is_good(next.access))
 		failed("a refreshed token is not good");
 	if (access && !good)
 		failed("the access token outlives its refresh token");
-	if (r->finished && good != refreshes)
+	if (finished && good != refreshes)
 		failed("the refresh token is %s", good ? "good" : "not good");
 	goes_on();
+}
+
+static void judge_label(const struct report *r, int want, const char *marked,
+			bool refreshes)
+{
+	judge_end(r, r->finished, want, r->finished || passed(r, marked),
+		  refreshes);
 }
 
 void judge_refresh_stolen(struct world *w, const struct report *r)
 {
 	(void)w;
-	judge_end(r, -EPERM, "token.over.marked", false);
+	judge_label(r, -EPERM, "token.over.marked", false);
 }
 
 void judge_revoke_login(struct world *w, const struct report *r)
 {
 	(void)w;
-	judge_end(r, 1, "token.revoke.marked", false);
+	judge_label(r, 1, "token.revoke.marked", false);
 }
 
 void judge_restrict_login(struct world *w, const struct report *r)
 {
 	(void)w;
-	judge_end(r, 1, "token.restrict.marked", true);
+	judge_label(r, 1, "token.restrict.marked", true);
 }
 
 void judge_revoke_all(struct world *w, const struct report *r)
 {
 	(void)w;
-	judge_end(r, 1, "token.subject.marked", false);
+	judge_label(r, 1, "token.subject.marked", false);
+}
+
+/* ---- by images, which have no labels, and one after the other ---- */
+
+bool access_check_end(const struct report *r, bool finished, int want,
+		      bool marked, bool refreshes)
+{
+	const struct pair kept = before;
+	const bool refused = !is_good(before.access);
+
+	judge_end(r, finished, want, marked, refreshes);
+	before = kept;
+	return refused;
+}
+
+void access_check_pair(struct world *w, const struct report *r, bool finished)
+{
+	struct report now = *r;
+	const struct pair kept = before;
+
+	now.finished = finished;
+	if (before.refresh[0])
+		judge_refresh(w, &now);
+	else
+		judge_create_pair(w, &now);
+	before = kept;
 }
 
 /* ---- in the end ---- */

@@ -266,5 +266,14 @@ void judge_refresh_stolen(struct world *w, const struct report *r);
 void judge_revoke_login(struct world *w, const struct report *r);
 void judge_restrict_login(struct world *w, const struct report *r);
 void judge_revoke_all(struct world *w, const struct report *r);
+/*
+ * Of an image, without labels; what was there before stays known.  finished:
+ * the victim's call has returned.  marked: the access token was refused in an
+ * earlier image.  Returns whether it is refused.
+ */
+bool access_check_end(const struct report *r, bool finished, int want,
+		      bool marked, bool refreshes);
+/* Of a pair that is made, or refreshed. */
+void access_check_pair(struct world *w, const struct report *r, bool finished);
 
 #endif /* SOJ_TESTS_CRASH_LIB_OPS_H */

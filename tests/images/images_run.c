@@ -248,6 +248,8 @@ static void work(void)
 			continue;
 		if (options.place >= 0 && options.place != (int)place)
 			continue;
+		if (!row_fits(&rows[row], &places[place]))
+			continue;
 		if (is_planted() && totals->violations > 0)
 			return;
 		case_run(row, place);

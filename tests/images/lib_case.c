@@ -214,6 +214,13 @@ static void repair(void)
 	world_verify(&the.w);
 }
 
+static void check_more(const struct cursor *image)
+{
+	if (the.row->check)
+		the.row->check(&the.w, &the.rec->report,
+			       image->nth == the.rec->changes);
+}
+
 /* Once with survivors at work before repair, once with repair first. */
 static int check_single(const struct cursor *c, unsigned least)
 {
@@ -228,6 +235,7 @@ static int check_single(const struct cursor *c, unsigned least)
 	}
 	world_copy(&the.judged, &the.w);
 	the.doing = "used at once";
+	check_more(c);
 	use_at_once(&the.w, (unsigned)c->nth);
 	repair();
 	world_drain(&the.w, 0);
@@ -236,6 +244,7 @@ static int check_single(const struct cursor *c, unsigned least)
 	begin(c, &the.judged, "repaired", 2);
 	repair();
 	the.doing = "used after repair";
+	check_more(c);
 	use_fully(&the.w);
 	world_drain(&the.w, 0);
 	forget_self(&the.w);
@@ -255,6 +264,7 @@ static void check_nested(const struct cursor *c)
 	begin(c, &the.judged, "its repair killed", 3);
 	world_fsck(&the.w, false);
 	repair();
+	check_more(the.image);
 	if (c->nth % 4 == 0)
 		use_fully(&the.w);
 	world_drain(&the.w, 0);

@@ -21,8 +21,7 @@ static struct known *target(struct world *w)
 	return &w->known[w->target];
 }
 
-/* Can it be read, by one who changes nothing? */
-static bool look(struct world *w, const char *id)
+bool can_read(struct world *w, const char *id)
 {
 	const struct sojourn_read how = {.no_touch = true, .no_renew = true};
 	int rc;
@@ -174,10 +173,10 @@ void after_delete_old(struct world *w, const struct report *r, unsigned k)
 /* One whose subject's sessions are being ended: its ids say how far. */
 static void look_at_line(struct world *w, struct known *k)
 {
-	unsigned ids = 1 + k->old_ids - k->old_gone, alive = look(w, k->id);
+	unsigned ids = 1 + k->old_ids - k->old_gone, alive = can_read(w, k->id);
 
 	for (unsigned i = k->old_gone; i < k->old_ids; i++)
-		alive += look(w, k->old_id[i]);
+		alive += can_read(w, k->old_id[i]);
 	if (alive == ids)
 		return;
 	k->later = GONE;
@@ -261,7 +260,7 @@ void row_learn(const struct row *row, struct world *w, const struct report *r)
 		row->outcome(&after, r, decisions);
 	for (unsigned i = 0; i < w->count; i++) {
 		evicted[i] = after.known[i].fate == LIVES &&
-			     !look(w, after.known[i].id);
+			     !can_read(w, after.known[i].id);
 		some_evicted |= evicted[i];
 	}
 }
@@ -279,7 +278,7 @@ void row_outcome(const struct row *row, struct world *w, const struct report *r,
 		 unsigned k)
 {
 	for (unsigned i = 0; some_evicted && k && i < w->count; i++)
-		if (evicted[i] && (k >= 2 || !look(w, w->known[i].id)))
+		if (evicted[i] && (k >= 2 || !can_read(w, w->known[i].id)))
 			w->known[i].fate = w->known[i].later = GONE;
 	if (some_evicted)
 		k = k > 2 ? k - 2 : 0;

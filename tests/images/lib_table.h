@@ -13,6 +13,10 @@
  *              operation can be seen from outside; 0 (or NULL): not at all
  *   outcome    brings the model from before the operation to after its first
  *              k steps, k >= 1
+ *   check      optional: what else must be true of an image, asked before its
+ *              repair and, of another copy, after it; last: of the last image,
+ *              when the call had returned
+ *   where      the kinds of worlds that it is run in; 0: ORDINARY
  *   learn      optional: called with the segment as the whole run left it,
  *              before any image is judged
  * Every image must then be the model after some k steps, all of it; k never
@@ -27,12 +31,23 @@
 #include "crash/lib_ops.h"
 #include "images/lib_step.h"
 
+/* Of worlds. */
+enum kind {
+	ORDINARY = 1,
+	CAPPED = 2, /* logins of a subject have a cap */
+	TOKENS = 4, /* none of them is there */
+	PAIRS = 8,  /* of tokens: "dora" has one */
+	EVERYWHERE = ORDINARY | CAPPED | TOKENS | PAIRS
+};
+
 struct row {
 	const char *name;
 	victim_fn run;
 	unsigned (*decisions)(struct world *w, const struct report *r);
 	void (*outcome)(struct world *w, const struct report *r, unsigned k);
 	void (*learn)(struct world *w, const struct report *r);
+	void (*check)(struct world *w, const struct report *r, bool last);
+	unsigned where;
 };
 
 struct place { /* what is found; "world" is the segment with its model */
@@ -43,6 +58,7 @@ struct place { /* what is found; "world" is the segment with its model */
 	bool warm;
 	/* Its first id falls into the bucket of the bystander. */
 	bool aimed;
+	enum kind kind; /* 0: ORDINARY */
 };
 
 extern const struct row rows[];
@@ -51,6 +67,8 @@ extern const struct place places[];
 extern const unsigned places_count;
 
 const struct row *row_find(const char *name);
+/* Is the row run in that world? */
+bool row_fits(const struct row *row, const struct place *place);
 
 /* Of a whole run: including who was evicted. */
 /* The number of steps of row_outcome(). */

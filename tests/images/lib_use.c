@@ -53,6 +53,18 @@ int find_outcome(const struct row *row, struct world *w,
 
 /* ---- before repair ---- */
 
+/* Whether a login is rejected depends on how many of those are still there
+ * that a dead maker was about to end. */
+static bool cap_in_doubt(const struct world *w)
+{
+	if (w->s->st.seg.collection[0].cap_policy != SOJ_CAP_REJECT)
+		return false;
+	for (unsigned i = 0; i < w->count; i++)
+		if (w->known[i].fate == EITHER)
+			return true;
+	return false;
+}
+
 static void act_on_target(struct world *w, unsigned act)
 {
 	struct known *k = &w->known[w->target];
@@ -77,7 +89,8 @@ static void act_on_target(struct world *w, unsigned act)
 		world_delete_subject(w, "anna", -1);
 		break;
 	case 5:
-		world_create(w, "anna", 120);
+		if (!cap_in_doubt(w))
+			world_create(w, "anna", 120);
 		break;
 	default: /* leaves it */
 		break;
@@ -120,6 +133,9 @@ static void use_evicting(struct world *w)
 	}
 }
 
+static const char *const lasts[] = {"last 0", "last 1", "last 2", "last 3",
+				    "last 4", "last 5", "last 6", "last 7"};
+
 void use_fully(struct world *w)
 {
 	unsigned living = 0;
@@ -136,7 +152,15 @@ void use_fully(struct world *w)
 			world_delete(w, i, living % 2);
 	}
 	w->full = true;
-	while (world_create(w, "last", 60) >= 0)
-		living++;
+	if (w->s->st.seg.collection[0].cap == 0) {
+		while (world_create(w, "last", 60) >= 0)
+			living++;
+		world_verify(w);
+		return;
+	}
+	/* As many as a cap allows: one of each. */
+	for (unsigned i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++)
+		if (world_create(w, lasts[i], 60) < 0)
+			break;
 	world_verify(w);
 }

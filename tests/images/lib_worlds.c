@@ -289,6 +289,20 @@ static void prepare_slots_owned(struct world *w)
 	leave_behind(w, "create", 700, false);
 }
 
+/* Its lock is a dead thread's. */
+static void prepare_locked_dead(struct world *w)
+{
+	prepare_people(w);
+	leave_behind(w, "lock", 1000, false);
+}
+
+/* Five of a subject that may have three; who made the fifth is dead. */
+static void prepare_over_the_cap(struct world *w)
+{
+	prepare_crowd(w);
+	leave_behind(w, "create over the cap", 700, false);
+}
+
 const struct place places[] = {
 	{.name = "nobody", .prepare = prepare_nobody},
 	{.name = "people", .prepare = prepare_people},
@@ -355,9 +369,56 @@ const struct place places[] = {
 	{.name = "two slots, one a dead maker's",
 	 .world = {.slots = 2},
 	 .prepare = prepare_slots_owned},
+	{.name = "locked by a dead one", .prepare = prepare_locked_dead},
+	{.name = "sealed",
+	 .world = {.sealed = true},
+	 .prepare = prepare_renewed},
+	{.name = "sealed, full",
+	 .world = {.entries = 8, .units = 3, .sealed = true},
+	 .prepare = prepare_full},
+	{.name = "sealed, items",
+	 .world = {.units = 8, .sealed = true},
+	 .prepare = prepare_things},
+	{.name = "cap, room",
+	 .kind = CAPPED,
+	 .world = {.cap = 8},
+	 .prepare = prepare_crowd},
+	{.name = "cap, rejected",
+	 .kind = CAPPED,
+	 .world = {.cap = 4},
+	 .prepare = prepare_crowd},
+	{.name = "cap, the oldest end",
+	 .kind = CAPPED,
+	 .world = {.cap = 3, .when_over = SOJOURN_WHEN_OVER_EVICT_OLDEST},
+	 .prepare = prepare_crowd},
+	{.name = "cap, all others end",
+	 .kind = CAPPED,
+	 .world = {.cap = 1, .when_over = SOJOURN_WHEN_OVER_EXCLUSIVE},
+	 .prepare = prepare_crowd},
+	{.name = "over the cap by a dead one",
+	 .kind = CAPPED,
+	 .world = {.cap = 3, .when_over = SOJOURN_WHEN_OVER_EVICT_OLDEST},
+	 .prepare = prepare_over_the_cap},
+	{.name = "tokens", .kind = TOKENS, .prepare = prepare_no_pair},
+	{.name = "a pair", .kind = PAIRS, .prepare = prepare_pair},
+	{.name = "a pair, warm",
+	 .kind = PAIRS,
+	 .prepare = prepare_pair,
+	 .warm = true},
+	{.name = "a pair, sealed",
+	 .kind = PAIRS,
+	 .world = {.sealed = true},
+	 .prepare = prepare_pair},
 };
 
 const unsigned places_count = sizeof(places) / sizeof(places[0]);
+
+bool row_fits(const struct row *row, const struct place *place)
+{
+	unsigned where = row->where ? row->where : ORDINARY;
+
+	return where & (place->kind ? place->kind : ORDINARY);
+}
 
 const struct row *row_find(const char *name)
 {
