@@ -9,6 +9,8 @@
 #include "images/lib_outcome.h"
 #include "images/lib_table.h"
 #include "session/id.h"
+#include "store/event.h"
+#include "upkeep/repair.h"
 
 #define LARGE_BYTES 2000u
 
@@ -258,6 +260,65 @@ static void run_drain_class(void *arg, struct report *r)
 	r->rc = 0;
 }
 
+/* Of what fills the worlds that are full of it. */
+static void run_drain_bulk(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_self *self = world_self(w);
+
+	soj_page_drain(&w->s->st, &self->w, soj_class_of(8000));
+	r->rc = 0;
+}
+
+/* ---- parts of upkeep, each alone ---- */
+
+static void run_reap(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	world_self(w);
+	soj_upkeep_reap(&w->up, true);
+	r->rc = 0;
+}
+
+static void run_index_scrub(void *arg, struct report *r)
+{
+	struct world *w = arg;
+
+	world_self(w);
+	for (uint32_t b = 0; b < w->s->st.seg.lay.buckets; b++)
+		soj_index_scrub(&w->s->st, b);
+	r->rc = 0;
+}
+
+/* Twice: what a living writer may be at is left for a time. */
+static void run_event_repair(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_self *self = world_self(w);
+	struct soj_event_watch watch = {0};
+
+	soj_event_repair(&w->s->st, &self->w, &watch);
+	world_advance(w, w->s->st.seg.policy.expel_after_ms);
+	soj_event_repair(&w->s->st, &self->w, &watch);
+	r->rc = 0;
+}
+
+/* What who takes the role does first, and its slow scrubber. */
+static void run_rebuild(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_self *self = world_self(w);
+	struct soj_expiry ex;
+
+	r->rc = soj_expiry_init(&ex, &w->s->st, &self->w, 8);
+	if (r->rc < 0)
+		return;
+	soj_expiry_rebuild(&ex);
+	soj_expiry_scrub(&ex, w->s->st.seg.lay.entries_max);
+	soj_expiry_deinit(&ex);
+}
+
 /* A page of two units: nothing else here is that large. */
 static void run_new_page(void *arg, struct report *r)
 {
@@ -366,6 +427,24 @@ const struct row rows[] = {
 	 NULL},
 	{"role", run_role, after_nothing_decisions, NULL, NULL},
 	{"helper sleeps", run_helper_sleeps, NULL, NULL, NULL},
+	{.name = "drain a page of bulk",
+	 .run = run_drain_bulk,
+	 .decisions = after_nothing_decisions},
+	{.name = "reap",
+	 .run = run_reap,
+	 .decisions = after_nothing_decisions,
+	 .where = EVERYWHERE},
+	{.name = "index scrub",
+	 .run = run_index_scrub,
+	 .decisions = after_nothing_decisions,
+	 .where = EVERYWHERE},
+	{.name = "event repair",
+	 .run = run_event_repair,
+	 .decisions = after_nothing_decisions,
+	 .where = TELLING},
+	{.name = "wheel rebuild",
+	 .run = run_rebuild,
+	 .decisions = after_nothing_decisions},
 	{.name = "lock", .run = run_lock, .decisions = after_lock_decisions},
 	{.name = "lock, unlock",
 	 .run = run_lock_and_unlock,

@@ -34,10 +34,11 @@
 /* Of worlds. */
 enum kind {
 	ORDINARY = 1,
-	CAPPED = 2, /* logins of a subject have a cap */
-	TOKENS = 4, /* none of them is there */
-	PAIRS = 8,  /* of tokens: "dora" has one */
-	EVERYWHERE = ORDINARY | CAPPED | TOKENS | PAIRS
+	CAPPED = 2,   /* logins of a subject have a cap */
+	TOKENS = 4,   /* none of them is there */
+	PAIRS = 8,    /* of tokens: "dora" has one */
+	TELLING = 16, /* an event is being told */
+	EVERYWHERE = ORDINARY | CAPPED | TOKENS | PAIRS | TELLING
 };
 
 struct row {
@@ -85,6 +86,16 @@ void row_learn(const struct row *row, struct world *w, const struct report *r);
  */
 void leave_behind(struct world *w, const char *row, unsigned thousandths,
 		  bool alive);
+
+/* In prepare(): the same at the first image that there() says is it; it sees
+ * the image as the segment, and which change of the run is the next. */
+struct stand {
+	bool (*there)(struct world *w, const struct cursor *c, void *arg);
+	void *arg;
+	unsigned thousandths; /* without there() */
+	bool alive;
+};
+void leave_at(struct world *w, const char *row, const struct stand *how);
 /* Ends those that stand, for good. */
 void leavings_end(void);
 

@@ -2,6 +2,7 @@
 
 /* The survivor: what it finds, and what it does then. */
 
+#include <sojourn/lock.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,19 @@ static void use_evicting(struct world *w)
 	}
 }
 
+/* Whoever had it is dead. */
+static void lock_is_free(struct world *w)
+{
+	const char *id = w->known[w->target].id;
+	uint64_t fence;
+	int rc = sojourn_session_lock(w->s, id, 0, 0, &fence);
+
+	if (rc == 0)
+		rc = sojourn_session_unlock(w->s, id, fence);
+	if (rc != 0)
+		failed("lock, unlock: %d %s", rc, sojourn_error_text());
+}
+
 static const char *const lasts[] = {"last 0", "last 1", "last 2", "last 3",
 				    "last 4", "last 5", "last 6", "last 7"};
 
@@ -148,6 +162,8 @@ void use_fully(struct world *w)
 		if (w->known[i].fate != LIVES)
 			continue;
 		world_update(w, i, living % 2);
+		if (i == w->target)
+			lock_is_free(w);
 		if (living++ % 3 == 0)
 			world_delete(w, i, living % 2);
 	}

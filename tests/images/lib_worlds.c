@@ -2,6 +2,7 @@
 
 /* What operations find.  How to add one: lib_table.h. */
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "images/lib_table.h"
 #include "session/id.h"
+#include "store/event.h"
 
 #define PERSON_BYTES 120u
 #define BULK_BYTES   8000u
@@ -48,13 +50,36 @@ void leavings_end(void)
 void leave_behind(struct world *w, const char *name, unsigned thousandths,
 		  bool alive)
 {
+	const struct stand how = {.thousandths = thousandths, .alive = alive};
+
+	leave_at(w, name, &how);
+}
+
+/* Goes there; false: the run does not come by. */
+static bool go_to(struct world *w, struct cursor *c, const struct stand *how)
+{
+	do {
+		if (!how->there &&
+		    c->nth >= c->rec->changes * how->thousandths / 1000)
+			return true;
+		if (!how->there)
+			continue;
+		cursor_put(c, w, false);
+		if (how->there(w, c, how->arg))
+			return true;
+	} while (cursor_next(c));
+	return false;
+}
+
+void leave_at(struct world *w, const char *name, const struct stand *how)
+{
 	static struct world before;
 	static uint64_t turn;
 	const struct row *row = row_find(name);
 	struct record *rec = record_new(w->s->st.seg.bytes);
 	struct recording what = {.how = BY_STORE,
 				 .run = row->run,
-				 .keep = alive,
+				 .keep = how->alive,
 				 .seed = mix(w->next_number, ++turn)};
 	unsigned decisions;
 	struct cursor c;
@@ -67,9 +92,9 @@ void leave_behind(struct world *w, const char *name, unsigned thousandths,
 		return;
 	decisions = row_decisions(row, w, &rec->report);
 	cursor_init(&c, rec);
-	while (c.nth < rec->changes * thousandths / 1000 && cursor_next(&c))
-		;
-	cursor_put(&c, w, !alive);
+	if (!go_to(w, &c, how))
+		failed("%s does not come by where it should stay", name);
+	cursor_put(&c, w, !how->alive);
 	w->in_flight++;
 	w->begun++;
 	world_copy(&before, w);
@@ -77,10 +102,10 @@ void leave_behind(struct world *w, const char *name, unsigned thousandths,
 	if (k < 0)
 		failed("%s left behind is neither before nor after", name);
 	forget_self(w);
-	cursor_put(&c, w, !alive);
+	cursor_put(&c, w, !how->alive);
 	cursor_deinit(&c);
 	record_free(rec);
-	if (!alive || standing_count == STANDING_MAX)
+	if (!how->alive || standing_count == STANDING_MAX)
 		return;
 	standing[standing_count++] = pid;
 	standing_in = w;
@@ -303,6 +328,79 @@ static void prepare_over_the_cap(struct world *w)
 	leave_behind(w, "create over the cap", 700, false);
 }
 
+/* The last event is not all there. */
+static bool is_telling(struct world *w, const struct cursor *c, void *arg)
+{
+	uint64_t next = soj_event_next(&w->s->st.seg), oldest;
+	struct soj_event event;
+
+	(void)c;
+	(void)arg;
+	return next > 1 && soj_event_read(&w->s->st.seg, next - 1, &event,
+					  &oldest) == -EAGAIN;
+}
+
+static void prepare_told_by_dead(struct world *w)
+{
+	const struct stand how = {.there = is_telling};
+
+	prepare_people(w);
+	leave_at(w, "create", &how);
+	leave_at(w, "delete", &how);
+}
+
+static void prepare_telling(struct world *w)
+{
+	const struct stand how = {.there = is_telling, .alive = true};
+
+	prepare_people(w);
+	leave_at(w, "delete", &how);
+}
+
+/* Its next change fills an empty place of a bucket: which, with what? */
+struct filling {
+	uint64_t word, value;
+};
+
+static bool fills_a_place(struct world *w, const struct cursor *c, void *arg)
+{
+	const uint8_t *buckets = (const void *)w->s->st.seg.buckets;
+	uint64_t first = (uint64_t)(buckets - w->s->st.seg.base) / 8;
+	uint64_t words =
+		w->s->st.seg.lay.buckets * (sizeof(struct soj_shm_bucket) / 8);
+	struct filling *next = arg;
+
+	if (c->nth == c->rec->changes || c->at[3] != 1)
+		return false;
+	next->word = c->at[4];
+	next->value = c->at[5];
+	return next->word >= first && next->word < first + words &&
+	       soj_place_ref(next->value) != 0 &&
+	       (next->word - first) % (sizeof(struct soj_shm_bucket) / 8) != 0;
+}
+
+/*
+ * A place that names an entry which is long free: the next store of a maker
+ * who was repaired before he made it.  The dead make none, so this is what
+ * somebody leaves who was taken for dead, or a damaged word; upkeep mends it.
+ */
+static void prepare_stray(struct world *w)
+{
+	struct filling next = {0};
+	const struct stand how = {.there = fills_a_place, .arg = &next};
+	uint64_t *words = (void *)w->s->st.seg.base;
+
+	prepare_people(w);
+	leave_at(w, "create", &how);
+	world_upkeep(w);
+	world_settle(w);
+	world_fsck(w, true);
+	forget_self(w);
+	if (next.value == 0 || words[next.word] != 0)
+		failed("there is no such place");
+	words[next.word] = next.value;
+}
+
 const struct place places[] = {
 	{.name = "nobody", .prepare = prepare_nobody},
 	{.name = "people", .prepare = prepare_people},
@@ -369,6 +467,15 @@ const struct place places[] = {
 	{.name = "two slots, one a dead maker's",
 	 .world = {.slots = 2},
 	 .prepare = prepare_slots_owned},
+	{.name = "stray place in a bucket", .prepare = prepare_stray},
+	{.name = "half told",
+	 .kind = TELLING,
+	 .world = {.events = 64},
+	 .prepare = prepare_told_by_dead},
+	{.name = "telling",
+	 .kind = TELLING,
+	 .world = {.events = 64},
+	 .prepare = prepare_telling},
 	{.name = "locked by a dead one", .prepare = prepare_locked_dead},
 	{.name = "sealed",
 	 .world = {.sealed = true},
