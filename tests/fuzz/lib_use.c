@@ -25,9 +25,9 @@ struct use {
 /* An error has a reason and a text; what it is has been documented. */
 static int judged(const char *what, int rc)
 {
-	static const int errors[] = {EINVAL,  ECANCELED, EBUSY,    EBADMSG,
-				     EROFS,   EAGAIN,    ENOENT,   ENOSPC,
-				     ENOBUFS, ESTALE,    EMSGSIZE, ENOTSUP};
+	static const int errors[] = {
+		EINVAL, ECANCELED, EBUSY,  EBADMSG,  EROFS,   EAGAIN, ENOENT,
+		ENOSPC, ENOBUFS,   ESTALE, EMSGSIZE, ENOTSUP, EUSERS, EPERM};
 	bool known = rc >= 0;
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)

@@ -45,6 +45,12 @@ struct sojourn_key tok_key(char fill, const char *kid, char secret[32]);
 void tok_login(struct tok *w, const char *subject, struct pair *pair);
 void tok_refresh(struct tok *w, struct pair *pair);
 
+/* Another character of the alphabet, of which there are 64. */
+static inline char tok_other(char c)
+{
+	return c == 'A' ? 'B' : 'A';
+}
+
 /* Verifies; the reason. */
 enum sojourn_token_reason tok_reason(struct tok *w, const char *access);
 /* -> 0 or the error; the token is not wanted. */

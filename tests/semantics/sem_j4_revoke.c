@@ -61,6 +61,7 @@ static void j4_revoke_one(void **state)
 
 static void j4_only_who_has_a_token_revokes(void **state)
 {
+	char *at, was;
 	struct pair p;
 	struct tok w;
 	uint64_t made;
@@ -74,13 +75,17 @@ static void j4_only_who_has_a_token_revokes(void **state)
 	expect_reason(sojourn_token_revoke(w.t, NULL), -EACCES,
 		      SOJOURN_REFUSED);
 	assert_int_equal(sojourn_token_revoke(w.t, ""), 0);
-	p.refresh[3] ^= 1;
+	at = &p.refresh[3];
+	was = *at;
+	*at = tok_other(was);
 	assert_int_equal(sojourn_token_revoke(w.t, p.refresh), 0);
 	assert_int_equal(sojourn_token_restrict(w.t, p.refresh), 0);
-	p.refresh[3] ^= 1;
-	p.access[strlen(p.access) - 9] ^= 1;
+	*at = was;
+	at = &p.access[strlen(p.access) - 9];
+	was = *at;
+	*at = tok_other(was);
 	assert_int_equal(sojourn_token_revoke(w.t, p.access), -EACCES);
-	p.access[strlen(p.access) - 9] ^= 1;
+	*at = was;
 	expect_reason(sojourn_token_revoke_subject(w.t, ""), -EINVAL,
 		      SOJOURN_INVALID);
 	expect_reason(sojourn_token_restrict_subject(w.t, NULL), -EINVAL,
