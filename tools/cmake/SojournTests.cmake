@@ -179,3 +179,5 @@ foreach(script ${scripts})
 	endif()
 	soj_register(${label}_${stem} ${label} 2400 bash ${script})
 endforeach()
+# The longest that may have company begins first.
+set_tests_properties(model_run PROPERTIES COST 1000)
