@@ -28,9 +28,12 @@
  *   images_run [--quick | --full] [--jobs N] [--list] [--measure]
  *              [--only OPERATION/WORLD [--step N [--nested N]]]
  *
- * --quick, the default, steps every operation in every world, and all images
- * of it, and takes a sample of the nested ones.  An OPERATION or a WORLD may be
- * left out: "delete/", "/expired".
+ * --quick, the default, runs every operation in every world that it fits, one
+ * case in five by single steps, the others by their stores (the same images),
+ * and judges a sample of the images and of the nested ones, the same in each
+ * run.  With --only it steps what is named, judges all of its images, and a
+ * sample of the nested ones; an OPERATION or a WORLD may be left out: "delete/",
+ * "/expired".  --full steps and judges all.
  */
 
 #include <getopt.h>
@@ -344,6 +347,8 @@ int main(int argc, char **argv)
 		return 71;
 	if (rc == 1)
 		return measure();
+	options.sample = !options.full && options.row < 0 &&
+			 options.place < 0 && !is_planted();
 	run_jobs();
 	print_table(seconds() - begin);
 	if (options.row < 0 && options.place < 0 && !is_planted() &&

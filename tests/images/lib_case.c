@@ -24,6 +24,13 @@
  * so many images of each recovery are recovered. */
 #define NESTED_IMAGES  4u
 #define NESTED_CHANGES 16u
+/* In a sample of all cases: so many images of a case, and so many of them, and
+ * of their recoveries' images, for the nested ones. */
+#define SAMPLE_IMAGES  12u
+#define SAMPLE_NESTED  1u
+#define SAMPLE_CHANGES 6u
+/* One case of so many by single steps, the others by their stores. */
+#define SAMPLE_STEPPED 5u
 #define SEEN_LOG2      20u
 
 struct totals *totals;
@@ -284,9 +291,10 @@ static void nested(const struct cursor *outer, unsigned k)
 	cursor_init(&c, the.rec2);
 	the.nested = &c;
 	while (cursor_next(&c)) {
-		bool wanted = options.full || c.nth == the.rec2->changes ||
-			      one_of(NESTED_CHANGES, the.rec2->changes,
-				     mix(outer->nth, c.nth));
+		bool wanted =
+			options.full || c.nth == the.rec2->changes ||
+			one_of(options.sample ? SAMPLE_CHANGES : NESTED_CHANGES,
+			       the.rec2->changes, mix(outer->nth, c.nth));
 
 		if (options.nested >= 0)
 			wanted = options.nested == (int64_t)c.step;
@@ -309,7 +317,18 @@ static bool nested_wanted(const struct cursor *c)
 	if (options.step >= 0)
 		return options.nested >= 0 || options.full;
 	return options.full ||
-	       one_of(NESTED_IMAGES, the.rec->changes, mix(the.seed, c->nth));
+	       one_of(options.sample ? SAMPLE_NESTED : NESTED_IMAGES,
+		      options.sample ? SAMPLE_IMAGES : the.rec->changes,
+		      mix(the.seed, c->nth));
+}
+
+/* By the case and the image alone, so that it is the same in each run; what
+ * was before and what came of it are always looked at. */
+static bool image_wanted(const struct cursor *c)
+{
+	return !options.sample || c->nth == 0 || c->nth == the.rec->changes ||
+	       one_of(SAMPLE_IMAGES, the.rec->changes,
+		      mix(the.seed + 7, c->nth));
 }
 
 static void all_images(void)
@@ -323,7 +342,7 @@ static void all_images(void)
 		int k;
 
 		totals->images++;
-		if (!is_new(mix(c.hash, c.marks)))
+		if (!image_wanted(&c) || !is_new(mix(c.hash, c.marks)))
 			continue;
 		totals->distinct++;
 		totals->row_images[the.row - rows]++;
@@ -465,6 +484,8 @@ static void case_body(void)
 	the.w.in_flight++;
 	the.w.begun++;
 	world_copy(&the.before, &the.w);
+	if (options.sample && mix(the.seed, 8) % SAMPLE_STEPPED != 0)
+		what.how = BY_STORE;
 	what.seed = mix(the.seed, 5);
 	if (the.place->aimed)
 		what.seed = aim(what.seed);

@@ -137,6 +137,7 @@ struct totals {
 
 struct options {
 	bool full;      /* all nested images */
+	bool sample;    /* not even all images of a case */
 	int row, place; /* -1: all */
 	int64_t step;   /* -1: all; the image that this instruction made */
 	int64_t nested; /* with step: the change of the recovery; -1: all */
