@@ -15,6 +15,10 @@
  *      the drain gives back all memory;
  *   3. on a second copy repair comes first, then all sessions are read,
  *      written, ended and made until the segment is full, and drained.
+ * Detaching is among the operations.  Making, attaching and removing a segment
+ * are not: what they leave is files and names, which no image of a mapping
+ * shows.  crash/lib_life.c kills those at their labels, inject/inject_calls.c at
+ * each system call.
  * Nested: the repair of an image is stepped as well, and each of its images
  * repaired by a third.
  *
@@ -32,8 +36,9 @@
  * case in five by single steps, the others by their stores (the same images),
  * and judges a sample of the images and of the nested ones, the same in each
  * run.  With --only it steps what is named, judges all of its images, and a
- * sample of the nested ones; an OPERATION or a WORLD may be left out: "delete/",
- * "/expired".  --full steps and judges all.
+ * sample of the nested ones; so it shows what --quick found, but a case that was
+ * run by its stores has another number for the step.  An OPERATION or a WORLD
+ * may be left out: "delete/", "/expired".  --full steps and judges all.
  */
 
 #include <getopt.h>
