@@ -348,7 +348,7 @@ static int make_named(struct sojourn *s, struct soj_self *self,
 
 	/* A full bucket asks for another name; a taken one does not happen. */
 	for (unsigned tries = 0; tries < 8; tries++) {
-		name(s, birth->collection, arg, &birth->digest);
+		name(s, self, birth->collection, arg, &birth->digest);
 		rc = soj_session_make(s, self, birth, &made);
 		if (rc != -EXFULL && rc != -EEXIST)
 			break;
@@ -420,13 +420,14 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 }
 
 /* A session's name is its id. */
-static void name_by_id(struct sojourn *s, uint32_t collection, void *arg,
+static void name_by_id(struct sojourn *s, struct soj_self *self,
+		       uint32_t collection, void *arg,
 		       struct soj_digest *digest)
 {
 	char *id = arg;
 
 	(void)collection;
-	soj_id_make(s, id);
+	soj_id_make(s, self, id);
 	soj_id_digest(s, id, digest);
 }
 

@@ -63,9 +63,8 @@ static void encode(const uint8_t *raw, size_t bytes,
  * there; in a forked child all of it is (the page is wiped, handle.c), and who
  * finds himself in one asks the kernel.
  */
-static void random_bytes(struct sojourn *s, uint8_t *raw, size_t bytes)
+static void random_bytes(struct soj_self *self, uint8_t *raw, size_t bytes)
 {
-	struct soj_self *self = soj_self(s);
 	uint32_t left = self ? self->random_left : 0;
 
 	if (self && left < bytes) {
@@ -82,12 +81,13 @@ static void random_bytes(struct sojourn *s, uint8_t *raw, size_t bytes)
 		soj_random(raw, bytes);
 }
 
-void soj_id_make(struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1])
+void soj_id_make(const struct sojourn *s, struct soj_self *self,
+		 char id[SOJOURN_ID_CHARS_MAX + 1])
 {
 	uint8_t raw[48 + 5] = {0};
 	size_t bytes = soj_min(s->st.seg.policy.id_bytes, 48);
 
-	random_bytes(s, raw, bytes);
+	random_bytes(self, raw, bytes);
 	encode(raw, bytes, id);
 	soj_wipe(raw, sizeof(raw));
 }

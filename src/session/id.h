@@ -14,7 +14,10 @@
 
 #include "session/handle.h"
 
-void soj_id_make(struct sojourn *s, char id[SOJOURN_ID_CHARS_MAX + 1]);
+/* self: the caller's, as it was when the call began: who was forked since then
+ * must not come by another on the way.  NULL: the kernel is asked. */
+void soj_id_make(const struct sojourn *s, struct soj_self *self,
+		 char id[SOJOURN_ID_CHARS_MAX + 1]);
 
 /* False: not the text of any id (wrong length or characters). */
 bool soj_id_digest(const struct sojourn *s, const char *id,

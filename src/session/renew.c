@@ -202,7 +202,7 @@ static int build_successor(struct renewal *r, struct soj_made *made)
 
 	soj_lifetime_renew(r->now_ms, &old_life, &birth.life);
 	for (unsigned tries = 0; tries < 8 && rc == -EXFULL; tries++) {
-		soj_id_make(r->s, r->new_id);
+		soj_id_make(r->s, r->self, r->new_id);
 		soj_id_digest(r->s, r->new_id, &birth.digest);
 		r->self->w.spare = snap->ref;
 		rc = soj_session_make(r->s, r->self, &birth, made);

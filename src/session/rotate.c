@@ -468,13 +468,15 @@ struct naming {
 	uint8_t *data; /* begins with the head */
 };
 
-static void name_family(struct sojourn *s, uint32_t collection, void *arg,
+static void name_family(struct sojourn *s, struct soj_self *self,
+			uint32_t collection, void *arg,
 			struct soj_digest *digest)
 {
 	const struct naming *n = arg;
 	uint8_t raw[SOJ_ROTATE_FAMILY_BYTES], proof[SOJ_ROTATE_PROOF_BYTES];
 	struct head head = {.rotations = 0};
 
+	(void)self;
 	soj_random(raw, sizeof(raw));
 	soj_rotate_text(n->token, SOJ_ROTATE_FAMILY_CHARS, raw, sizeof(raw));
 	soj_rotate_proof(n->token, proof);

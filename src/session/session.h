@@ -146,7 +146,8 @@ void soj_session_withdraw(struct sojourn *s, struct soj_self *self,
  * so many at its beginning are the library's, and no validator's business.
  * 0, or a reported error.
  */
-typedef void (*soj_name_fn)(struct sojourn *s, uint32_t collection, void *arg,
+typedef void (*soj_name_fn)(struct sojourn *s, struct soj_self *self,
+			    uint32_t collection, void *arg,
 			    struct soj_digest *digest);
 int soj_session_create_in(struct sojourn *s, uint32_t collection,
 			  const struct sojourn_new *what, size_t own_bytes,

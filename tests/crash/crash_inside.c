@@ -144,8 +144,11 @@ static unsigned split_everywhere(const struct report *dry, struct report *r)
 	unsigned splits = 0;
 
 	for (uint32_t nth = 1; nth <= dry->steps; nth++) {
-		const struct plan plan = {
-			.fault = FAULT_SPLIT, .pause = op->pause, .nth = nth};
+		/* By its name: which step of how many it is depends on ids. */
+		const struct plan plan = {.fault = FAULT_SPLIT,
+					  .at = step_name(dry, nth),
+					  .nth = step_turn(dry, nth),
+					  .pause = op->pause};
 
 		if (is_left_out(step_name(dry, nth)) || step_turn(dry, nth) > 2)
 			continue;

@@ -419,17 +419,20 @@ static void warm(struct world *w)
 	}
 }
 
-/* So that the first id falls into the bystander's bucket. */
+/* So that the first id falls into the bystander's bucket.  Like this thread's,
+ * the victim's store of random bytes is empty: it is forked. */
 static uint64_t aim(uint64_t seed)
 {
 	struct soj_digest want, have;
 	uint32_t buckets = the.w.s->st.seg.lay.buckets;
+	struct soj_self *self = soj_self(the.w.s);
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 
 	soj_id_digest(the.w.s, the.w.known[the.w.bystander].id, &want);
 	for (;; seed++) {
 		seed_random(seed);
-		soj_id_make(the.w.s, id);
+		self->random_left = 0;
+		soj_id_make(the.w.s, self, id);
 		soj_id_digest(the.w.s, id, &have);
 		if (soj_scale(have.word[0], buckets) ==
 		    soj_scale(want.word[0], buckets))

@@ -115,7 +115,7 @@ static void make_in_child(struct sojourn *made,
 
 	if (pid == 0) {
 		for (size_t i = 0; i < count; i++)
-			soj_id_make(made, ids[i]);
+			soj_id_make(made, soj_self(made), ids[i]);
 		_exit(0);
 	}
 	assert_true(pid > 0);
@@ -139,7 +139,7 @@ static void test_made_ids(void **state)
 		struct sojourn *made = segment(bytes);
 
 		for (unsigned i = 0; i < 300; i++) {
-			soj_id_make(made, ids[i]);
+			soj_id_make(made, soj_self(made), ids[i]);
 			check_id(ids[i], bytes);
 			for (const char *c = ids[i]; *c; c++)
 				seen[(uint8_t)*c] = true;
