@@ -60,20 +60,34 @@ keeper_command() {
 		bench/peers/apcu.php "$sessions" "$bytes" "$private/stream")
 }
 
+# others_close: streams of other keepers, inherited, would keep a pipe open
+others_close() {
+	local fd
+
+	for fd in "${keeper_in[@]}" "${keeper_out[@]}"; do
+		exec {fd}>&-
+	done
+}
+
 # server_start SYSTEM SESSIONS BYTES: the server that it talks to, if any, ready
 server_start() {
 	local system=$1 sessions=$2 bytes=$3 tries
 
 	case $system in
 	redis)
-		redis-server --port 0 --unixsocket "$private/redis.sock" \
-			--save '' --appendonly no --dir "$private" \
-			>"$private/redis.log" 2>&1 &
+		(
+			others_close
+			exec redis-server --port 0 --dir "$private" --save '' \
+				--unixsocket "$private/redis.sock" --appendonly no
+		) >"$private/redis.log" 2>&1 &
 		;;
 	memcached)
-		memcached -s "$private/memcached.sock" -a 0700 -M -c 512 -u "$(id -un)" \
-			-m $(((bytes + 200) * sessions / 500000 + 128)) \
-			>"$private/memcached.log" 2>&1 &
+		(
+			others_close
+			exec memcached -s "$private/memcached.sock" -a 0700 -M -c 512 \
+				-u "$(id -un)" \
+				-m $(((bytes + 200) * sessions / 500000 + 128))
+		) >"$private/memcached.log" 2>&1 &
 		;;
 	*) return 0 ;;
 	esac
@@ -94,11 +108,8 @@ keeper_start() {
 	keeper_command "$@"
 	rm -f "$in" "$out_fifo"
 	mkfifo "$in" "$out_fifo" || return 1
-	# Streams of others, inherited, would keep a pipe open for ever.
 	(
-		for fd in "${keeper_in[@]}" "${keeper_out[@]}"; do
-			exec {fd}>&-
-		done
+		others_close
 		exec "${command_line[@]}" <"$in" >"$out_fifo" 2>"$private/$system.err"
 	) &
 	keeper_pid[$system]=$!

@@ -11,6 +11,7 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 #include <sojourn/collection.h>
 #include <sojourn/sojourn.h>
 #include <sojourn/stat.h>
@@ -20,6 +21,9 @@
 #include "lib_size.h"
 #include "peers.h"
 #include "shm/format.h"
+
+/* That a full segment is asked. */
+#define TRIES_MAX 10000u
 
 static const struct sojourn_metadata device = {.device_id = "d41d8cd98f00b204"};
 static const struct sojourn_read bound = {.client = &device};
@@ -129,8 +133,16 @@ static int get(struct bench_worker *w, const char *id, void *to)
 	return rc < 0 ? rc : (int)bytes;
 }
 
+/* All that is spare waits for a grace period, while a worker or the helper waits
+ * for a processor: then it is asked again, and the time counts. */
+static bool is_to_come(int rc, unsigned *tries)
+{
+	return rc == -ENOSPC && (*tries)++ < TRIES_MAX && sched_yield() == 0;
+}
+
 static int create(struct bench_worker *w, char *id, const void *data)
 {
+	unsigned tries = 0;
 	char fresh[SOJOURN_ID_CHARS_MAX + 1], subject[16] = "u-";
 	struct sojourn_new what = {
 		.subject = subject,
@@ -144,7 +156,9 @@ static int create(struct bench_worker *w, char *id, const void *data)
 	/* A number in hexadecimal: the first letters of the random id. */
 	memcpy(subject + 2, id, 8);
 	subject[10] = '\0';
-	rc = sojourn_session_create(w->own, &what, fresh, NULL);
+	do
+		rc = sojourn_session_create(w->own, &what, fresh, NULL);
+	while (is_to_come(rc, &tries));
 	if (rc == 0)
 		memcpy(id, fresh, BENCH_ID_CHARS + 1);
 	return rc < 0 ? fail(rc) : 0;
@@ -152,8 +166,14 @@ static int create(struct bench_worker *w, char *id, const void *data)
 
 static int update(struct bench_worker *w, const char *id, const void *data)
 {
-	return sojourn_session_update(w->own, id, data, w->store->value_bytes,
-				      0, NULL);
+	unsigned tries = 0;
+	int rc;
+
+	do
+		rc = sojourn_session_update(w->own, id, data,
+					    w->store->value_bytes, 0, NULL);
+	while (is_to_come(rc, &tries));
+	return rc;
 }
 
 static int touch(struct bench_worker *w, const char *id)
