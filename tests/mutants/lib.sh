@@ -200,16 +200,33 @@ commands_of() {
 	cat "$file"
 }
 
+# apply_edits TO: $file with $edits.  False: nothing in it is to be changed.
+apply_edits() {
+	sed -e "$edits" "$SOJOURN_SRC/$file" >"$1" 2>/dev/null
+	! cmp -s "$SOJOURN_SRC/$file" "$1"
+}
+
+# all_apply: so that a row is missed when the source changes, not when its turn
+# comes.
+all_apply() {
+	local i bad=0
+
+	for ((i = 0; i < ${#blocks[@]}; i++)); do
+		load_mutant "$i"
+		[ -n "$file" ] || continue
+		apply_edits "$work/edited" && continue
+		echo "$name: what is to be changed is not in $file any more"
+		bad=1
+	done
+	[ $bad -eq 0 ]
+}
+
 # make_mutant: $file with $edits, compiled and linked into the suite.
 make_mutant() {
 	local test=${by%% *} source object link compile variant
 
 	source=$work/$(basename "$file")
-	sed -e "$edits" "$SOJOURN_SRC/$file" >"$source" 2>"$work/log"
-	if cmp -s "$SOJOURN_SRC/$file" "$source"; then
-		wrong "$name: what is to be changed is not in $file any more"
-		return 1
-	fi
+	apply_edits "$source"
 	link=$(commands_of "$test" | grep -F -- " -o bin/$test " | tail -n 1)
 	variant=$(grep -oE 'lib/libsojourn(_faults|_explore)?\.a' <<<"$link" |
 		head -n 1 | sed -E 's,lib/lib(.*)\.a,\1,')
