@@ -490,8 +490,9 @@ SOJOURN_API SOJOURN_MUST_CHECK int sojourn_session_touch(struct sojourn *s,
  * Gives the session a new id, whether or not renewal is due.  The old id
  * answers for the grace window.  info->renewal tells the outcome: WON and DONE
  * come with new_id.  HERE and ELSEWHERE: somebody is at it; read again.
- * 0; -ENOENT as read; -ENOSPC; -EBUSY with SOJOURN_LOCKED (another thread holds
- * its lock: lock.h).
+ * 0; -ENOENT as read, and beside a regenerate of that id, also when the id still
+ * answers until that one returns; -ENOSPC; -EBUSY with SOJOURN_LOCKED (another
+ * thread holds its lock: lock.h).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_renew(struct sojourn *s, const char *id,
