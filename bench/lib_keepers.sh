@@ -119,6 +119,11 @@ keeper_start() {
 	keeper_out[$system]=$fd
 }
 
+# last_words SYSTEM: the last that it said of errors; paths as in this tree
+last_words() {
+	tail -n 1 "$private/$1.err" | tr '\t' ' ' | sed "s,$PWD/,,g"
+}
+
 # keeper_answer SYSTEM WHAT: a line into `answer`
 keeper_answer() {
 	local system=$1
@@ -126,8 +131,7 @@ keeper_answer() {
 	if read -r -t 120 -u "${keeper_out[$system]}" answer; then
 		return 0
 	fi
-	failed "$system" "$2" "$(tail -n 1 "$private/$system.err" |
-		tr '\t' ' ' | grep . || echo 'no answer')"
+	failed "$system" "$2" "$(last_words "$system" | grep . || echo 'no answer')"
 	keeper_drop "$system"
 	return 1
 }
@@ -208,7 +212,7 @@ keeper_run() {
 		"${answer#*$'\t'}" >>"$out/${results:-results.tsv}"
 	if [ "${f[8]}" != 0 ] || [ "${f[9]}" != 0 ] || [ "${f[10]}" != 0 ]; then
 		failed "$system" "$mix" \
-			"${f[8]} wrong, ${f[9]} missing, ${f[10]} errors $(tail -n 1 \
-				"$private/$system.err" | tr '\t' ' ')"
+			"${f[8]} wrong, ${f[9]} missing, ${f[10]} errors $(last_words \
+				"$system")"
 	fi
 }

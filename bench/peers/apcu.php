@@ -293,6 +293,8 @@ function run_all(array $workers, Run $run, array &$changed): string
 }
 
 ini_set('memory_limit', '-1');
+// Workers wait while others have their turn; a minute would be taken for the end.
+ini_set('default_socket_timeout', '-1');
 $streams = streams_of($stream_path);
 $ids = [];
 $begin_ns = hrtime(true);
