@@ -101,13 +101,7 @@ static bool inside(const struct plan *plan, victim_fn fn, struct report *r)
 		return true;
 	}
 	op->judge(&w, r);
-	world_verify(&w);
-	world_upkeep(&w);
-	world_settle(&w);
-	world_fsck(&w, true);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	world_end(&w);
 	return true;
 }
 

@@ -41,17 +41,6 @@ static bool begin(uint32_t slots)
 	return true;
 }
 
-static void end(void)
-{
-	world_verify(&w);
-	world_upkeep(&w);
-	world_settle(&w);
-	world_fsck(&w, true);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
-}
-
 static uint64_t claim_of(uint32_t slot)
 {
 	return soj_load_acquire(&w.s->st.seg.slots[slot].claim);
@@ -96,7 +85,7 @@ static void two_adopters(void)
 		MUST(soj_claim_phase(claim_of(0)) == SOJ_CLAIM_HELD ||
 		     soj_claim_phase(claim_of(1)) == SOJ_CLAIM_HELD);
 		made(&late);
-		end();
+		world_end(&w);
 	}
 }
 
@@ -119,7 +108,7 @@ static void nobody_adopts_from_an_adopter(void)
 		report_free(second.report);
 		made(&first);
 		/* Its process has ended, and gave its slot back or died. */
-		end();
+		world_end(&w);
 	}
 }
 
@@ -135,7 +124,7 @@ static void the_living_keep_theirs(void)
 	MUST(other.report->rc == -EAGAIN);
 	report_free(other.report);
 	made(&maker);
-	end();
+	world_end(&w);
 }
 
 /*
@@ -169,7 +158,7 @@ static void beside_a_repairer(void)
 		MUST(repairer.report->rc == 0);
 		report_free(repairer.report);
 		made(&v);
-		end();
+		world_end(&w);
 	}
 }
 
@@ -190,7 +179,7 @@ static void upkeep_beside_an_adopter(void)
 		MUST(claim_of(1) == claim);
 		MUST(soj_claim_phase(claim) != SOJ_CLAIM_FREE);
 		made(&v);
-		end();
+		world_end(&w);
 	}
 }
 
@@ -216,7 +205,7 @@ static void section_of_the_dead(void)
 		soj_epoch_advance(&w.s->st.seg);
 	MUST(soj_epoch(&w.s->st.seg) == epoch + 3);
 	made(&v);
-	end();
+	world_end(&w);
 }
 
 /* A renewal of the dead one's is not in doubt for as long as its lease. */
@@ -231,7 +220,7 @@ static void flag_of_the_dead(void)
 	kill_parked(&v);
 	report_free(v.report);
 	world_renew(&w, w.target, false);
-	end();
+	world_end(&w);
 }
 
 /* Each walk along a chain finds that somebody came in meanwhile. */
@@ -273,7 +262,7 @@ static void left_again(void)
 	soj_step_hook = NULL;
 	world_update(&w, w.bystander, false);
 	MUST(soj_claim_phase(claim_of(0)) == SOJ_CLAIM_HELD);
-	end();
+	world_end(&w);
 }
 
 /* A child that is forked in the middle of it has no part in it. */
@@ -294,7 +283,7 @@ static void forks(void)
 		trying("a fork at step %u (%s)", nth, step_name(r, nth));
 		MUST(v.state == VICTIM_FINISHED);
 		judge_create(&w, r);
-		end();
+		world_end(&w);
 		if (r->steps < nth)
 			break;
 	}

@@ -33,17 +33,6 @@ static void begin(uint32_t entries, uint64_t idle_ms)
 		failed("%u buckets", w.s->st.seg.lay.buckets);
 }
 
-static void end(void)
-{
-	world_verify(&w);
-	world_upkeep(&w);
-	world_settle(&w);
-	world_fsck(&w, true);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
-}
-
 static void stop_at(struct victim *v, victim_fn fn, const char *label)
 {
 	const struct plan plan = {.fault = FAULT_STOP, .at = label, .nth = 1};
@@ -129,7 +118,7 @@ static void trap_reservation(bool ended)
 		strcpy(k->id, v.report->id);
 	}
 	report_free(v.report);
-	end();
+	world_end(&w);
 }
 
 /* ---- removers that come back late ---- */
@@ -175,7 +164,7 @@ static void trap_removers(bool second_first)
 		failed("the insert was undone");
 	report_free(deleter.report);
 	report_free(helper.report);
-	end();
+	world_end(&w);
 }
 
 /* One has cleared the bit and not the place; others clear that, and an insert
@@ -203,7 +192,7 @@ static void trap_half_removed(void)
 	if (place(p) != theirs)
 		failed("the insert was undone");
 	report_free(v.report);
-	end();
+	world_end(&w);
 }
 
 /* ---- a thousand reuses late ---- */
@@ -298,7 +287,7 @@ static void trap_stale(const struct stale *t)
 		failed("the victim, continued, returned %d instead of %d", rc,
 		       t->want);
 	report_free(v.report);
-	end();
+	world_end(&w);
 }
 
 /* ---- forks inside of an operation ---- */
@@ -382,7 +371,7 @@ static void trap_fork(bool write)
 	k->number = OP_NUMBER;
 	k->version += write ? 2 : 1;
 	free(f.before);
-	end();
+	world_end(&w);
 }
 
 /* A handler that forks in mid operation, and a child that ends: the parent
@@ -406,7 +395,7 @@ static void trap_fork_anywhere(victim_fn fn,
 		if (v.state != VICTIM_FINISHED)
 			failed("the parent is in state %d", v.state);
 		judge(&w, r);
-		end();
+		world_end(&w);
 		if (r->steps < nth)
 			break;
 	}
@@ -433,7 +422,7 @@ static void trap_touched(void)
 		       toucher.report->rc, reader.report->rc);
 	report_free(toucher.report);
 	report_free(reader.report);
-	end();
+	world_end(&w);
 }
 
 /* ---- what a section holds ---- */
@@ -473,7 +462,7 @@ static void trap_section(void)
 	if (go_on(&v) != 2)
 		failed("the walker listed %d sessions", v.report->rc);
 	report_free(v.report);
-	end();
+	world_end(&w);
 }
 
 /* ---- the dead have every slot ---- */
@@ -502,7 +491,7 @@ static void trap_no_slot(void)
 		report_free(r);
 	}
 	world_update(&w, w.bystander, false);
-	end();
+	world_end(&w);
 }
 
 int main(void)

@@ -264,3 +264,14 @@ void world_drain(struct world *w, uint32_t slots_lost)
 		world_delete(w, 0, false);
 	}
 }
+
+void world_end(struct world *w)
+{
+	world_verify(w);
+	world_upkeep(w);
+	world_settle(w);
+	world_fsck(w, true);
+	world_verify(w);
+	world_drain(w, 0);
+	world_free(w);
+}

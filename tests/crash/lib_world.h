@@ -173,5 +173,7 @@ void world_events(struct world *w, bool over);
 /* Ends everything; then all memory must be free, and no slot taken but the
  * survivor's and `slots_lost`. */
 void world_drain(struct world *w, uint32_t slots_lost);
+/* Looks before and after upkeep, drains, and frees: the end of a test. */
+void world_end(struct world *w);
 
 #endif /* SOJ_TESTS_CRASH_LIB_WORLD_H */
