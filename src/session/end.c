@@ -226,12 +226,9 @@ static int find_doomed(struct sojourn *s, struct soj_self *self,
 	    (soj_ctl_status(found.ctl) == SOJ_RENEWED ||
 	     soj_status_ends_line(soj_ctl_status(found.ctl)))) {
 		*ref = found.ref;
-		rc = -EAGAIN;
-		for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
-			rc = soj_entry_snapshot(&s->st, found.ref, digest,
-						&copy, &snap);
+		rc = soj_entry_look(&s->st, found.ref, digest, &copy, &snap);
 	}
-	return rc == -EAGAIN ? -EBUSY : rc;
+	return rc;
 }
 
 /* Expelled in the middle: whatever there is of the login. */
@@ -318,9 +315,7 @@ static int delete_handle(struct sojourn *s, const char *handle)
 	self->w.source = SOJ_SOURCE_DELETE;
 	soj_section_enter(&s->st.seg, &self->w.thr);
 	ref = soj_handle_ref(&s->st, handle);
-	rc = ref ? -EAGAIN : -ENOENT;
-	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
-		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &snap);
+	rc = ref ? soj_entry_look(&s->st, ref, NULL, &copy, &snap) : -ENOENT;
 	lived = rc == 0 && line_lives(s, &snap);
 	/* Over by time it leads to nothing that is to be ended; and what was
 	 * revoked stays so. */
@@ -344,7 +339,7 @@ static int delete_handle(struct sojourn *s, const char *handle)
 	}
 	if (found && (!valid || rc == -ESTALE))
 		return delete_login(s, self, &cold, any);
-	return delete_done(s, self, rc == -EAGAIN ? -EBUSY : rc, any);
+	return delete_done(s, self, rc, any);
 }
 
 int sojourn_session_delete_handle(struct sojourn *s, const char *handle)

@@ -163,11 +163,8 @@ static bool look(struct page *p, uint64_t ref, struct soj_session *one)
 	struct soj_copy copy = {
 		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
 	uint64_t now_ms = soj_seg_now_ms(&p->s->st.seg);
-	int rc = -EAGAIN;
+	int rc = soj_entry_look(&p->s->st, ref, NULL, &copy, &one->snap);
 
-	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
-		rc = soj_entry_snapshot(&p->s->st, ref, NULL, &copy,
-					&one->snap);
 	return rc == 0 && soj_ctl_readable(one->snap.ctl) &&
 	       !soj_session_late(&one->snap, now_ms) &&
 	       (!(one->snap.life & SOJ_LIFE_EXPIRED) ||

@@ -162,7 +162,6 @@ static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
 		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
 	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	uint64_t misc;
-	int rc = -EAGAIN;
 
 	if (soj_state_phase(state) == SOJ_FREE ||
 	    soj_state_phase(state) == SOJ_RETIRED)
@@ -173,10 +172,9 @@ static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
 	     f->collection != soj_misc_collection(misc)) ||
 	    !is_there(st, idx, state))
 		return false;
-	for (unsigned i = 0; i < SOJ_TRIES_MAX && rc == -EAGAIN; i++)
-		rc = soj_entry_snapshot(st, soj_ref(idx, soj_state_gen(state)),
-					NULL, &copy, &one->snap);
-	return rc == 0 && passes(f, one) &&
+	return soj_entry_look(st, soj_ref(idx, soj_state_gen(state)), NULL,
+			      &copy, &one->snap) == 0 &&
+	       passes(f, one) &&
 	       (f->lines ? has_line(f, one) : answers(f, one));
 }
 

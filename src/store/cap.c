@@ -157,11 +157,9 @@ static int look(struct census *c, uint64_t ref, struct soj_cold *cold,
 		struct soj_snapshot *snap)
 {
 	const struct soj_copy copy = {.cold = cold};
-	int rc = -EAGAIN;
+	int rc = soj_entry_look(c->st, ref, NULL, &copy, snap);
 
-	for (unsigned i = 0; i < TRIES_MAX && rc == -EAGAIN; i++)
-		rc = soj_entry_snapshot(c->st, ref, NULL, &copy, snap);
-	if (rc == -EAGAIN)
+	if (rc == -EBUSY)
 		c->error = -EBUSY;
 	else if (rc == 0 && (!soj_digest_equal(cold->subject, c->subject) ||
 			     soj_misc_collection(cold->misc) != c->collection))
@@ -322,11 +320,9 @@ static bool census_of(struct census *c, uint64_t ref)
 	struct soj_cold cold;
 	const struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
-	int rc = -EAGAIN;
+	int rc = soj_entry_look(c->st, ref, NULL, &copy, &snap);
 
-	for (unsigned i = 0; i < TRIES_MAX && rc == -EAGAIN; i++)
-		rc = soj_entry_snapshot(c->st, ref, NULL, &copy, &snap);
-	if (rc == -EAGAIN)
+	if (rc == -EBUSY)
 		c->error = -EBUSY;
 	if (rc < 0 || !soj_ctl_readable(snap.ctl))
 		return false;

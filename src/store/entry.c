@@ -49,6 +49,9 @@
 #include "store/plain.h"
 #include "store/sealed.h"
 
+/* Lost as often to others' changes, an operation is given up. */
+#define LOOKS_MAX 1000u
+
 uint64_t soj_times_deadline_ms(const struct soj_times *t)
 {
 	uint64_t deadline = soj_min(t->expires_ms, t->grace_until_ms);
@@ -233,6 +236,17 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	    !chunk_kept(st, ref, before, soj_load_relaxed(chunk_state)))
 		return -ENOENT;
 	return rc;
+}
+
+int soj_entry_look(const struct soj_store *st, uint64_t ref,
+		   const struct soj_digest *digest, const struct soj_copy *copy,
+		   struct soj_snapshot *snap)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned looks = 0; looks < LOOKS_MAX && rc == -EAGAIN; looks++)
+		rc = soj_entry_snapshot(st, ref, digest, copy, snap);
+	return rc == -EAGAIN ? -EBUSY : rc;
 }
 
 bool soj_entry_end_ctl(struct soj_store *st, struct soj_worker *w, uint64_t ref,

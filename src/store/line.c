@@ -32,11 +32,7 @@
 static int look(const struct soj_store *st, uint64_t ref,
 		const struct soj_copy *copy, struct soj_snapshot *snap)
 {
-	int rc = -EAGAIN;
-
-	for (unsigned i = 0; i < TRIES && rc == -EAGAIN; i++)
-		rc = soj_entry_snapshot(st, ref, NULL, copy, snap);
-	return rc == -EAGAIN ? -EBUSY : rc;
+	return soj_entry_look(st, ref, NULL, copy, snap);
 }
 
 /* Still being made: its renewer's death or success decides about it. */

@@ -405,13 +405,16 @@ struct soj_copy {
  * wait.  `ref` names it; digest (may be NULL) must match too.  Ended entries
  * are copied as well, until they are retired.
  * 0; -ENOENT (no longer that entry); -ENOBUFS (data longer than the capacity:
- * everything else is valid); -EAGAIN (changed meanwhile: look again);
- * -EBADMSG (bounds violated although nothing changed); of sealed values: -EBADE
- * (does not open), -EACCES (no key).
+ * everything else is valid); -EAGAIN (changed meanwhile: soj_entry_look() looks
+ * again, and says -EBUSY in the end); -EBADMSG (bounds violated although nothing
+ * changed); of sealed values: -EBADE (does not open), -EACCES (no key).
  */
 int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 		       const struct soj_digest *digest,
 		       const struct soj_copy *copy, struct soj_snapshot *snap);
+int soj_entry_look(const struct soj_store *st, uint64_t ref,
+		   const struct soj_digest *digest, const struct soj_copy *copy,
+		   struct soj_snapshot *snap);
 
 struct soj_digest soj_entry_digest(const struct soj_store *st, uint32_t idx);
 struct soj_digest soj_entry_subject(const struct soj_store *st, uint32_t idx);

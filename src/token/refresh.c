@@ -115,10 +115,7 @@ static int login_of_refresh(struct sojourn_tokens *t, const char *refresh,
 	}
 	if (rc < 0)
 		return soj_report_errno(rc);
-	rc = -EAGAIN;
-	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
-		rc = soj_entry_snapshot(&t->s->st, found.ref, &digest, &copy,
-					&snap);
+	rc = soj_entry_look(&t->s->st, found.ref, &digest, &copy, &snap);
 	/* Only an event wants to know it. */
 	login->subject[rc == 0 ? snap.subject_bytes : 0] = 0;
 	return 1;
