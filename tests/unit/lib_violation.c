@@ -64,47 +64,76 @@ static void check_violation(const struct violation *v, bool online)
 	picture_free(&p);
 }
 
-void check_violations(const struct violation *violations, size_t count,
-		      bool online)
+/* ---- the tests of a suite ---- */
+
+static const struct violation_suite *suite;
+
+static void test_each_is_found(void **state)
 {
-	for (size_t i = 0; i < count; i++)
-		check_violation(&violations[i], online);
+	(void)state;
+	for (size_t i = 0; i < suite->count; i++)
+		check_violation(&suite->violations[i], false);
 }
 
-void check_alone(const struct violation *violations, size_t count,
-		 const enum soj_fsck_code *alone, size_t alone_count)
+static void test_each_is_found_online(void **state)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct soj_fsck_report rep;
-		struct picture p;
-		bool is_alone = false;
-
-		for (size_t a = 0; a < alone_count; a++)
-			is_alone |= violations[i].code == alone[a];
-		if (!is_alone)
-			continue;
-		picture_copy(&p, &picture);
-		violations[i].violate(&p);
-		check(&p, false, &rep);
-		if (rep.corrupt + rep.repairable != 1) {
-			complain(&rep);
-			fail_msg("%s: %u findings", violations[i].name,
-				 (unsigned)(rep.corrupt + rep.repairable));
-		}
-		soj_fsck_free(&rep);
-		picture_free(&p);
-	}
+	(void)state;
+	for (size_t i = 0; i < suite->count; i++)
+		check_violation(&suite->violations[i], true);
 }
 
-void check_complete(const struct violation *violations, size_t count,
-		    enum soj_fsck_code first, enum soj_fsck_code last)
+static bool has_violation(enum soj_fsck_code code)
 {
-	for (unsigned c = first; c <= last; c++) {
-		bool has = false;
+	for (size_t i = 0; i < suite->count; i++)
+		if (suite->violations[i].code == code)
+			return true;
+	return false;
+}
 
-		for (size_t i = 0; i < count; i++)
-			has |= violations[i].code == c;
-		if (!has)
-			fail_msg("%s has none", soj_fsck_kinds[c].name);
+static void test_each_invariant_has_one(void **state)
+{
+	(void)state;
+	for (const struct violation_range *r = suite->ranges; r->first; r++)
+		for (unsigned c = r->first; c <= r->last; c++)
+			if (!has_violation(c))
+				fail_msg("%s has none", soj_fsck_kinds[c].name);
+}
+
+static void check_alone(const struct violation *v)
+{
+	struct soj_fsck_report rep;
+	struct picture p;
+
+	picture_copy(&p, &picture);
+	v->violate(&p);
+	check(&p, false, &rep);
+	if (rep.corrupt + rep.repairable != 1) {
+		complain(&rep);
+		fail_msg("%s: %u findings", v->name,
+			 (unsigned)(rep.corrupt + rep.repairable));
 	}
+	soj_fsck_free(&rep);
+	picture_free(&p);
+}
+
+static void test_some_are_one_finding(void **state)
+{
+	(void)state;
+	for (const enum soj_fsck_code *alone = suite->alone; *alone; alone++)
+		for (size_t i = 0; i < suite->count; i++)
+			if (suite->violations[i].code == *alone)
+				check_alone(&suite->violations[i]);
+}
+
+int run_violations(const struct violation_suite *which)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_is_found),
+		cmocka_unit_test(test_each_is_found_online),
+		cmocka_unit_test(test_each_invariant_has_one),
+		cmocka_unit_test(test_some_are_one_finding),
+	};
+
+	suite = which;
+	return cmocka_run_group_tests(tests, make_picture, free_picture);
 }

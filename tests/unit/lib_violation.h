@@ -34,18 +34,25 @@ int free_picture(void **state);
 void complain(const struct soj_fsck_report *rep);
 void check(const struct picture *p, bool online, struct soj_fsck_report *rep);
 
+/* What a file of violations shows; both lists end with 0, which is of reading
+ * and not of what stands in a picture. */
+struct violation_suite {
+	const struct violation *violations;
+	size_t count;
+	struct violation_range {
+		enum soj_fsck_code first, last;
+	} ranges[4];
+	enum soj_fsck_code alone[8];
+};
+
 /*
- * Each violation, in a copy of its own, has a finding of its code, listed with
- * place and words; exit code and severity are the code's.
+ * The tests of a suite, for main() to return.  Each violation, in a copy of its
+ * own, has a finding of its code, listed with place and words; exit code and
+ * severity are the code's; offline and online.  Each code of the ranges has a
+ * violation.  Those of a code in `alone` lead to no other finding: spoiling a
+ * word does not discredit others.
  */
-void check_violations(const struct violation *violations, size_t count,
-		      bool online);
-/* Those of a code in `alone` lead to no other finding. */
-void check_alone(const struct violation *violations, size_t count,
-		 const enum soj_fsck_code *alone, size_t alone_count);
-/* Each code from first to last has a violation. */
-void check_complete(const struct violation *violations, size_t count,
-		    enum soj_fsck_code first, enum soj_fsck_code last);
+int run_violations(const struct violation_suite *suite);
 
 /* ---- the words of a picture ---- */
 

@@ -124,46 +124,16 @@ static const struct violation violations[] = {
 	VIOLATION(event_untold, EVENT_UNTOLD),
 };
 
-#define VIOLATIONS (sizeof(violations) / sizeof(violations[0]))
-
-static void test_each_is_found(void **state)
-{
-	(void)state;
-	check_violations(violations, VIOLATIONS, false);
-}
-
-static void test_each_is_found_online(void **state)
-{
-	(void)state;
-	check_violations(violations, VIOLATIONS, true);
-}
-
-static void test_each_invariant_has_one(void **state)
-{
-	(void)state;
-	check_complete(violations, VIOLATIONS, SOJ_FSCK_EVENT_PLACE,
-		       SOJ_FSCK_EVENT_UNTOLD);
-}
-
-static void test_some_are_one_finding(void **state)
-{
-	static const enum soj_fsck_code alone[] = {
-		SOJ_FSCK_EVENT_TYPE, SOJ_FSCK_EVENT_HINT, SOJ_FSCK_EVENT_TOLD,
-		SOJ_FSCK_EVENT_HALF, SOJ_FSCK_EVENT_UNTOLD};
-
-	(void)state;
-	check_alone(violations, VIOLATIONS, alone,
-		    sizeof(alone) / sizeof(alone[0]));
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_is_found),
-		cmocka_unit_test(test_each_is_found_online),
-		cmocka_unit_test(test_each_invariant_has_one),
-		cmocka_unit_test(test_some_are_one_finding),
+	static const struct violation_suite suite = {
+		.violations = violations,
+		.count = sizeof(violations) / sizeof(violations[0]),
+		.ranges = {{SOJ_FSCK_EVENT_PLACE, SOJ_FSCK_EVENT_UNTOLD}},
+		.alone = {SOJ_FSCK_EVENT_TYPE, SOJ_FSCK_EVENT_HINT,
+			  SOJ_FSCK_EVENT_TOLD, SOJ_FSCK_EVENT_HALF,
+			  SOJ_FSCK_EVENT_UNTOLD},
 	};
 
-	return cmocka_run_group_tests(tests, make_picture, free_picture);
+	return run_violations(&suite);
 }

@@ -269,51 +269,17 @@ static const struct violation violations[] = {
 	VIOLATION(hint_summary, HINT_RANGE),
 };
 
-#define VIOLATIONS (sizeof(violations) / sizeof(violations[0]))
-
-static void test_each_is_found(void **state)
-{
-	(void)state;
-	check_violations(violations, VIOLATIONS, false);
-}
-
-static void test_each_is_found_online(void **state)
-{
-	(void)state;
-	check_violations(violations, VIOLATIONS, true);
-}
-
-static void test_each_invariant_has_one(void **state)
-{
-	(void)state;
-	check_complete(violations, VIOLATIONS, SOJ_FSCK_HEADER_SHORT,
-		       SOJ_FSCK_SLOT_DEAD);
-	check_complete(violations, VIOLATIONS, SOJ_FSCK_UNIT_WORD,
-		       SOJ_FSCK_UNIT_DIRTY);
-	check_complete(violations, VIOLATIONS, SOJ_FSCK_HINT_RANGE,
-		       SOJ_FSCK_HINT_RANGE);
-}
-
-/* Spoiling a word does not discredit others. */
-static void test_some_are_one_finding(void **state)
-{
-	static const enum soj_fsck_code alone[] = {
-		SOJ_FSCK_HEADER_ROLE, SOJ_FSCK_SLOT_OPEN, SOJ_FSCK_UNIT_DIRTY,
-		SOJ_FSCK_HINT_RANGE};
-
-	(void)state;
-	check_alone(violations, VIOLATIONS, alone,
-		    sizeof(alone) / sizeof(alone[0]));
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_is_found),
-		cmocka_unit_test(test_each_is_found_online),
-		cmocka_unit_test(test_each_invariant_has_one),
-		cmocka_unit_test(test_some_are_one_finding),
+	static const struct violation_suite suite = {
+		.violations = violations,
+		.count = sizeof(violations) / sizeof(violations[0]),
+		.ranges = {{SOJ_FSCK_HEADER_SHORT, SOJ_FSCK_SLOT_DEAD},
+			   {SOJ_FSCK_UNIT_WORD, SOJ_FSCK_UNIT_DIRTY},
+			   {SOJ_FSCK_HINT_RANGE, SOJ_FSCK_HINT_RANGE}},
+		.alone = {SOJ_FSCK_HEADER_ROLE, SOJ_FSCK_SLOT_OPEN,
+			  SOJ_FSCK_UNIT_DIRTY, SOJ_FSCK_HINT_RANGE},
 	};
 
-	return cmocka_run_group_tests(tests, make_picture, free_picture);
+	return run_violations(&suite);
 }
