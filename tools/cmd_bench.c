@@ -129,9 +129,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		plan->json = true;
 		break;
 	case ARGP_KEY_ARG:
-		if (plan->name != NULL)
-			argp_error(state, "one NAME only");
-		plan->name = arg;
+		soj_args_take_name(state, key, arg, &plan->name);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

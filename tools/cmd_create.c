@@ -172,14 +172,6 @@ static void add_collection(struct argp_state *state, struct create_input *in,
 	o->collections_count++;
 }
 
-static void take_name(struct argp_state *state, struct create_input *in,
-		      const char *name)
-{
-	if (in->name != NULL)
-		argp_error(state, "one NAME only");
-	in->name = name;
-}
-
 static error_t take_events(struct argp_state *state, struct sojourn_options *o,
 			   int key, const char *arg)
 {
@@ -318,11 +310,8 @@ static error_t parse_create(int key, char *arg, struct argp_state *state)
 							     arg, helper_names);
 		break;
 	case ARGP_KEY_ARG:
-		take_name(state, in, arg);
-		break;
 	case ARGP_KEY_END:
-		if (in->name == NULL)
-			argp_error(state, "NAME is missing");
+		soj_args_take_name(state, key, arg, &in->name);
 		break;
 	default:
 		return parse_rules(key, arg, state, o);
@@ -436,21 +425,10 @@ int cmd_create(int argc, char **argv)
 
 static error_t parse_destroy(int key, char *arg, struct argp_state *state)
 {
-	const char **name = state->input;
-
-	switch (key) {
-	case ARGP_KEY_ARG:
-		if (*name != NULL)
-			argp_error(state, "one NAME only");
-		*name = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (*name == NULL)
-			argp_error(state, "NAME is missing");
-		return 0;
-	default:
+	if (key != ARGP_KEY_ARG && key != ARGP_KEY_END)
 		return ARGP_ERR_UNKNOWN;
-	}
+	soj_args_take_name(state, key, arg, state->input);
+	return 0;
 }
 
 static const struct argp destroy_argp = {

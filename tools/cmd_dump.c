@@ -79,13 +79,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		in->key_file = arg;
 		break;
 	case ARGP_KEY_ARG:
-		if (in->name != NULL)
-			argp_error(state, "one NAME only");
-		in->name = arg;
+		soj_args_take_name(state, key, arg, &in->name);
 		break;
 	case ARGP_KEY_END:
-		if (in->name == NULL)
-			argp_error(state, "NAME is missing");
+		soj_args_take_name(state, key, arg, &in->name);
 		if (in->subject != NULL && in->subject_digest != NULL)
 			argp_error(state, "one of --subject and "
 					  "--subject-digest only");
@@ -437,9 +434,7 @@ int cmd_dump(int argc, char **argv)
 	d.now_ms = soj_image_now_ms(&img);
 	rc = put_all(&d);
 	if (rc < 0) {
-		soj_args_complain("%s: cannot be read: %s", in.name,
-				  strerror(-rc));
-		rc = soj_args_exit(rc == -ENODATA ? -EIO : rc);
+		rc = soj_image_failed(rc, in.name);
 	}
 	if (d.torn > 0)
 		soj_args_complain("%s: left out %" PRIu64

@@ -50,13 +50,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		in->has_since = true;
 		break;
 	case ARGP_KEY_ARG:
-		if (in->name != NULL)
-			argp_error(state, "one NAME only");
-		in->name = arg;
-		break;
 	case ARGP_KEY_END:
-		if (in->name == NULL)
-			argp_error(state, "NAME is missing");
+		soj_args_take_name(state, key, arg, &in->name);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -193,11 +188,8 @@ int cmd_events(int argc, char **argv)
 				 : 1;
 	if (rc == 0)
 		rc = run(&s);
-	if (rc < 0) {
-		soj_args_complain("%s: cannot be read: %s", in.name,
-				  strerror(-rc));
-		code = EX_IOERR;
-	}
+	if (rc < 0)
+		code = soj_image_failed(rc, in.name);
 	soj_image_close(&img);
 	return code;
 }

@@ -17,7 +17,6 @@
 #include "cmd.h"
 #include "lib_args.h"
 #include "lib_info.h"
-#include "lib_json.h"
 
 #define NOT_FOUND 1
 
@@ -58,8 +57,6 @@ enum {
 
 static void check(const struct item_input *in, struct argp_state *state)
 {
-	if (in->name == NULL)
-		argp_error(state, "NAME is missing");
 	if (in->many)
 		return;
 	if (in->collection == NULL || in->key == NULL)
@@ -148,11 +145,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		in->no_touch = true;
 		break;
 	case ARGP_KEY_ARG:
-		if (in->name != NULL)
-			argp_error(state, "one NAME only");
-		in->name = arg;
+		soj_args_take_name(state, key, arg, &in->name);
 		break;
 	case ARGP_KEY_END:
+		soj_args_take_name(state, key, arg, &in->name);
 		check(in, state);
 		break;
 	default:
@@ -459,41 +455,17 @@ static const struct argp scan_argp = {
 	.children = soj_args_key_file_child,
 };
 
-struct listing {
-	struct sojourn *s;
-	bool json;
-	bool headed;
-};
-
-static int list_one(void *arg, const struct sojourn_info *info)
-{
-	struct listing *l = arg;
-	struct soj_json j;
-
-	if (l->json) {
-		soj_json_init(&j, stdout);
-		soj_json_object(&j, NULL);
-		soj_info_json(&j, l->s, info);
-		soj_json_close(&j);
-		return ferror(stdout);
-	}
-	if (!l->headed)
-		soj_info_heading(stdout);
-	l->headed = true;
-	soj_info_line(stdout, l->s, info);
-	return ferror(stdout);
-}
-
 int cmd_scan(int argc, char **argv)
 {
 	struct item_input in = {.many = true};
-	struct listing l = {NULL};
+	struct soj_info_list l = {NULL};
 	int code = begin(&in, &scan_argp, argc, argv, &l.s), rc;
 
 	if (code != 0)
 		return code;
 	l.json = in.json;
-	rc = sojourn_scan(l.s, &in.filter, &in.cursor, in.limit, list_one, &l);
+	rc = sojourn_scan(l.s, &in.filter, &in.cursor, in.limit,
+			  soj_info_list_put, &l);
 	if (rc < 0)
 		code = failed(rc, "list the entries");
 	else if (in.cursor != 0)

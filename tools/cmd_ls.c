@@ -8,7 +8,6 @@
 #include "cmd.h"
 #include "lib_args.h"
 #include "lib_info.h"
-#include "lib_json.h"
 
 struct ls_input {
 	const char *name;
@@ -40,13 +39,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		in->json = true;
 		break;
 	case ARGP_KEY_ARG:
-		if (in->name != NULL)
-			argp_error(state, "one NAME only");
-		in->name = arg;
+		soj_args_take_name(state, key, arg, &in->name);
 		break;
 	case ARGP_KEY_END:
-		if (in->name == NULL)
-			argp_error(state, "NAME is missing");
+		soj_args_take_name(state, key, arg, &in->name);
 		if (in->subject == NULL)
 			argp_error(state, "--subject is missing");
 		break;
@@ -67,35 +63,10 @@ static const struct argp ls_argp = {
 	.children = soj_args_key_file_child,
 };
 
-struct listing {
-	struct sojourn *s;
-	bool json;
-	bool headed;
-};
-
-static int put(void *arg, const struct sojourn_info *info)
-{
-	struct listing *l = arg;
-	struct soj_json j;
-
-	if (l->json) {
-		soj_json_init(&j, stdout);
-		soj_json_object(&j, NULL);
-		soj_info_json(&j, l->s, info);
-		soj_json_close(&j);
-		return ferror(stdout);
-	}
-	if (!l->headed)
-		soj_info_heading(stdout);
-	l->headed = true;
-	soj_info_line(stdout, l->s, info);
-	return ferror(stdout);
-}
-
 int cmd_ls(int argc, char **argv)
 {
 	struct ls_input in = {NULL};
-	struct listing l = {NULL};
+	struct soj_info_list l = {NULL};
 	int code, rc;
 
 	soj_args_parse(&ls_argp, argc, argv, &in);
@@ -103,7 +74,8 @@ int cmd_ls(int argc, char **argv)
 	if (code != 0)
 		return code;
 	l.json = in.json;
-	rc = sojourn_session_list_subject(l.s, in.subject, NULL, put, &l);
+	rc = sojourn_session_list_subject(l.s, in.subject, NULL,
+					  soj_info_list_put, &l);
 	if (rc < 0)
 		code = soj_args_fail(rc, "list the sessions");
 	sojourn_detach(l.s);

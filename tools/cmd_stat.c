@@ -41,13 +41,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		in->prometheus = true;
 		break;
 	case ARGP_KEY_ARG:
-		if (in->name != NULL)
-			argp_error(state, "one NAME only");
-		in->name = arg;
+		soj_args_take_name(state, key, arg, &in->name);
 		break;
 	case ARGP_KEY_END:
-		if (in->name == NULL)
-			argp_error(state, "NAME is missing");
+		soj_args_take_name(state, key, arg, &in->name);
 		if (in->json && in->prometheus)
 			argp_error(state, "--json or --prometheus, not both");
 		break;
@@ -533,9 +530,7 @@ int cmd_stat(int argc, char **argv)
 		return rc;
 	rc = soj_image_stat(&img, &stat);
 	if (rc < 0) {
-		soj_args_complain("%s: cannot be read: %s", in.name,
-				  strerror(-rc));
-		rc = soj_args_exit(rc == -ENODATA ? -EIO : rc);
+		rc = soj_image_failed(rc, in.name);
 	} else if (in.json) {
 		put_json(&img, &stat);
 	} else if (in.prometheus) {

@@ -366,6 +366,18 @@ const struct argp_child soj_args_key_file_child[] = {
 	{0},
 };
 
+void soj_args_take_name(struct argp_state *state, int key, const char *arg,
+			const char **name)
+{
+	if (key == ARGP_KEY_END && *name == NULL)
+		argp_error(state, "NAME is missing");
+	if (key != ARGP_KEY_ARG)
+		return;
+	if (*name != NULL)
+		argp_error(state, "one NAME only");
+	*name = arg;
+}
+
 /* ---- errors ---- */
 
 void soj_args_complain(const char *format, ...)

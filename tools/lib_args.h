@@ -82,6 +82,13 @@ void soj_args_parse(const struct argp *argp, int argc, char **argv,
 		    void *input);
 
 /*
+ * The only argument, NAME, of ARGP_KEY_ARG and ARGP_KEY_END: there is one, and
+ * no other.
+ */
+void soj_args_take_name(struct argp_state *state, int key, const char *arg,
+			const char **name);
+
+/*
  * Child parser of --key-file, for commands that attach: its input is a
  * const char ** (hand it over at ARGP_KEY_INIT by state->child_inputs[0]).
  */

@@ -85,6 +85,8 @@ void soj_image_close(struct soj_image *img);
 
 /* Opens and loads, or says on stderr why not; returns 0 or an exit code. */
 int soj_image_need(struct soj_image *img, const char *name_or_path);
+/* Says on stderr that the rest cannot be read; returns the exit code. */
+int soj_image_failed(int error, const char *name_or_path);
 
 /* Sealed values of a loaded image are opened from now on, with the key in a
  * file.  *vault: the caller's, as long as the image.  0, or says on stderr why

@@ -47,6 +47,13 @@ int soj_image_unlock(struct soj_image *img, const char *key_file,
 	return rc;
 }
 
+int soj_image_failed(int error, const char *name_or_path)
+{
+	soj_args_complain("%s: cannot be read: %s", name_or_path,
+			  strerror(-error));
+	return soj_args_exit(error == -ENODATA ? -EIO : error);
+}
+
 int soj_image_need(struct soj_image *img, const char *name_or_path)
 {
 	struct soj_seg_error err;

@@ -98,15 +98,15 @@ void soj_info_json(struct soj_json *j, const struct sojourn *s,
 	put_metadata(j, &info->metadata);
 }
 
-void soj_info_heading(FILE *out)
+static void put_heading(FILE *out)
 {
 	fprintf(out, "%-24s %-7s %-9s %-9s %-9s %7s %7s %s\n", "HANDLE",
 		"STATE", "AGE", "IDLE", "ENDS-IN", "BYTES", "VERSION",
 		"COLLECTION IP DEVICE LOCATION");
 }
 
-void soj_info_line(FILE *out, const struct sojourn *s,
-		   const struct sojourn_info *info)
+static void put_line(FILE *out, const struct sojourn *s,
+		     const struct sojourn_info *info)
 {
 	const struct sojourn_metadata *m = &info->metadata;
 	const uint64_t now_ms = sojourn_now_ms(s);
@@ -133,4 +133,23 @@ void soj_info_line(FILE *out, const struct sojourn *s,
 	fputc(' ', out);
 	soj_text_put(out, m->location);
 	fputc('\n', out);
+}
+
+int soj_info_list_put(void *list, const struct sojourn_info *info)
+{
+	struct soj_info_list *l = list;
+	struct soj_json j;
+
+	if (l->json) {
+		soj_json_init(&j, stdout);
+		soj_json_object(&j, NULL);
+		soj_info_json(&j, l->s, info);
+		soj_json_close(&j);
+		return ferror(stdout);
+	}
+	if (!l->headed)
+		put_heading(stdout);
+	l->headed = true;
+	put_line(stdout, l->s, info);
+	return ferror(stdout);
 }

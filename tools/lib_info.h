@@ -17,10 +17,18 @@
 void soj_info_json(struct soj_json *j, const struct sojourn *s,
 		   const struct sojourn_info *info);
 
-/* One line of columns; the heading that goes with it. */
-void soj_info_heading(FILE *out);
-void soj_info_line(FILE *out, const struct sojourn *s,
-		   const struct sojourn_info *info);
+/*
+ * A listing on stdout: a heading and one line each, or one JSON object each.
+ * soj_info_list_put() is what walks of sessions call, with the list; nonzero
+ * (stop) when nothing can be written any more.
+ */
+struct soj_info_list {
+	struct sojourn *s;
+	bool json;
+	bool headed;
+};
+
+int soj_info_list_put(void *list, const struct sojourn_info *info);
 
 /* "none", "won", "done", "here" or "elsewhere". */
 const char *soj_info_renewal_name(enum sojourn_renewal renewal);
