@@ -185,6 +185,25 @@ static int fly(struct flight *f, bool *made)
 	return rc == -ENOENT && !f->gave_up ? -EAGAIN : rc;
 }
 
+/* Whoever slept may go on, its time-out ends that.  Else each turn is a race
+ * that was lost, or a segment in which nothing lives for long enough. */
+static int take_turns(struct flight *f, bool *made)
+{
+	unsigned races = 0;
+
+	for (;;) {
+		const uint64_t sleeps = f->wait.sleeps;
+		int rc = fly(f, made);
+
+		if (rc != -EAGAIN || f->gave_up || soj_gone(&f->self->w))
+			return rc;
+		if (f->wait.sleeps == sleeps && ++races > SOJ_TRIES_MAX) {
+			soj_count(&f->self->w.thr, SOJ_COUNT_busy);
+			return soj_report_errno(-EBUSY);
+		}
+	}
+}
+
 static int check(const struct flight *f)
 {
 	if (f->how->compute == NULL || f->data == NULL ||
@@ -230,9 +249,7 @@ int sojourn_get_or_create(struct sojourn *s, const struct sojourn_item *item,
 		return rc;
 	f.digest = soj_key_digest(s, item->collection, SOJ_KEY_FLIGHT,
 				  item->key, item->key_bytes);
-	do
-		rc = fly(&f, made);
-	while (rc == -EAGAIN && !f.gave_up && !soj_gone(&f.self->w));
+	rc = take_turns(&f, made);
 	if (soj_gone(&f.self->w))
 		return soj_report_errno(-ECANCELED);
 	soj_count_flush(&s->st.seg, &f.self->w.thr);

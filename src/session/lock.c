@@ -111,7 +111,7 @@ static int wait_for(struct sojourn *s, struct soj_self *self, uint64_t ref,
 	}
 	soj_lock_wait(&s->st, &self->w, ref, word,
 		      soj_min(SLICE_MS, wait->timeout_ms - passed_ms));
-	wait->slept = true;
+	wait->sleeps++;
 	return soj_gone(&self->w) ? soj_report_errno(-ECANCELED) : -EAGAIN;
 }
 
@@ -126,7 +126,7 @@ int soj_session_lock_once(struct sojourn *s, struct soj_self *self,
 		.now_ms = now_ms,
 		.until_tick = soj_lock_until(now_ms, wait->hold_max_ms),
 		.renewals = soj_misc_renewals(cold->misc),
-		.slept = wait->slept,
+		.slept = wait->sleeps > 0,
 		.id = *id,
 	};
 	int rc = soj_lock_take(&s->st, &self->w, snap->ref, &wish, held, &word);

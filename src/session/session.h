@@ -198,8 +198,8 @@ struct soj_lock_wait {
 	uint64_t timeout_ms;
 	uint64_t hold_max_ms;
 	uint64_t began_ms; /* CLOCK_MONOTONIC; 0: not yet */
+	uint64_t sleeps;
 	unsigned races;
-	bool slept;
 };
 /* One attempt on the entry that *snap shows, and if another has the lock, one
  * wait.  0 and *held; -EAGAIN: find it again; a reported error. */

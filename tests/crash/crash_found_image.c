@@ -229,6 +229,12 @@ static void lengths_out(struct world *w)
 	soj_store_relaxed(&words[0], UINT64_MAX);
 }
 
+/* All that is made has its time behind it. */
+static void clock_at_its_end(struct world *w)
+{
+	soj_store_release(&w->s->st.seg.hdr->manual_now_ms, UINT64_MAX - 1);
+}
+
 static const struct tampering {
 	const char *name;
 	void (*write)(struct world *w);
@@ -252,6 +258,7 @@ static const struct tampering {
 	{"link to itself", link_to_itself},
 	{"places out of range", places_out},
 	{"lengths out of range", lengths_out},
+	{"clock at its end", clock_at_its_end},
 };
 
 /* ---- what is done ---- */
@@ -339,6 +346,9 @@ static const struct probe {
 	{"stat", run_stat},
 	{"drain a page", run_drain_page},
 	{"upkeep", run_upkeeps},
+	{"put", run_put_new},
+	{"get or create", run_flight},
+	{"lock", run_lock_in_vain},
 };
 
 static void tampered(void)
