@@ -342,8 +342,8 @@ struct sojourn_token_new {
  * @info:	may be NULL
  *
  * Returns 0; -EINVAL (also bad claims); -EPERM (the keys only verify);
- * -EMSGSIZE (over token_bytes_max); -ENOBUFS; as sojourn_session_create().  On failure
- * neither token is of any use.
+ * -EMSGSIZE (over token_bytes_max); -ENOBUFS; -ENOMEM; as
+ * sojourn_session_create().  On failure neither token is of any use.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_token_create(struct sojourn_tokens *tokens,

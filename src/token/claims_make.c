@@ -45,17 +45,21 @@ static void put_name(struct out *out, const char *name)
 	put_text(out, "\":");
 }
 
-/* -EINVAL if it is not UTF-8. */
+/* -EINVAL if it is not UTF-8, which json_string() does not tell from a lack of
+ * memory. */
 static int put_string(struct out *out, const char *name, const char *value)
 {
+	json_error_t error;
 	json_t *json;
 	int rc;
 
 	if (value == NULL)
 		return 0;
-	json = json_string(value);
+	json = json_pack_ex(&error, 0, "s", value);
 	if (json == NULL)
-		return -EINVAL;
+		return json_error_code(&error) == json_error_invalid_utf8
+			       ? -EINVAL
+			       : -ENOMEM;
 	put_name(out, name);
 	rc = json_dump_callback(json, put_dump, out, JSON_ENCODE_ANY);
 	json_decref(json);
@@ -135,6 +139,25 @@ static const char *times_error(const struct soj_claims_new *what)
 	return NULL;
 }
 
+static int put_strings(struct out *out, const struct soj_claims_new *what)
+{
+	const struct {
+		const char *name, *value;
+	} strings[] = {
+		{"iss", what->iss},
+		{"sub", what->sub},
+		{"aud", what->aud},
+		{"jti", what->jti},
+		{SOJ_CLAIM_ANCHOR, what->anchor},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(strings) / sizeof(*strings);
+	     i++)
+		rc = put_string(out, strings[i].name, strings[i].value);
+	return rc;
+}
+
 int soj_claims_make(const struct soj_claims_new *what, char *buf,
 		    size_t buf_bytes, size_t *bytes, const char **why)
 {
@@ -147,12 +170,9 @@ int soj_claims_make(const struct soj_claims_new *what, char *buf,
 		return -EINVAL;
 	*why = "iss, sub, aud, jti and the anchor must be UTF-8";
 	put_text(&out, "{");
-	if (put_string(&out, "iss", what->iss) != 0 ||
-	    put_string(&out, "sub", what->sub) != 0 ||
-	    put_string(&out, "aud", what->aud) != 0 ||
-	    put_string(&out, "jti", what->jti) != 0 ||
-	    put_string(&out, SOJ_CLAIM_ANCHOR, what->anchor) != 0)
-		return -EINVAL;
+	rc = put_strings(&out, what);
+	if (rc != 0)
+		return rc;
 	put_date(&out, "iat", what->iat_ms);
 	put_date(&out, "nbf", what->nbf_ms);
 	put_date(&out, "exp", what->exp_ms);

@@ -46,6 +46,7 @@ static enum soj_json_fault fault_of(const json_error_t *error)
 {
 	switch (json_error_code(error)) {
 	case json_error_out_of_memory:
+	case json_error_unknown: /* it failed without a word */
 		return SOJ_JSON_MEMORY;
 	case json_error_stack_overflow:
 		return SOJ_JSON_DEPTH;
@@ -62,7 +63,7 @@ json_t *soj_json_parse(const char *text, size_t bytes,
 		       enum soj_json_fault *fault)
 {
 	json_error_t error;
-	json_t *json;
+	json_t *json = NULL;
 
 	/* jansson 2.14 passes over a zero byte behind a number: it takes what
 	 * it puts back for an empty buffer */
@@ -72,7 +73,12 @@ json_t *soj_json_parse(const char *text, size_t bytes,
 	*fault = SOJ_JSON_DEPTH;
 	if (has_many_brackets(text, bytes) && is_deep(text, bytes))
 		return NULL;
-	json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+	/* For want of memory it may say that the text is wrong, though not if
+	 * there is none at its begin. */
+	for (unsigned i = 0; i < 2 && json == NULL; i++) {
+		memset(&error, 0, sizeof(error));
+		json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+	}
 	if (json == NULL) {
 		*fault = fault_of(&error);
 		return NULL;

@@ -173,8 +173,10 @@ int soj_jws_sign(const struct soj_keyset *set, const void *payload,
 	token[at++] = '.';
 	at += soj_b64_encode(payload, bytes, token + at);
 	rc = soj_sig_sign(set->signing, token, at, signature);
+	/* The key was tried when it was loaded: what libcrypto lacks, of which
+	 * it often says something else, is memory. */
 	if (rc != 0)
-		return rc;
+		return rc == -EIO ? -ENOMEM : rc;
 	token[at++] = '.';
 	at += soj_b64_encode(signature, set->signing->signature_bytes,
 			     token + at);

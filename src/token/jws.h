@@ -36,7 +36,7 @@ enum soj_typ {
  * Signs with the set's key.  token gets the text and a NUL; *chars its length
  * without NUL, also on -ENOSPC, where *chars + 1 would do.  0, -EPERM (the set
  * only verifies), -ENOSPC, -EMSGSIZE (longer than SOJOURN_TOKEN_BYTES_MAX),
- * -ENOMEM, -EIO.
+ * -ENOMEM.
  */
 int soj_jws_sign(const struct soj_keyset *set, const void *payload,
 		 size_t bytes, char *token, size_t token_room, size_t *chars);

@@ -162,6 +162,15 @@ static void put(const struct soj_jwk *key, struct sig_ctx *ctx)
 		ctx_free(ctx);
 }
 
+/* One in which libcrypto failed may be half of what it was. */
+static void leave(const struct soj_jwk *key, struct sig_ctx *ctx, int rc)
+{
+	if (ctx != NULL && (rc == 0 || rc == -EBADMSG))
+		put(key, ctx);
+	else if (ctx != NULL)
+		ctx_free(ctx);
+}
+
 int soj_sig_pool_create(struct soj_jwk *key)
 {
 	const size_t bytes = sizeof(*key->pool);
@@ -289,6 +298,7 @@ static int verify_hash(struct sig_ctx *ctx, const struct soj_jwk *key,
 {
 	uint8_t digest[EVP_MAX_MD_SIZE], der[DER_BYTES_MAX];
 	size_t sig_bytes = key->signature_bytes;
+	int good;
 
 	if (hash(ctx, key, data, bytes, digest) != 0)
 		return -EIO;
@@ -298,10 +308,9 @@ static int verify_hash(struct sig_ctx *ctx, const struct soj_jwk *key,
 			return -ENOMEM;
 		sig = der;
 	}
-	return EVP_PKEY_verify(ctx->verify, sig, sig_bytes, digest,
-			       key->alg->hash_bytes) == 1
-		       ? 0
-		       : -EBADMSG;
+	good = EVP_PKEY_verify(ctx->verify, sig, sig_bytes, digest,
+			       key->alg->hash_bytes);
+	return good == 1 ? 0 : good == 0 ? -EBADMSG : -EIO;
 }
 
 static int sign_ed(struct sig_ctx *ctx, const struct soj_jwk *key,
@@ -358,8 +367,7 @@ int soj_sig_sign(const struct soj_jwk *key, const void *data, size_t bytes,
 		rc = sign_ed(ctx, key, data, bytes, sig);
 	else
 		rc = sign_hash(ctx, key, data, bytes, sig);
-	if (ctx != NULL)
-		put(key, ctx);
+	leave(key, ctx, rc);
 	ERR_pop_to_mark();
 	return rc;
 }
@@ -382,8 +390,7 @@ int soj_sig_verify(const struct soj_jwk *key, const void *data, size_t bytes,
 		rc = verify_ed(ctx, key, data, bytes, sig);
 	else
 		rc = verify_hash(ctx, key, data, bytes, sig);
-	if (ctx != NULL)
-		put(key, ctx);
+	leave(key, ctx, rc);
 	ERR_pop_to_mark();
 	return rc;
 }

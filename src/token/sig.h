@@ -26,7 +26,8 @@ int soj_sig_sign(const struct soj_jwk *key, const void *data, size_t bytes,
 		 uint8_t *sig);
 
 /* 0; -EBADMSG: the signature does not fit, or is not key->signature_bytes long;
- * -ENOMEM, -EIO.  In constant time for HMAC. */
+ * -ENOMEM, -EIO.  Without memory RSA and EdDSA may say -EBADMSG, too, as
+ * libcrypto does.  In constant time for HMAC. */
 int soj_sig_verify(const struct soj_jwk *key, const void *data, size_t bytes,
 		   const uint8_t *sig, size_t sig_bytes);
 

@@ -236,7 +236,8 @@ static int sign(struct sojourn_tokens *t, const struct soj_issue *issue,
 				  "the keys can only verify");
 	return rc == 0 ? 0
 		       : soj_report(rc, SOJOURN_SYSTEM,
-				    "libcrypto could not sign");
+				    "libcrypto could not sign: this process is "
+				    "out of memory");
 }
 
 int soj_token_issue(struct sojourn_tokens *t, const struct soj_issue *issue,
@@ -398,14 +399,18 @@ int sojourn_token_create(struct sojourn_tokens *t,
 			 size_t *bytes, char refresh[SOJOURN_REFRESH_CHARS + 1],
 			 struct sojourn_token_info *info)
 {
+	const bool writes = access && *bytes;
 	int rc;
 
 	if (refresh)
 		refresh[0] = 0;
-	if (access && *bytes)
+	if (writes)
 		access[0] = 0;
 	if (info)
 		memset(info, 0, sizeof(*info));
 	rc = create(t, what, access, bytes, refresh, info);
+	/* It may have been written all but for its signature. */
+	if (rc < 0 && writes)
+		access[0] = 0;
 	return soj_done(t->s, rc < 0 ? rc : soj_ok());
 }
