@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sojourn/collection.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,13 @@ static struct sojourn *create(void)
 	return s;
 }
 
+/* The segment's tokens know no other time. */
+static uint64_t unix_ms(void *arg)
+{
+	(void)arg;
+	return UINT64_C(1700000000000);
+}
+
 static void must(int rc)
 {
 	if (rc < 0)
@@ -79,6 +87,64 @@ static void upkeep(struct sojourn *s, struct soj_self *self, unsigned passes)
 	soj_upkeep_deinit(&up);
 }
 
+struct sojourn_tokens *small_tokens(struct sojourn *s)
+{
+	static const char secret[] = "of thirty-two bytes and no secret";
+	const struct sojourn_key key = {.form = SOJOURN_KEY_RAW,
+					.alg = SOJOURN_TOKEN_HS256,
+					.text = secret,
+					.text_bytes = 32};
+	static struct sojourn_keys *keys;
+	struct sojourn_token_options o;
+	struct sojourn_tokens *t;
+
+	if (keys == NULL)
+		must(sojourn_keys_create(&key, 1, NULL, false, &keys));
+	sojourn_token_options_init(&o);
+	o.issuer = "i";
+	o.audience = "a";
+	o.cache = true;
+	o.unix_ms = unix_ms;
+	must(sojourn_tokens_open(s, keys, &o, &t));
+	return t;
+}
+
+/* Items, families and a pair of tokens, some used, replaced and removed. */
+static void fill_more(struct sojourn *s)
+{
+	const struct sojourn_token_new pair = {.subject = small_subject(1),
+					       .claims = "{\"role\":1}",
+					       .claims_bytes = 10};
+	struct sojourn_new n = {
+		.subject = small_subject(2), .data = "kept", .data_bytes = 4};
+	struct sojourn_tokens *t = small_tokens(s);
+	size_t bytes = sizeof(the.access);
+
+	for (uint8_t i = 0; i < SMALL_ITEMS; i++) {
+		const struct sojourn_item key = {SOJOURN_COLLECTION_CSRF, &i,
+						 1};
+		struct sojourn_value v = {.subject = i & 1 ? "subject-1" : NULL,
+					  .data = "a value",
+					  .data_bytes = 7};
+
+		if (i == 3)
+			must(sojourn_count_add(s, &key, 7, 0, NULL));
+		else
+			must(sojourn_put(s, &key, &v, NULL));
+		if (i == 1)
+			must(sojourn_put(s, &key, &v, NULL));
+		if (i == 2)
+			must(sojourn_remove(s, &key, 0));
+	}
+	for (unsigned i = 0; i < SMALL_FAMILIES; i++)
+		must(sojourn_remember_create(s, &n, the.family[i], NULL));
+	must(sojourn_remember_use(s, the.family[0], NULL, the.rotated, NULL,
+				  NULL, NULL));
+	must(sojourn_token_create(t, &pair, the.access, &bytes, the.refresh,
+				  NULL));
+	sojourn_tokens_close(t);
+}
+
 /* In the order of their numbers: freed ones, renewed ones, changed ones, ones
  * that are retired, ones that are ended. */
 static void fill(struct sojourn *s, struct soj_self *self)
@@ -103,6 +169,22 @@ static void fill(struct sojourn *s, struct soj_self *self)
 	upkeep(s, self, 1);
 	for (unsigned i = 16; i < 19; i++)
 		must(sojourn_session_delete(s, the.ids[i]));
+	fill_more(s);
+}
+
+/* Locks of some sessions: the dead thread's, and the living one's. */
+static void hold_locks(uint32_t dead)
+{
+	for (uint32_t i = 1; i <= SMALL_ENTRIES; i++) {
+		struct soj_shm_entry *e = &the.st.seg.entries[i];
+		uint64_t ctl = soj_load_relaxed(&e->ctl);
+
+		if (soj_ctl_status(ctl) == SOJ_ACTIVE && i % 9 >= 7)
+			soj_store_relaxed(&e->lock,
+					  soj_lock(dead + i % 9 - 7, i, 0));
+	}
+	soj_store_relaxed(&the.st.seg.slots[dead].locks, 1);
+	soj_store_relaxed(&the.st.seg.slots[dead + 1].locks, 1);
 }
 
 /* As the kernel marks the mutex of a thread that died with it. */
@@ -154,6 +236,7 @@ static void make(void)
 	sojourn_detach(s);
 	other_thread(slot, 4000000, true);
 	other_thread(slot + 1, 1, false);
+	hold_locks(slot);
 	memcpy(the.good, the.image, the.bytes);
 }
 
@@ -245,6 +328,9 @@ static uint64_t word_take(struct fuzz_in *in)
 	case 13:
 		return soj_chunk_head1(idx, small_number);
 	case 14:
+		if (small_number < 128)
+			return soj_lock(small_number % (SMALL_SLOTS + 2), gen,
+					idx % 3);
 		return small_number;
 	default:
 		return fuzz_take(in, 8);

@@ -8,12 +8,17 @@
  */
 
 #include "lib_fuzz.h"
+#include <sojourn/remember.h>
+#include <sojourn/token.h>
+
 #include "session/handle.h"
 
 #define SMALL_ENTRIES  60u
 #define SMALL_SLOTS    6u
 #define SMALL_SESSIONS 30u
 #define SMALL_SUBJECTS 4u
+#define SMALL_ITEMS    4u /* "csrf", keys of one byte, 0 to 3; 3 counts */
+#define SMALL_FAMILIES 3u /* of "remember-me"; the first was rotated */
 
 struct small {
 	int fd;         /* of a memfd */
@@ -26,6 +31,10 @@ struct small {
 	char ids[SMALL_SESSIONS][SOJOURN_ID_CHARS_MAX + 1];
 	char renewed[SMALL_SESSIONS][SOJOURN_ID_CHARS_MAX + 1]; /* or "" */
 	char handles[SMALL_SESSIONS][SOJOURN_HANDLE_CHARS + 1];
+	char family[SMALL_FAMILIES][SOJOURN_REMEMBER_CHARS + 1];
+	char rotated[SOJOURN_REMEMBER_CHARS + 1];
+	char access[1024]; /* a pair's */
+	char refresh[SOJOURN_REFRESH_CHARS + 1];
 };
 
 /* To be set before the first call: its values are sealed. */
@@ -36,6 +45,9 @@ const struct small *small(void);
 void small_restore(void);
 /* "subject-N". */
 const char *small_subject(unsigned number);
+/* Tokens of the segment, by a key that is always the same and at a time that
+ * stands. */
+struct sojourn_tokens *small_tokens(struct sojourn *s);
 /* Attaches it as sojourn_attach() would: 0 or a negative errno. */
 int small_attach(bool read_only, struct sojourn **s);
 

@@ -9,21 +9,9 @@
 
 #include "helper/expiry.h"
 #include "lib_fsck.h"
+#include "lib_use_impl.h"
 
-/* So many accesses are enough for what concerns one session, and for what
- * looks at all of the segment, whatever is in it. */
-#define BOUND_ONE (UINT64_C(1) << 20)
-#define BOUND_ALL (UINT64_C(1) << 24)
-
-struct use {
-	struct sojourn *s;
-	struct fuzz_in *in;
-	bool read_only;
-	unsigned calls; /* of a list's function */
-};
-
-/* An error has a reason and a text; what it is has been documented. */
-static int judged(const char *what, int rc)
+int use_judge(const char *what, int rc, const int *more)
 {
 	static const int errors[] = {
 		EINVAL, ECANCELED, EBUSY,  EBADMSG,  EROFS,   EAGAIN, ENOENT,
@@ -32,12 +20,19 @@ static int judged(const char *what, int rc)
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
 		known |= rc == -errors[i];
+	while (more && *more)
+		known |= rc == -*more++;
 	if (!known)
 		fuzz_fail("%s: %d is no documented error", what, rc);
 	if (rc < 0 &&
 	    (sojourn_reason() == SOJOURN_OK || sojourn_error_text()[0] == '\0'))
 		fuzz_fail("%s: %d without a reason", what, rc);
 	return rc;
+}
+
+static int judged(const char *what, int rc)
+{
+	return use_judge(what, rc, NULL);
 }
 
 static void text_is_in(const struct sojourn_info *info, const char *text)
@@ -50,7 +45,7 @@ static void text_is_in(const struct sojourn_info *info, const char *text)
 			  (size_t)(info->text + sizeof(info->text) - text)));
 }
 
-static void info_is_sound(const struct sojourn_info *info)
+void use_info_is_sound(const struct sojourn_info *info)
 {
 	const struct sojourn_metadata *m = &info->metadata;
 
@@ -68,7 +63,7 @@ static void info_is_sound(const struct sojourn_info *info)
 	text_is_in(info, m->device_os);
 }
 
-static const char *id_of(unsigned number)
+const char *use_id(unsigned number)
 {
 	const struct small *sm = small();
 	unsigned i = number % SMALL_SESSIONS;
@@ -90,11 +85,11 @@ static void read_one(struct use *u, unsigned number)
 
 	FUZZ_CHECK(data);
 	rc = judged("read",
-		    sojourn_session_read(u->s, id_of(number), &how,
+		    sojourn_session_read(u->s, use_id(number), &how,
 					 number % 4 == 2 ? NULL : data, &bytes,
 					 number % 4 == 3 ? NULL : &info));
 	if ((rc == 0 || rc == -ENOBUFS) && number % 4 != 3)
-		info_is_sound(&info);
+		use_info_is_sound(&info);
 	if (rc == 0)
 		FUZZ_CHECK(bytes <= SOJOURN_DATA_BYTES_MAX);
 	free(data);
@@ -106,12 +101,12 @@ static void update_one(struct use *u, unsigned number)
 	static uint8_t data[1048576];
 	uint64_t version;
 
-	judged("update", sojourn_session_update(u->s, id_of(number), data,
+	judged("update", sojourn_session_update(u->s, use_id(number), data,
 						sizes[number % 7],
 						number % 5 == 1, &version));
 }
 
-static int append(void *arg, void *data, size_t *data_bytes, size_t capacity)
+int use_append(void *arg, void *data, size_t *data_bytes, size_t capacity)
 {
 	(void)arg;
 	FUZZ_CHECK(*data_bytes <= capacity);
@@ -125,15 +120,15 @@ static void renew_one(struct use *u, unsigned number)
 	struct sojourn_info info;
 
 	if (judged("renew",
-		   sojourn_session_renew(u->s, id_of(number), &info)) == 0)
-		info_is_sound(&info);
+		   sojourn_session_renew(u->s, use_id(number), &info)) == 0)
+		use_info_is_sound(&info);
 }
 
-static int listed(void *arg, const struct sojourn_info *info)
+int use_listed(void *arg, const struct sojourn_info *info)
 {
 	struct use *u = arg;
 
-	info_is_sound(info);
+	use_info_is_sound(info);
 	FUZZ_CHECK(++u->calls <= 4 * SMALL_ENTRIES);
 	return 0;
 }
@@ -152,7 +147,7 @@ static void create_one(struct use *u, unsigned number)
 		   sojourn_session_create(u->s, &n, id,
 					  number & 1 ? &info : NULL)) == 0 &&
 	    number & 1)
-		info_is_sound(&info);
+		use_info_is_sound(&info);
 }
 
 static void upkeep(struct use *u, bool full)
@@ -206,18 +201,22 @@ static void of_subject(struct use *u, unsigned number)
 		judged("delete_subject",
 		       sojourn_session_delete_subject(
 			       u->s, subject,
-			       number % 8 ? NULL : id_of(number)));
+			       number % 8 ? NULL : use_id(number)));
 	else
 		judged("list_subject",
-		       sojourn_session_list_subject(u->s, subject,
-						    id_of(number), listed, u));
+		       sojourn_session_list_subject(
+			       u->s, subject, use_id(number), use_listed, u));
 }
 
 static void operation(struct use *u, unsigned what, unsigned number)
 {
 	uint64_t version;
 
-	fuzz_bound("an operation on one", BOUND_ONE);
+	if (what & 128) {
+		use_more(u, what, number);
+		return;
+	}
+	fuzz_bound("an operation on one", USE_BOUND_ONE);
 	switch (what % 14) {
 	case 0:
 	case 1:
@@ -228,17 +227,17 @@ static void operation(struct use *u, unsigned what, unsigned number)
 		return;
 	case 3:
 		judged("modify",
-		       sojourn_session_modify(u->s, id_of(number), 6000, append,
-					      NULL, &version));
+		       sojourn_session_modify(u->s, use_id(number), 6000,
+					      use_append, NULL, &version));
 		return;
 	case 4:
-		judged("touch", sojourn_session_touch(u->s, id_of(number)));
+		judged("touch", sojourn_session_touch(u->s, use_id(number)));
 		return;
 	case 5:
 		renew_one(u, number);
 		return;
 	case 6:
-		judged("delete", sojourn_session_delete(u->s, id_of(number)));
+		judged("delete", sojourn_session_delete(u->s, use_id(number)));
 		return;
 	case 7:
 		judged("delete_handle",
@@ -249,7 +248,7 @@ static void operation(struct use *u, unsigned what, unsigned number)
 	default:
 		break;
 	}
-	fuzz_bound("an operation on all", BOUND_ALL);
+	fuzz_bound("an operation on all", USE_BOUND_ALL);
 	switch (what % 14) {
 	case 8:
 		of_subject(u, number);
@@ -280,6 +279,8 @@ static void everything(struct use *u)
 
 	for (unsigned i = 0; i < SMALL_SESSIONS; i++)
 		operation(u, i, u->read_only ? 8 * i : i);
+	for (unsigned i = 0; i < 2 * USE_MORE; i++)
+		use_more(u, i, 5 * i + 3);
 	for (unsigned i = 0; i < sizeof(once) && !u->read_only; i++)
 		operation(u, once[i], 2 * i + 1);
 	for (unsigned i = 0; i < SMALL_SESSIONS && u->read_only; i++)
@@ -291,14 +292,14 @@ void use_segment(struct fuzz_in *in, bool all)
 	struct use u = {.in = in, .read_only = true};
 	unsigned count = 0;
 
-	fuzz_bound("attach", BOUND_ONE);
+	fuzz_bound("attach", USE_BOUND_ONE);
 	if (small_attach(true, &u.s) == 0) {
 		if (all)
 			everything(&u);
-		sojourn_detach(u.s);
+		use_end(&u);
 	}
 	u.read_only = false;
-	fuzz_bound("attach", BOUND_ONE);
+	fuzz_bound("attach", USE_BOUND_ONE);
 	if (small_attach(false, &u.s) < 0)
 		return;
 	if (in->left < 2 && all)
@@ -308,8 +309,7 @@ void use_segment(struct fuzz_in *in, bool all)
 
 		operation(&u, what, (unsigned)fuzz_take(in, 1));
 	}
-	fuzz_bound("detach", BOUND_ONE);
-	sojourn_detach(u.s);
+	use_end(&u);
 }
 
 void use_tools(bool online)
@@ -321,7 +321,7 @@ void use_tools(bool online)
 	struct soj_image_entry e;
 	struct soj_image img;
 
-	fuzz_bound("the tools", BOUND_ALL);
+	fuzz_bound("the tools", USE_BOUND_ALL);
 	soj_image_of_memory(&img, sm->image, sm->bytes);
 	img.st.vault = small_sealed ? &sm->vault : NULL;
 	img.live = online;
