@@ -40,7 +40,7 @@ int madvise(void *at, size_t bytes, int advice)
 
 static void *map_raw(void *at, size_t bytes, int prot, int flags, int fd)
 {
-	return (void *)syscall(SYS_mmap, at, bytes, prot, flags, fd, 0);
+	return (void *)syscall(SYS_mmap, at, bytes, prot, flags, (long)fd, 0L);
 }
 
 /* Room, and in it a place that is `off` behind a multiple of a huge page. */

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What is full before the segment is: fifteen keys share a bucket, and values
+ * of one size share pages.  What is over goes first, then what was not used for
+ * longest, and never what is kept.
+ */
+
+#include <errno.h>
+
+#include <sojourn/collection.h>
+#include <sojourn/stat.h>
+
+#include "lib_sem.h"
+#include "session/handle.h"
+#include "session/item.h"
+
+static struct sojourn *s;
+static struct soj_self *self;
+static uint32_t collection;
+
+static void open_with(enum sojourn_when_full when_full, bool keep,
+		      uint32_t entries)
+{
+	struct sojourn_collection things;
+	struct sojourn_options o;
+	int rc;
+
+	sem_options(&o);
+	sojourn_collection_init(&things, "things");
+	things.keep = keep;
+	things.ttl_ms = 600000;
+	o.collections = &things;
+	o.collections_count = 1;
+	o.when_full = when_full;
+	o.entries_max = entries;
+	s = sem_make(&o);
+	rc = sojourn_collection_number(s, "things");
+	assert_true(rc > 0);
+	collection = (uint32_t)rc;
+	self = soj_self_writing(s, &rc);
+	assert_non_null(self);
+}
+
+/* ---- a bucket ---- */
+
+/* The n-th of the keys that share the first bucket. */
+static struct sojourn_item neighbour(unsigned n)
+{
+	static uint64_t key[SOJ_BUCKET_PLACES + 1];
+	struct sojourn_item item = {collection, &key[n], sizeof(key[n])};
+	struct soj_digest digest;
+
+	assert_true(n <= SOJ_BUCKET_PLACES);
+	for (key[n] = n > 0 ? key[n - 1] + 1 : 1;; key[n]++) {
+		assert_int_equal(soj_item_digest(s, &item, &digest), 0);
+		if (soj_scale(digest.word[0], s->st.seg.lay.buckets) == 0)
+			return item;
+	}
+}
+
+static int put(unsigned n, uint64_t ttl_ms)
+{
+	const struct sojourn_item item = neighbour(n);
+	const struct sojourn_value v = {
+		.data = "x", .data_bytes = 1, .ttl_ms = ttl_ms};
+
+	return sojourn_put(s, &item, &v, NULL);
+}
+
+static bool is_there(unsigned n)
+{
+	const struct sojourn_item item = neighbour(n);
+	int rc = sojourn_has(s, &item);
+
+	assert_true(rc == 0 || rc == 1);
+	return rc == 1;
+}
+
+/* All of them; but the one with that number lives for 20 s only. */
+static void fill_bucket(unsigned brief)
+{
+	for (unsigned n = 0; n < SOJ_BUCKET_PLACES; n++) {
+		assert_int_equal(put(n, n == brief ? 20000 : 0), 0);
+		sem_advance(s, 1000);
+	}
+}
+
+static void refused(void)
+{
+	uint64_t full = sem_counter(s, "full");
+
+	expect_reason(put(SOJ_BUCKET_PLACES, 0), -ENOSPC, SOJOURN_FULL);
+	assert_non_null(strstr(sojourn_error_text(), "in its bucket"));
+	assert_int_equal(sem_counter(s, "full"), full + 1);
+	for (unsigned n = 0; n < SOJ_BUCKET_PLACES; n++)
+		assert_true(is_there(n));
+}
+
+static void bucket_refuses(void **state)
+{
+	struct sojourn_item item;
+
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_REJECT, false, 100);
+	fill_bucket(SOJ_BUCKET_PLACES);
+	refused();
+	/* A place that somebody gives up is one for another. */
+	item = neighbour(3);
+	assert_int_equal(sojourn_remove(s, &item, 0), 1);
+	assert_int_equal(put(SOJ_BUCKET_PLACES, 0), 0);
+	assert_true(is_there(SOJ_BUCKET_PLACES));
+	sojourn_detach(s);
+}
+
+static void bucket_ends_what_is_over(void **state)
+{
+	uint64_t expired;
+
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_REJECT, false, 100);
+	fill_bucket(5);
+	sem_advance(s, 20000);
+	expired = sem_counter(s, "expirations");
+	assert_int_equal(put(SOJ_BUCKET_PLACES, 0), 0);
+	assert_int_equal(sem_counter(s, "expirations"), expired + 1);
+	for (unsigned n = 0; n <= SOJ_BUCKET_PLACES; n++)
+		assert_int_equal(is_there(n), n != 5);
+	sojourn_detach(s);
+}
+
+static void bucket_evicts_the_least_used(void **state)
+{
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_EVICT, false, 100);
+	fill_bucket(SOJ_BUCKET_PLACES);
+	for (unsigned n = 0; n < SOJ_BUCKET_PLACES; n++) {
+		const struct sojourn_item item = neighbour(n);
+
+		if (n != 7)
+			assert_int_equal(sojourn_touch(s, &item), 0);
+	}
+	assert_int_equal(put(SOJ_BUCKET_PLACES, 0), 0);
+	for (unsigned n = 0; n <= SOJ_BUCKET_PLACES; n++)
+		assert_int_equal(is_there(n), n != 7);
+	assert_int_equal(sem_counter(s, "evictions"), 1);
+	sojourn_detach(s);
+}
+
+static void bucket_keeps_what_is_kept(void **state)
+{
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_EVICT, true, 100);
+	fill_bucket(SOJ_BUCKET_PLACES);
+	refused();
+	assert_int_equal(sem_counter(s, "evictions"), 0);
+	sojourn_detach(s);
+}
+
+/* ---- a victim ---- */
+
+static int put_item(uint32_t in, uint32_t key, size_t bytes, uint64_t ttl_ms)
+{
+	static char data[65536];
+	const struct sojourn_item item = {in, &key, sizeof(key)};
+	const struct sojourn_value v = {
+		.data = data, .data_bytes = bytes, .ttl_ms = ttl_ms};
+
+	return sojourn_put(s, &item, &v, NULL);
+}
+
+static bool has_item(uint32_t in, uint32_t key)
+{
+	const struct sojourn_item item = {in, &key, sizeof(key)};
+
+	return sojourn_has(s, &item) == 1;
+}
+
+/* Whom it looks at is the same in each run of the test. */
+static int evict_one(uint32_t class)
+{
+	static uint64_t seed;
+
+	self->w.random = ++seed;
+	return soj_evict_one(&s->st, &self->w, soj_seg_now_ms(&s->st.seg),
+			     class);
+}
+
+/* Of the page that its value is in. */
+static uint32_t class_of_item(uint32_t key)
+{
+	const struct sojourn_item item = {collection, &key, sizeof(key)};
+	struct soj_digest digest;
+	struct soj_found found;
+	uint64_t word;
+
+	assert_int_equal(soj_item_digest(s, &item, &digest), 0);
+	assert_int_equal(soj_index_find(&s->st, digest, &found), 0);
+	return soj_page_class(&s->st, soj_chunk_unit(soj_ctl_chunk(found.ctl)),
+			      &word);
+}
+
+static void one_of_many_places_is_found(void **state)
+{
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_EVICT, false, 10000);
+	assert_int_equal(evict_one(SOJ_CLASSES), -ENOENT);
+	assert_int_equal(put_item(collection, 1, 8, 0), 0);
+	assert_int_equal(evict_one(SOJ_CLASSES), 0);
+	assert_false(has_item(collection, 1));
+	assert_int_equal(sem_counter(s, "evictions"), 1);
+	assert_int_equal(evict_one(SOJ_CLASSES), -ENOENT);
+	sojourn_detach(s);
+}
+
+static void over_before_used(void **state)
+{
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_EVICT, true, 8);
+	assert_int_equal(put_item(SOJOURN_COLLECTION_CSRF, 1, 8, 0), 0);
+	assert_int_equal(put_item(collection, 2, 8, 0), 0);
+	/* What is over is not kept, whichever is looked at first. */
+	for (unsigned i = 1; i <= 8; i++) {
+		assert_int_equal(put_item(collection, 3, 8, 1000), 0);
+		sem_advance(s, 1000);
+		assert_int_equal(evict_one(SOJ_CLASSES), 0);
+		assert_int_equal(sem_counter(s, "expirations"), i);
+	}
+	assert_int_equal(sem_counter(s, "evictions"), 0);
+	/* Of the others one is. */
+	assert_int_equal(evict_one(SOJ_CLASSES), 0);
+	assert_false(has_item(SOJOURN_COLLECTION_CSRF, 1));
+	assert_int_equal(sem_counter(s, "evictions"), 1);
+	assert_int_equal(evict_one(SOJ_CLASSES), -ENOENT);
+	assert_true(has_item(collection, 2));
+	sojourn_detach(s);
+}
+
+static void of_the_class_that_is_wanted(void **state)
+{
+	uint32_t large;
+
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_EVICT, false, 8);
+	assert_int_equal(put_item(collection, 1, 8, 0), 0);
+	sem_advance(s, 1);
+	assert_int_equal(put_item(collection, 2, 8192, 0), 0);
+	large = class_of_item(2);
+	/* The other one is older. */
+	assert_int_equal(evict_one(large), 0);
+	assert_true(has_item(collection, 1));
+	assert_false(has_item(collection, 2));
+	assert_int_equal(evict_one(large), -ENOENT);
+	assert_true(has_item(collection, 1));
+	sojourn_detach(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bucket_refuses),
+		cmocka_unit_test(bucket_ends_what_is_over),
+		cmocka_unit_test(bucket_evicts_the_least_used),
+		cmocka_unit_test(bucket_keeps_what_is_kept),
+		cmocka_unit_test(one_of_many_places_is_found),
+		cmocka_unit_test(over_before_used),
+		cmocka_unit_test(of_the_class_that_is_wanted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
