@@ -50,6 +50,14 @@
 #define SCRUB_MAX 16384u /* entries scrubbed in one step */
 #define TRIES     8u
 
+/* In which no more than SCRUB_MAX entries fall due. */
+static uint32_t slice_of(uint32_t entries_max)
+{
+	uint64_t ms = (uint64_t)SOJ_EXPIRY_ROUND_MS * SCRUB_MAX / entries_max;
+
+	return (uint32_t)soj_max(1, soj_min(ms, SOJ_EXPIRY_SLICE_MS));
+}
+
 int soj_expiry_init(struct soj_expiry *ex, struct soj_store *st,
 		    struct soj_worker *w, uint32_t tick_ms)
 {
@@ -61,6 +69,7 @@ int soj_expiry_init(struct soj_expiry *ex, struct soj_store *st,
 	ex->now_ms = now_ms;
 	ex->scrub_ms = now_ms;
 	ex->scrub_idx = 1;
+	ex->slice_ms = slice_of(st->seg.lay.entries_max);
 	/* Entry 0 does not exist, but its timer does: indices stay as they
 	 * are. */
 	return soj_wheel_init(&ex->wheel, st->seg.lay.entries_max + 1, tick_ms,
@@ -362,15 +371,16 @@ void soj_expiry_step(struct soj_expiry *ex, uint64_t now_ms)
 	scrub_share(ex);
 }
 
-uint64_t soj_expiry_wait_ms(const struct soj_expiry *ex, uint64_t now_ms)
+uint64_t soj_expiry_wait_ms(const struct soj_expiry *ex, uint64_t now_ms,
+			    bool quiet)
 {
-	uint64_t tick_end_ms, next_ms;
+	const uint64_t tick_ms = ex->wheel.tick_ms;
+	uint64_t latest_ms, next_ms;
 
 	if (ex->behind)
 		return 0;
-	if (ex->wheel.armed == 0)
-		return UINT64_MAX;
-	tick_end_ms = (now_ms / ex->wheel.tick_ms + 1) * ex->wheel.tick_ms;
-	next_ms = soj_min(soj_wheel_next_ms(&ex->wheel), tick_end_ms);
+	latest_ms = quiet ? now_ms + ex->slice_ms
+			  : (now_ms / tick_ms + 1) * tick_ms;
+	next_ms = soj_min(soj_wheel_next_ms(&ex->wheel), latest_ms);
 	return next_ms > now_ms ? next_ms - now_ms : 0;
 }

@@ -14,8 +14,11 @@
 #include "helper/wheel.h"
 #include "store/store.h"
 
-/* The scrubber sees each entry once in this time, if steps come regularly. */
-#define SOJ_EXPIRY_ROUND_MS 10000u
+/* The scrubber sees each entry once in this time: what a lost hint left is
+ * late by so much at most. */
+#define SOJ_EXPIRY_ROUND_MS 30000u
+/* For that, steps are at most so far apart. */
+#define SOJ_EXPIRY_SLICE_MS 200u
 
 /* What was done; the step adds to it. */
 struct soj_expiry_work {
@@ -36,7 +39,8 @@ struct soj_expiry {
 	uint64_t now_ms;   /* of the step that runs */
 	uint64_t scrub_ms; /* the scrubber's share is done up to here */
 	uint32_t scrub_idx;
-	bool behind; /* a step did not get through all that was due */
+	uint32_t slice_ms; /* SOJ_EXPIRY_SLICE_MS, fewer for many entries */
+	bool behind;       /* a step did not get through all that was due */
 };
 
 /* tick_ms: 1 to SOJ_WHEEL_TICK_MS_MAX.  0, -EINVAL, -ENOMEM. */
@@ -62,9 +66,14 @@ void soj_expiry_step(struct soj_expiry *ex, uint64_t now_ms);
 /* Lets the scrubber look at the next `count` entries; how many it armed. */
 uint64_t soj_expiry_scrub(struct soj_expiry *ex, uint32_t count);
 
-/* How long the next step may wait: 0 if there is work, at most to the end of
- * the current tick, UINT64_MAX while no timer is armed. */
-uint64_t soj_expiry_wait_ms(const struct soj_expiry *ex, uint64_t now_ms);
+/*
+ * How long the next step may wait: 0 if there is work, else to the tick of the
+ * next timer.  quiet: the caller hears of hints by other means, so that there
+ * is nothing to look for before that, but for the scrubber's next slice; if
+ * not, to the end of the current tick at most.
+ */
+uint64_t soj_expiry_wait_ms(const struct soj_expiry *ex, uint64_t now_ms,
+			    bool quiet);
 
 /* Are there hints of new or changed deadlines?  Any thread may ask. */
 bool soj_expiry_hinted(const struct soj_store *st);

@@ -5,9 +5,9 @@
  *
  * Between the threads there is one mutex and one condition variable, private
  * to the process.  The maintenance thread says whether the process has the
- * role and when hints came in while the expiry thread had no timer to wait
- * for; the starter says when to stop.  Nothing else is shared: each thread has
- * its own slot and its own struct soj_worker.
+ * role, and when it sleeps and when it wakes; the starter says when to stop.
+ * Nothing else is shared: each thread has its own slot and its own struct
+ * soj_worker.
  */
 
 #include "helper/helper_impl.h"
@@ -78,7 +78,8 @@ static void helper_free(struct soj_helper *h)
 	free(h);
 }
 
-static struct soj_helper *helper_new(struct soj_store *st, uint32_t tick_ms)
+static struct soj_helper *helper_new(struct soj_store *st,
+				     const struct soj_helper_options *opts)
 {
 	struct soj_helper *h = calloc(1, sizeof(*h));
 	pthread_condattr_t attr;
@@ -86,7 +87,8 @@ static struct soj_helper *helper_new(struct soj_store *st, uint32_t tick_ms)
 	if (!h)
 		return NULL;
 	h->st = st;
-	h->tick_ms = tick_ms;
+	h->tick_ms = opts && opts->tick_ms ? opts->tick_ms : SOJ_WHEEL_TICK_MS;
+	h->slice_ms = opts ? opts->slice_ms : 0;
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -137,12 +139,10 @@ static void thread_stop(struct soj_helper *h, enum soj_helper_thread which)
 int soj_helper_start(struct soj_helper **out, struct soj_store *st,
 		     const struct soj_helper_options *opts)
 {
-	uint32_t tick_ms =
-		opts && opts->tick_ms ? opts->tick_ms : SOJ_WHEEL_TICK_MS;
 	struct soj_helper *h;
 	int rc;
 
-	h = helper_new(st, tick_ms);
+	h = helper_new(st, opts);
 	if (!h)
 		return -ENOMEM;
 	/* Expiry first: with no slot for it, the role is never taken. */

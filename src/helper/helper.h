@@ -9,7 +9,8 @@
  *   maintenance   holds the helper role, or stands by until it is free; runs
  *                 upkeep: every millisecond while there is work, asleep when
  *                 there is none
- *   expiry        while this process has the role: the timing wheel
+ *   expiry        while this process has the role: the timing wheel, each
+ *                 tick while maintenance is awake, else for the next timer
  *
  * Any number of helpers may be started on a segment; one of them works.  A
  * helper that is killed, stopped or absent keeps nobody from anything but
@@ -24,6 +25,9 @@ struct soj_helper;
 
 struct soj_helper_options {
 	uint32_t tick_ms; /* of the wheel: 1 to 10; 0: the default, 8 */
+	/* How long the wheel may stand still if nothing is due and nothing
+	 * comes in; 0: as the scrubber needs it. */
+	uint32_t slice_ms;
 };
 
 struct soj_helper_status {

@@ -18,6 +18,7 @@ enum soj_helper_thread {
 struct soj_helper {
 	struct soj_store *st;
 	uint32_t tick_ms;
+	uint32_t slice_ms;
 	pthread_t thread[SOJ_HELPER_THREADS];
 	struct soj_worker *worker[SOJ_HELPER_THREADS]; /* wiped in a child */
 
@@ -30,8 +31,9 @@ struct soj_helper {
 	bool stop[SOJ_HELPER_THREADS];
 	bool active;    /* this process has the role */
 	uint32_t terms; /* how often it has taken it: rebuild the wheel */
-	bool poked;     /* there are armed hints */
-	bool dozing;    /* the expiry thread waits without a timer */
+	bool quiet;     /* maintenance sleeps: hints wake it */
+	bool dozing;    /* the expiry thread waits longer than a tick */
+	bool poked;     /* and shall not */
 
 	/* Each written by one thread, for soj_helper_status(). */
 	soj_word_t rounds[SOJ_HELPER_THREADS];

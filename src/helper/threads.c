@@ -7,14 +7,26 @@
  * every ROUND_NS while there is work, that is hints, dead threads, retired
  * memory, or a section that is open and so holds an epoch back.  After BUSY_NS
  * without any it sleeps until somebody makes work or SWEEP_NS have passed; no
- * worker ever waits for it to wake.  A full pass looks at everything and takes
- * long in a large segment, so it comes at most every FULL_NS and takes at most
- * 1/100 of the time, 1/10 after a death, which may have left what only a full
- * pass finds.
+ * worker ever waits for it to wake.  What the hints do not say, it looks for:
  *
- * Expiry turns the wheel while the process has the role: once a tick, or
- * asleep while no timer is armed.  The real clock need not be polled more
- * often; a manual one is looked at every MANUAL_NS.
+ *   sweep   retired memory whose thread does nothing any more.  After work
+ *           within SWEEP_NS; if there was none, each time after twice as long,
+ *           up to SWEEP_MAX_NS.
+ *   full    everything.  It takes long in a large segment, so it comes at most
+ *           every FULL_NS and takes at most 1/FULL_SHARE of the time, 1/10
+ *           after a death, which may have left what only a full pass finds.
+ *
+ * Expiry turns the wheel while the process has the role: once a tick while
+ * maintenance is awake, because then nobody says that hints came in; while
+ * that sleeps, when the next timer is due, when the scrubber has a slice to
+ * do, and when maintenance is woken.  A manual clock is looked at every
+ * MANUAL_NS.
+ *
+ * No wake is lost.  Maintenance says that it is quiet after it has raised
+ * helper_asleep and then seen no hint (must_not_sleep); so whoever hints later
+ * wakes it (W0 to W4 in rcu/role.c), and it rouses the other thread under the
+ * lock under which that decides to doze.  A worker that dies between its hint
+ * and the wake is made up for when maintenance wakes by itself, in SLEEP_NS.
  *
  * Stopped and continued, or late for another reason: every pass and every step
  * starts from the words in the segment and the present time.  The role is asked
@@ -34,9 +46,13 @@
 #define ROUND_NS   (1 * MS_NS)
 #define BUSY_NS    (50 * MS_NS)
 #define STANDBY_NS (100 * MS_NS)
-#define SWEEP_NS   (1000 * MS_NS)
-#define FULL_NS    (1000 * MS_NS)
+#define SLEEP_NS   (1000 * MS_NS)
 #define MANUAL_NS  (2 * MS_NS)
+
+#define SWEEP_NS     (1000 * MS_NS)
+#define SWEEP_MAX_NS (8000 * MS_NS)
+#define FULL_NS      (1000 * MS_NS)
+#define FULL_SHARE   500u
 
 /* ---- maintenance ---- */
 
@@ -48,7 +64,8 @@ struct maintenance {
 	bool suspect;      /* a thread died since the last full pass */
 	uint64_t busy_ns;  /* when there was something to do */
 	uint64_t sweep_ns; /* when all state words were looked at */
-	uint64_t full_ns;  /* when the last full pass ended */
+	uint64_t sweep_wait_ns;
+	uint64_t full_ns; /* when the last full pass ended */
 	uint64_t full_took_ns;
 };
 
@@ -64,6 +81,7 @@ static bool take_role(struct maintenance *m)
 		SOJ_STEP("helper.role.taken");
 	m->active = active;
 	m->full_took_ns = 0;
+	m->sweep_wait_ns = SWEEP_NS;
 	m->full_ns = 0; /* at once: nobody knows what was left undone */
 	pthread_mutex_lock(&h->lock);
 	h->active = active;
@@ -73,18 +91,16 @@ static bool take_role(struct maintenance *m)
 	return active;
 }
 
-/* If the expiry thread has no reason to wake by itself, wake it. */
-static bool poke_expiry(struct soj_helper *h)
+/* From now on the expiry thread looks for hints itself. */
+static void rouse_expiry(struct soj_helper *h)
 {
-	bool poked = false;
-
 	pthread_mutex_lock(&h->lock);
-	if (h->dozing && soj_expiry_hinted(h->st)) {
-		h->poked = poked = true;
+	h->quiet = false;
+	if (h->dozing) {
+		h->poked = true;
 		pthread_cond_broadcast(&h->changed);
 	}
 	pthread_mutex_unlock(&h->lock);
-	return poked;
 }
 
 /* Expelled ones hold nothing back any more. */
@@ -104,7 +120,7 @@ static bool section_open(const struct maintenance *m)
 
 static bool full_is_due(const struct maintenance *m, uint64_t now_ns)
 {
-	uint64_t rest = m->full_took_ns * (m->suspect ? 10 : 100);
+	uint64_t rest = m->full_took_ns * (m->suspect ? 10 : FULL_SHARE);
 
 	return now_ns - m->full_ns >= soj_max(FULL_NS, rest);
 }
@@ -133,7 +149,10 @@ static bool sweep(struct maintenance *m, uint64_t now_ns)
 	bool left = false;
 
 	m->sweep_ns = now_ns;
-	return soj_upkeep_reclaim(&m->up, &left) > 0 || left;
+	if (soj_upkeep_reclaim(&m->up, &left) > 0 || left)
+		return true;
+	m->sweep_wait_ns = soj_min(2 * m->sweep_wait_ns, SWEEP_MAX_NS);
+	return false;
 }
 
 static bool upkeep_round(struct maintenance *m, uint64_t now_ns)
@@ -148,9 +167,10 @@ static bool upkeep_round(struct maintenance *m, uint64_t now_ns)
 	busy = any_work(&work);
 	if (full_is_due(m, now_ns))
 		busy |= full_pass(m, now_ns);
-	else if (now_ns - m->sweep_ns >= SWEEP_NS)
+	else if (now_ns - m->sweep_ns >= m->sweep_wait_ns)
 		busy |= sweep(m, now_ns);
-	busy |= poke_expiry(m->h);
+	if (busy)
+		m->sweep_wait_ns = SWEEP_NS;
 	soj_count_flush(seg, &m->w->thr);
 	return busy || section_open(m);
 }
@@ -159,12 +179,14 @@ static bool upkeep_round(struct maintenance *m, uint64_t now_ns)
 static bool must_not_sleep(void *arg)
 {
 	struct soj_helper *h = arg;
+	bool hinted = soj_upkeep_hinted(h->st) || soj_expiry_hinted(h->st);
 	bool stop;
 
 	pthread_mutex_lock(&h->lock);
 	stop = h->stop[SOJ_HELPER_MAINTENANCE];
+	h->quiet = !stop && !hinted;
 	pthread_mutex_unlock(&h->lock);
-	return stop || soj_upkeep_hinted(h->st) || poke_expiry(h);
+	return stop || hinted;
 }
 
 static void sleep_until_work(struct maintenance *m)
@@ -172,11 +194,12 @@ static void sleep_until_work(struct maintenance *m)
 	uint64_t before_ns = soj_helper_mono_ns();
 	uint64_t now_ns;
 
-	soj_helper_sleep(&m->h->st->seg, SWEEP_NS / MS_NS, must_not_sleep,
+	soj_helper_sleep(&m->h->st->seg, SLEEP_NS / MS_NS, must_not_sleep,
 			 m->h);
+	rouse_expiry(m->h);
 	now_ns = soj_helper_mono_ns();
 	/* Who was woken stays up a while: waking it costs a worker a call. */
-	if (now_ns - before_ns < SWEEP_NS)
+	if (now_ns - before_ns < SLEEP_NS)
 		m->busy_ns = now_ns;
 }
 
@@ -258,16 +281,12 @@ void *soj_helper_maintain(void *helper)
 
 /* ---- expiry ---- */
 
-static uint64_t until_next_step(const struct soj_expiry *ex, bool *dozing)
+static uint64_t until_next_step(const struct soj_expiry *ex, bool quiet)
 {
 	const struct soj_seg *seg = &ex->st->seg;
-	uint64_t wait_ms = soj_expiry_wait_ms(ex, soj_seg_now_ms(seg));
-	uint64_t wait_ns;
+	uint64_t wait_ns =
+		MS_NS * soj_expiry_wait_ms(ex, soj_seg_now_ms(seg), quiet);
 
-	*dozing = wait_ms == UINT64_MAX;
-	if (*dozing)
-		return soj_helper_mono_ns() + SWEEP_NS;
-	wait_ns = wait_ms * MS_NS;
 	if (seg->flags & SOJ_SHM_MANUAL_CLOCK)
 		wait_ns = soj_min(wait_ns, MANUAL_NS);
 	return soj_helper_mono_ns() + wait_ns;
@@ -283,17 +302,19 @@ static bool expiry_due(const struct soj_helper *h, uint32_t terms,
 }
 
 /*
- * Waits for the next tick, for hints while there is no timer, or for the role.
+ * Waits for the next tick, or for longer if there is no reason to, or for the
+ * role.
  * False: the thread is to end.  *terms: the term that the wheel was built in.
  */
 static bool expiry_wait(struct soj_helper *h, struct soj_expiry *ex,
 			uint32_t *terms)
 {
-	bool dozing, rebuild, go_on;
-	uint64_t until_ns = until_next_step(ex, &dozing);
+	bool rebuild, go_on;
+	uint64_t until_ns;
 
 	pthread_mutex_lock(&h->lock);
-	h->dozing = dozing;
+	h->dozing = h->quiet;
+	until_ns = until_next_step(ex, h->dozing);
 	while (!expiry_due(h, *terms, until_ns)) {
 		if (h->active)
 			soj_helper_wait_until(h, until_ns);
@@ -329,6 +350,8 @@ void *soj_helper_expire(void *helper)
 	soj_helper_begun(h, SOJ_HELPER_EXPIRY, rc);
 	if (rc < 0)
 		return NULL;
+	if (h->slice_ms)
+		ex.slice_ms = h->slice_ms;
 	while (expiry_wait(h, &ex, &terms)) {
 		soj_expiry_step(&ex, soj_seg_now_ms(seg));
 		soj_count_flush(seg, &w->thr);

@@ -472,20 +472,22 @@ uint32_t soj_upkeep_reclaim(struct soj_upkeep *up, bool *left)
 		done += soj_entry_reclaim(st, up->w, e, was, epoch);
 		*left |= soj_state_phase(state_of(up, e)) == SOJ_RETIRED;
 	}
-	for (uint32_t u = 0; u < lay->units; u++)
+	for (uint32_t u = 0; u < lay->units; u++) {
+		const soj_word_t *states = soj_chunk_state(st, soj_chunk(u, 0));
+
 		for (uint32_t s = 0; s < lay->unit_slots; s++) {
-			uint32_t chunk = soj_chunk(u, s);
-			soj_word_t *state = soj_chunk_state(st, chunk);
-			uint64_t was = soj_load_relaxed(state);
+			uint64_t was = soj_load_relaxed(&states[s]);
 
 			if (soj_state_phase(was) != SOJ_RETIRED)
 				continue;
-			was = soj_load_acquire(state); /* S1 */
-			if (!soj_chunk_reclaim(st, up->w, chunk, was, epoch))
+			was = soj_load_acquire(&states[s]); /* S1 */
+			if (!soj_chunk_reclaim(st, up->w, soj_chunk(u, s), was,
+					       epoch))
 				*left = true;
 			else
 				done++;
 		}
+	}
 	return done;
 }
 

@@ -386,14 +386,61 @@ static void long_gap_is_made_up_for(void **state)
 static void waits_to_the_end_of_the_tick(void **state)
 {
 	(void)state;
-	assert_true(soj_expiry_wait_ms(&ex, 1000) == UINT64_MAX);
+	assert_int_equal(soj_expiry_wait_ms(&ex, 1000, false), TICK);
 	make(ttl(100000));
 	step(1001);
-	assert_int_equal(soj_expiry_wait_ms(&ex, 1001), 7);
-	assert_int_equal(soj_expiry_wait_ms(&ex, 1007), 1);
-	assert_int_equal(soj_expiry_wait_ms(&ex, 1008), TICK);
-	step(200000);
-	assert_true(soj_expiry_wait_ms(&ex, 200000) == UINT64_MAX);
+	assert_int_equal(soj_expiry_wait_ms(&ex, 1001, false), 7);
+	assert_int_equal(soj_expiry_wait_ms(&ex, 1007, false), 1);
+	assert_int_equal(soj_expiry_wait_ms(&ex, 1008, false), TICK);
+}
+
+/* If hints wake it: for the next timer, or for a slice of the scrubber's. */
+static void waits_for_the_next_timer(void **state)
+{
+	uint64_t far, near, wait_ms;
+
+	(void)state;
+	assert_int_equal(soj_expiry_wait_ms(&ex, 1000, true),
+			 SOJ_EXPIRY_SLICE_MS);
+	far = make(ttl(100000));
+	step(1001);
+	assert_int_equal(soj_expiry_wait_ms(&ex, 1001, true),
+			 SOJ_EXPIRY_SLICE_MS);
+	near = make(ttl(1100));
+	step(1002);
+	/* In steps of what it says nothing is late, and few are in vain. */
+	for (uint64_t now = 1002, steps = 0; now < 100000; now += wait_ms) {
+		wait_ms = soj_expiry_wait_ms(&ex, now, true);
+		assert_in_range(wait_ms, 1, SOJ_EXPIRY_SLICE_MS);
+		if (now < 1104)
+			assert_true(now + wait_ms <= 1104);
+		assert_true(now + wait_ms <= 100000);
+		step(now + wait_ms);
+		assert_int_equal(scene_status(&sc, near),
+				 now + wait_ms < 1104 ? SOJ_ACTIVE
+						      : SOJ_ENDED_EXPIRED);
+		assert_true(++steps < 100000 / SOJ_EXPIRY_SLICE_MS + 16);
+	}
+	assert_int_equal(scene_status(&sc, far), SOJ_ENDED_EXPIRED);
+}
+
+/* Its rounds are as long in slices as in ticks. */
+static void slices_make_a_round(void **state)
+{
+	uint64_t lost[3], now = 1000;
+
+	(void)state;
+	step(now);
+	for (unsigned i = 0; i < 3; i++)
+		lost[i] = make(ttl(1100));
+	lose_hints();
+	for (; now < 1000 + SOJ_EXPIRY_ROUND_MS; now += ex.slice_ms)
+		step(now);
+	step(now);
+	step(now + TICK);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(scene_status(&sc, lost[i]), SOJ_ENDED_EXPIRED);
+	assert_int_equal(ex.work.scrubbed, 3);
 }
 
 /* Two at it, as when the role is taken over by mistake: each end once. */
@@ -484,6 +531,8 @@ int main(void)
 		TEST(scrubber_leaves_alone_what_is_in_order),
 		TEST(long_gap_is_made_up_for),
 		TEST(waits_to_the_end_of_the_tick),
+		TEST(waits_for_the_next_timer),
+		TEST(slices_make_a_round),
 		TEST(two_wheels_end_each_once),
 		TEST(garbage_is_survived),
 	};

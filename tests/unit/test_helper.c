@@ -271,6 +271,43 @@ static void sleeping_helper_is_woken(void **state)
 	assert_int_equal(scene_count(&sc, SOJ_COUNT_expirations), 3);
 }
 
+static struct soj_helper_status status_now(void)
+{
+	struct soj_helper_status status;
+
+	soj_helper_status(helper, &status);
+	return status;
+}
+
+/*
+ * Asleep for a timer that is far away: it does not turn the wheel meanwhile,
+ * and a nearer one wakes it.  It has no other reason to wake in this test: a
+ * wake that is lost would keep it here for ever.
+ */
+static void nearer_timer_wakes_it(void **state)
+{
+	const struct soj_helper_options still = {.slice_ms = 3600000};
+	struct soj_helper_status before;
+
+	(void)state;
+	make(soj_seg_now_ms(&sc.st.seg) + 3600000);
+	assert_int_equal(soj_helper_start(&helper, &sc.st, &still), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		EVENTUALLY(soj_load_relaxed(&sc.st.seg.hdr->helper_asleep));
+		make(soj_seg_now_ms(&sc.st.seg) + 1);
+		EVENTUALLY(free_entries() == 999);
+	}
+	EVENTUALLY(soj_load_relaxed(&sc.st.seg.hdr->helper_asleep));
+	before = status_now();
+	/* Maintenance goes on by itself, once a second. */
+	EVENTUALLY(status_now().maintenance_rounds >=
+		   before.maintenance_rounds + 3);
+	assert_in_range(status_now().expiry_rounds - before.expiry_rounds, 0,
+			20);
+	stop();
+	assert_int_equal(scene_count(&sc, SOJ_COUNT_expirations), 5);
+}
+
 /* While a section is open, and memory waits for it, it does not sleep: the
  * section is expelled and the memory reclaimed. */
 static void open_section_is_expelled(void **state)
@@ -435,6 +472,7 @@ int main(void)
 		TEST(start_finds_a_slot_among_the_dead),
 		TEST(expired_memory_comes_back),
 		TEST(sleeping_helper_is_woken),
+		TEST(nearer_timer_wakes_it),
 		TEST(open_section_is_expelled),
 		MANUAL(manual_clock_is_followed),
 		TEST(second_stands_by_and_takes_over),
