@@ -51,6 +51,17 @@ static void read_look(struct soj_fsck *f, struct look *look)
 	look->readable = soj_ctl_readable(look->ctl);
 }
 
+static bool sound_hint(const struct soj_fsck *f, uint32_t p, uint64_t word)
+{
+	const uint64_t end =
+		(uint64_t)soj_hint_line(word) + soj_hint_lines(word);
+
+	return p >= SOJ_BUCKET_HINT_AT &&
+	       word == soj_hint(soj_hint_line(word), soj_hint_lines(word)) &&
+	       end <= (uint64_t)f->lay->units *
+			       (SOJ_UNIT_BYTES / SOJ_CACHELINE_BYTES);
+}
+
 static void check_reserved(struct soj_fsck *f, uint32_t p, uint64_t place)
 {
 	uint64_t ref = soj_place_ref(place);
@@ -134,7 +145,8 @@ void soj_fsck_bucket(struct soj_fsck *f, uint64_t bucket)
 
 		look->place = words[1 + p];
 		idx = soj_ref_entry(soj_place_ref(look->place));
-		if (look->place == 0) {
+		if (soj_place_empty(look->place) &&
+		    (look->place == 0 || sound_hint(f, p, look->place))) {
 			if (words[0] >> p & 1)
 				soj_fsck_found(f, SOJ_FSCK_INDEX_EMPTY, p,
 					       words[0], "header %016" PRIx64,

@@ -25,6 +25,7 @@
 	X(PUBLISH_EARLY, "an update publishes what it has yet to write")       \
 	X(UPDATE_STORES, "an update publishes whatever ctl has become")        \
 	X(REMOVE_LOOKS_ONCE, "index removal does not read the place again")    \
+	X(HINT_STORES, "a hint is put whatever the place has become")          \
 	X(LINE_FORGOTTEN, "upkeep does not end the rest of a line")            \
 	X(ADOPT_FORGETS, "who adopts a slot does not repair what was left")    \
 	X(ADOPT_ALIVE, "the slot of a living thread is adopted")               \

@@ -33,6 +33,7 @@
 
 #include "base/fault.h"
 #include "session/session.h"
+#include "store/fetch.h"
 
 static void tell_update(struct sojourn *s, struct soj_self *self,
 			const struct soj_snapshot *snap)
@@ -112,6 +113,8 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 		(void)soj_chunk_write(st, fresh, &value);
 	soj_state_publish(soj_chunk_state(st, fresh), owned);
 	SOJ_STEP("update.live");
+	soj_index_hint(st, &self->w, value.digest, snap->ref, fresh,
+		       soj_value_chunk_bytes(&value));
 	soj_chunk_retire(st, &self->w, old, old_was);
 	SOJ_STEP("update.retired");
 	/* Somebody may have been told already that it is over. */

@@ -47,6 +47,7 @@
 #include "session/meta.h"
 #include "session/session.h"
 #include "store/cap.h"
+#include "store/fetch.h"
 
 /* ---- making an entry ---- */
 
@@ -205,6 +206,9 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	if (rc < 0) {
 		made->intent = 0;
 		soj_session_withdraw(s, self, made);
+	} else {
+		soj_index_hint(st, &self->w, birth->digest, made->ref,
+			       made->chunk, soj_value_chunk_bytes(&value));
 	}
 	return rc == -EUSERS ? report_over_cap(s, self, birth)
 	       : rc < 0      ? soj_report_errno(rc)

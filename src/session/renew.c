@@ -52,6 +52,7 @@
 
 #include "base/fault.h"
 #include "session/session.h"
+#include "store/fetch.h"
 
 #define RENEW_TRIES 100u
 
@@ -274,6 +275,8 @@ static int decide(struct renewal *r, const struct soj_made *made)
 	}
 	SOJ_STEP("renew.decided");
 	soj_state_publish(soj_chunk_state(st, fresh), owned);
+	soj_index_hint(st, w, *r->digest, r->old.snap.ref, fresh,
+		       soj_value_chunk_bytes(&value));
 	soj_chunk_retire(st, w, old, old_was);
 	soj_hint_armed(st, idx); /* the grace window ends sooner */
 	return 0;

@@ -40,13 +40,16 @@
 
 #include "base/atomic.h"
 
-#define SOJ_SHM_MAGIC         UINT64_C(0x314E52554F4A4F53) /* "SOJOURN1" LE */
-#define SOJ_SHM_VERSION_MAJOR 2u
-#define SOJ_SHM_VERSION_MINOR 1u /* sealed values, huge pages */
+#define SOJ_SHM_MAGIC UINT64_C(0x314E52554F4A4F53) /* "SOJOURN1" LE */
+/* 3: hints in empty places, which earlier builds would never have taken. */
+#define SOJ_SHM_VERSION_MAJOR 3u
+#define SOJ_SHM_VERSION_MINOR 0u
 
 #define SOJ_UNIT_BYTES     (128u * 1024u)
 #define SOJ_UNIT_SLOTS_MAX 1344u /* of the smallest class, multiple of 64 */
 #define SOJ_BUCKET_PLACES  15u
+#define SOJ_BUCKET_HINTED  7u /* places of its first line, and how far */
+#define SOJ_BUCKET_HINT_AT 8u /* behind each its hint may lie */
 #define SOJ_ENTRIES_LIMIT  ((1u << 26) - 2) /* index bits */
 #define SOJ_UNITS_LIMIT    ((1u << 17) - 1) /* 16 GiB of chunks */
 #define SOJ_SLOTS_LIMIT    4094u
@@ -236,6 +239,8 @@ struct soj_shm_slot {
 	uint8_t pad[64]; /* keeps the spatial prefetcher off the next slot */
 };
 
+/* Places are taken from the lowest on, and few buckets have more than eight:
+ * place p + 8 holds a hint for place p (words.h) until it is taken itself. */
 struct soj_shm_bucket {
 	alignas(2 * SOJ_CACHELINE_BYTES) soj_word_t header;
 	soj_word_t place[SOJ_BUCKET_PLACES];

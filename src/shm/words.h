@@ -13,6 +13,7 @@
  *   renew     generation 22 | slot 12 | lease tick 30      the renewal flag
  *   link      mark 1 | entry 26 | version 37               subject chain, heads
  *   place     entry 26 | generation 22 | tag 16            reserve, clear
+ *   hint      0 26 | lines 4 | line 28                     a place's chunk
  *   bucket    committed 15 | version 49                    insert, remove
  *   claim     phase 2 | gen 20 | pid namespace 20 | tid 22 thread slot
  *   section   active 1 | expelled 1 | epoch 30 | seq 32    enter, exit, expel
@@ -235,6 +236,35 @@ static inline uint64_t soj_place_ref(uint64_t w)
 static inline uint32_t soj_place_tag(uint64_t w)
 {
 	return (uint32_t)(w >> 48);
+}
+
+/* It names no entry: nobody's, though a hint may lie there. */
+static inline bool soj_place_empty(uint64_t w)
+{
+	return soj_field(w, 0, SOJ_ENTRY_BITS) == 0;
+}
+
+/*
+ * In an empty place: the cache lines of the chunk area that the value of
+ * another place takes, so that a read can have them on their way before it
+ * knows whose they are.  Nothing else is ever made of it.
+ */
+#define SOJ_HINT_LINES_MAX 15u
+
+static inline uint64_t soj_hint(uint64_t first_line, uint64_t lines)
+{
+	return soj_min(lines, SOJ_HINT_LINES_MAX) << SOJ_ENTRY_BITS |
+	       (first_line & SOJ_MASK(28)) << (SOJ_ENTRY_BITS + 4);
+}
+
+static inline uint32_t soj_hint_lines(uint64_t w)
+{
+	return (uint32_t)soj_field(w, SOJ_ENTRY_BITS, 4);
+}
+
+static inline uint32_t soj_hint_line(uint64_t w)
+{
+	return (uint32_t)soj_field(w, SOJ_ENTRY_BITS + 4, 28);
 }
 
 #define SOJ_BUCKET_BITS SOJ_MASK(SOJ_BUCKET_PLACES)

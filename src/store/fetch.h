@@ -14,6 +14,12 @@ uint32_t soj_index_guess(const struct soj_store *st, struct soj_digest digest);
 void soj_entry_prefetch(const struct soj_store *st, uint32_t idx);
 void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx);
 
+/* The value that the entry has now lies in that chunk and takes so many bytes:
+ * for reads to fetch it sooner (index.c).  Needs nothing to be true. */
+void soj_index_hint(const struct soj_store *st, const struct soj_worker *w,
+		    struct soj_digest digest, uint64_t ref, uint32_t chunk,
+		    uint64_t bytes);
+
 /* Whom the committed places of the digest's bucket name; returns how many. */
 unsigned soj_index_neighbours(const struct soj_store *st,
 			      struct soj_digest digest,

@@ -14,6 +14,14 @@
  * CAS the header without the bit, then clear the place.  Anyone may, for an
  * ended entry.  A reservation belongs to its owner: nobody else clears it
  * while the owner lives.
+ * Hint: a place that names entry 0 is empty, whatever else it holds.  As places
+ * are taken from the lowest on, those of the second line are mostly empty, and
+ * say where the values of the places of the first line lie: both lines come
+ * at once, and a read waits for entry and value together instead of for one
+ * after the other.  Whoever publishes a value puts its hint, by CAS from the
+ * empty word seen, so that it never takes a place that was reserved meanwhile.
+ * Nobody believes a hint: it is fetched, and what is read is named by ctl.  It
+ * may be of an earlier value, or of none, and stays when its place is cleared.
  * Sources: RACE hashing (ATC 2021) and DLHT (HPDC 2024) for the bucket in
  * adjacent lines; the header commit is our own (tests/model/index.pml).
  *
@@ -28,14 +36,16 @@
  *   committed                the entry is found; OWNED: repair decides
  *   header without the bit   place still filled: scrub clears what is not
  *                            committed and not OWNED in that generation
+ *   published, not hinted    reads fetch the wrong lines, and then the right
  * Stop table: a remover that comes back finds another header version, or
  * another word in the place (it re-reads it), or clears a word that carries
- * the old generation: nothing else matches.
+ * the old generation: nothing else matches.  A hint that comes late is a wrong
+ * one at worst.
  *
  * Edges
  *   I0  commit, remove: cas of the header     I1, I4  the entry's fields are seen
  *   I1  load of the header                    I0
- *   I2  reserve, clear: cas of a place        I3
+ *   I2  reserve, clear, hint: cas of a place  I3
  *   I3  load of a place                       I2
  *   I4  lookup: fence, then the header again  I0  places read between belong to
  *                                                 one version
@@ -93,6 +103,7 @@ static bool bucket_scan(const struct soj_store *st, struct soj_shm_bucket *b,
 		uint64_t place = soj_load_acquire(/* I3 */
 						  &b->place[soj_ctz64(bits)]);
 
+		soj_bucket_fetch(st, b, soj_ctz64(bits), SOJ_FETCH_LINES);
 		if (!place_matches(st, place, digest, &one))
 			continue;
 		if (soj_ctl_readable(one.ctl)) {
@@ -126,11 +137,12 @@ static int place_reserve(struct soj_shm_bucket *b, uint64_t header,
 			 uint64_t place)
 {
 	for (uint32_t p = 0; p < SOJ_BUCKET_PLACES; p++) {
-		uint64_t empty = 0;
+		uint64_t empty;
 
 		if (header >> p & 1)
 			continue;
-		if (soj_load_relaxed(&b->place[p]) == 0 &&
+		empty = soj_load_relaxed(&b->place[p]);
+		if (soj_place_empty(empty) &&
 		    soj_cas_acq_rel(&b->place[p], &empty, place)) /* I2 */
 			return (int)p;
 	}
@@ -231,6 +243,37 @@ bool soj_index_remove(struct soj_store *st, struct soj_worker *w,
 	return false;
 }
 
+void soj_index_hint(const struct soj_store *st, const struct soj_worker *w,
+		    struct soj_digest digest, uint64_t ref, uint32_t chunk,
+		    uint64_t bytes)
+{
+	const uint64_t place =
+		soj_place_of(soj_ref_entry(ref), soj_ref_gen(ref), digest);
+	struct soj_shm_bucket *b = bucket_of(st, digest);
+	const soj_word_t *words;
+	uint64_t first, seen, hint;
+	uint32_t chunk_bytes, p = 0;
+
+	while (p < SOJ_BUCKET_HINTED && soj_load_relaxed(&b->place[p]) != place)
+		p++;
+	words = soj_chunk_words(st, chunk, &chunk_bytes);
+	if (p == SOJ_BUCKET_HINTED || words == NULL || bytes == 0)
+		return;
+	p += SOJ_BUCKET_HINT_AT;
+	first = (uintptr_t)words - (uintptr_t)st->seg.chunks;
+	hint = soj_hint(first / SOJ_CACHELINE_BYTES,
+			(first + bytes - 1) / SOJ_CACHELINE_BYTES -
+				first / SOJ_CACHELINE_BYTES + 1);
+	seen = soj_load_relaxed(&b->place[p]);
+	SOJ_STEP("index.hint.seen");
+	if (!soj_place_empty(seen) || seen == hint || soj_gone(w))
+		return;
+	if (SOJ_PLANT(HINT_STORES))
+		soj_store_relaxed(&b->place[p], hint);
+	else
+		soj_cas_acq_rel(&b->place[p], &seen, hint); /* I2 */
+}
+
 bool soj_index_committed(const struct soj_store *st, struct soj_digest digest,
 			 uint64_t place)
 {
@@ -299,7 +342,9 @@ uint32_t soj_index_scrub(struct soj_store *st, uint32_t bucket)
 		uint32_t idx = soj_ref_entry(soj_place_ref(place));
 		uint64_t state;
 
-		if (place == 0)
+		/* Nobody's; but for hints there is no reason to be anything. */
+		if (place == 0 ||
+		    (soj_place_empty(place) && p >= SOJ_BUCKET_HINT_AT))
 			continue;
 		/* Order matters: place, then state, then header.  Not OWNED in
 		 * this generation: it was committed before, if ever, so a

@@ -36,7 +36,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
-#include "store/store.h"
+#include "store/fetch.h"
 
 #define CHUNK_OVERHEAD_BYTES 32u
 
@@ -263,6 +263,10 @@ int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
 	SOJ_STEP("relocate.published");
 	soj_state_publish(soj_chunk_state(st, fresh), owned);
 	SOJ_STEP("relocate.live");
+	soj_index_hint(
+		st, w, soj_entry_digest(st, view.entry),
+		soj_ref(view.entry, soj_life_gen(soj_load_relaxed(&e->life))),
+		fresh, 8 * (uint64_t)(view.data - from) + view.data_bytes);
 	soj_chunk_retire(st, w, chunk, was);
 	soj_count(&w->thr, SOJ_COUNT_relocated);
 	return 0;

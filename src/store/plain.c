@@ -11,11 +11,11 @@
  * says that what was copied is one instant's (entry.c), the second that the
  * place was committed at that instant (index.c, guarantees 2 and 3).
  *
- * What it costs is waiting for memory: for the bucket, the entry, and the chunk,
- * each of which says where the next one is.  So nothing here depends on a guess
- * that is often wrong, and the processor can be at the next call's waits
- * already; and all lines of a chunk are asked for before its head says how many
- * are needed.
+ * What it costs is waiting for memory: for the bucket, then for entry and chunk
+ * together, as the bucket has a hint where the chunk lies (index.c).  So nothing
+ * here depends on a guess that is often wrong, and the processor can be at the
+ * next call's waits already; and where a hint was missing or wrong, all lines of
+ * the chunk are asked for before its head says how many are needed.
  *
  * Crash and stop table: reads only; one that is stopped finds ctl or header
  * changed, or not.
@@ -35,12 +35,17 @@
 
 #include <errno.h>
 
-/* Of a chunk; behind that the processor has seen the way it goes. */
-#define AHEAD_BYTES 448u
+static __attribute__((noinline)) void fetch(const uint8_t *at, uint64_t bytes)
+{
+	for (uint64_t line = 0; line < bytes; line += SOJ_CACHELINE_BYTES)
+		soj_prefetch(at + line);
+}
 
-/* The chunk's words, its first lines on their way; NULL. */
+/* The chunk's words, its first lines on their way; NULL.  coming: what is on
+ * its way already. */
 static inline soj_word_t *words_of(const struct soj_store *st, uint32_t chunk,
-				   uint32_t want_bytes, uint32_t *bytes)
+				   const uint8_t *coming, uint32_t lines,
+				   uint32_t *bytes)
 {
 	const uint32_t unit = soj_chunk_unit(chunk);
 	const uint32_t slot = soj_chunk_slot(chunk);
@@ -60,9 +65,9 @@ static inline soj_word_t *words_of(const struct soj_store *st, uint32_t chunk,
 	*bytes = c->chunk_bytes;
 	at = st->seg.chunks + (uint64_t)unit * SOJ_UNIT_BYTES +
 	     (uint64_t)slot * c->chunk_bytes;
-	want_bytes = (uint32_t)soj_min(want_bytes, c->chunk_bytes);
-	for (uint32_t line = 0; line < want_bytes; line += SOJ_CACHELINE_BYTES)
-		soj_prefetch(at + line);
+	if ((uintptr_t)at / SOJ_CACHELINE_BYTES !=
+	    (uintptr_t)coming / SOJ_CACHELINE_BYTES)
+		fetch(at, soj_min(lines * SOJ_CACHELINE_BYTES, c->chunk_bytes));
 	return (soj_word_t *)(void *)at;
 }
 
@@ -110,7 +115,7 @@ static inline bool lives(const struct soj_times *t, uint64_t now_ms)
 static inline bool copy_entry(const struct soj_store *st, uint64_t place,
 			      struct soj_digest digest, uint64_t now_ms,
 			      const struct soj_plain *want,
-			      struct soj_snapshot *snap)
+			      const uint8_t *coming, struct soj_snapshot *snap)
 {
 	const uint64_t ref = soj_place_ref(place);
 	const uint32_t idx = soj_ref_entry(ref);
@@ -124,9 +129,8 @@ static inline bool copy_entry(const struct soj_store *st, uint64_t place,
 	snap->ref = ref;
 	snap->ctl = soj_load_acquire(&e->ctl);   /* E1 */
 	snap->life = soj_load_acquire(&e->life); /* E1 */
-	words = words_of(st, soj_ctl_chunk(snap->ctl),
-			 want->data ? AHEAD_BYTES : SOJ_CHUNK_HEAD_BYTES,
-			 &bytes);
+	words = words_of(st, soj_ctl_chunk(snap->ctl), coming,
+			 want->data ? SOJ_FETCH_LINES : 1, &bytes);
 	there.word[0] = soj_load_relaxed(&e->digest[0]);
 	there.word[1] = soj_load_relaxed(&e->digest[1]);
 	if (words == NULL || soj_ctl_status(snap->ctl) != SOJ_ACTIVE ||
@@ -150,6 +154,19 @@ static inline bool copy_entry(const struct soj_store *st, uint64_t place,
 	return soj_load_relaxed(&e->ctl) == snap->ctl;
 }
 
+static inline bool read_place(const struct soj_store *st,
+			      struct soj_shm_bucket *b, unsigned p,
+			      struct soj_digest digest, uint64_t now_ms,
+			      const struct soj_plain *want,
+			      struct soj_snapshot *snap)
+{
+	const uint64_t place = soj_load_acquire(&b->place[p]); /* I3 */
+	const uint8_t *coming =
+		soj_bucket_fetch(st, b, p, want->data ? SOJ_FETCH_LINES : 1);
+
+	return copy_entry(st, place, digest, now_ms, want, coming, snap);
+}
+
 int soj_plain_read(const struct soj_store *st, struct soj_digest digest,
 		   uint64_t now_ms, const struct soj_plain *want,
 		   struct soj_snapshot *snap)
@@ -171,10 +188,7 @@ int soj_plain_read(const struct soj_store *st, struct soj_digest digest,
 	snap->data_bytes = 0;
 	/* Two with one tag are rare. */
 	if ((tagged & (tagged - 1)) == 0 &&
-	    copy_entry(st,
-		       soj_load_acquire(/* I3 */
-					&b->place[soj_ctz64(tagged)]),
-		       digest, now_ms, want, snap) &&
+	    read_place(st, b, soj_ctz64(tagged), digest, now_ms, want, snap) &&
 	    soj_load_relaxed(&b->header) == header)
 		return 0;
 	/* Whatever it was, it is not the caller's. */

@@ -284,6 +284,25 @@ static void late_enders(void)
 	MUST(other.times == 1 && (load(&b->header) >> 13 & 1));
 }
 
+/* The place in which a hint is put is reserved. */
+static void late_hints(void)
+{
+	uint64_t ref = ref_of(&w, w.known[w.bystander].id);
+	struct soj_digest digest = soj_entry_digest(st, soj_ref_entry(ref));
+	struct soj_shm_bucket *b = &st->seg.buckets[soj_scale(
+		digest.word[0], st->seg.lay.buckets)];
+	uint32_t p = 0;
+
+	while (load(&b->place[p]) != soj_entry_place(st, ref))
+		p++;
+	MUST(p < SOJ_BUCKET_HINTED);
+	between("index.hint.seen", &b->place[p + SOJ_BUCKET_HINT_AT],
+		soj_place(soj_ref(1, 77), 0));
+	MUST(sojourn_session_update(w.s, w.known[w.bystander].id, "x", 1, 0,
+				    NULL) == 0);
+	expect_kept("hinting");
+}
+
 static void late_lockers(void)
 {
 	uint64_t ref = ref_of(&w, w.known[w.bystander].id);
@@ -502,6 +521,7 @@ static void freed_chunks(void)
 	X(late_reapers)    \
 	X(slots_get_on)    \
 	X(late_enders)     \
+	X(late_hints)      \
 	X(late_lockers)    \
 	X(late_calls)      \
 	X(other_keys)      \

@@ -83,7 +83,7 @@ static unsigned reservations(void)
 	unsigned found = 0;
 
 	for (uint32_t p = 0; p < SOJ_BUCKET_PLACES; p++)
-		found += place(p) != 0 && !(header >> p & 1);
+		found += !soj_place_empty(place(p)) && !(header >> p & 1);
 	return found;
 }
 
@@ -128,7 +128,7 @@ static uint32_t last_place(void)
 {
 	uint32_t p = SOJ_BUCKET_PLACES - 1;
 
-	while (p > 0 && place(p) == 0)
+	while (p > 0 && soj_place_empty(place(p)))
 		p--;
 	return p;
 }

@@ -375,7 +375,7 @@ static bool fills_a_place(struct world *w, const struct cursor *c, void *arg)
 	next->word = c->at[4];
 	next->value = c->at[5];
 	return next->word >= first && next->word < first + words &&
-	       soj_place_ref(next->value) != 0 &&
+	       !soj_place_empty(next->value) &&
 	       (next->word - first) % (sizeof(struct soj_shm_bucket) / 8) != 0;
 }
 

@@ -10,6 +10,7 @@
  *   ender   ends a session by CAS of ctl, then removes its word
  *   reader  looks key 0 up and trusts a word only under the same header
  *   upkeep  repairs what a dead owner left; removes and frees what is ended
+ *   hinter  puts a hint into place 1 as long as that is empty (-DHINTS)
  *   scrub   clears a word that is neither committed nor reserved: loads the
  *           word, then the state word, then the header, then CASes the word
  *   killer  may kill one of them between any two steps; for a killed upkeep
@@ -50,6 +51,7 @@
  *   SCRUB_NOHDR   scrub does not load the header
  *   SCRUB_EARLY   scrub loads the header before the state word
  *   SCRUB_OWNED   scrub does not look at the state word
+ *   HINT_STORES   a hint is put whatever the place has become
  * STALE puts a word of an older generation into place 0 beforehand.
  *
  * Runs
@@ -61,6 +63,9 @@
  *   run quick pass  scrub         -DNENDER=0 -DNSCRUB=1 -DNI=3
  *   run full  pass  scrub-remove  -DNSCRUB=1 -DNUPKEEP=0
  *   run quick pass  scrub-stale   -DSTALE -DNENDER=0 -DNSCRUB=1 -DNREADER=1
+ *   run quick pass  hints         -DHINTS -DNENDER=0 -DNSCRUB=1
+ *   run quick pass  hints-remove  -DHINTS -DNREADER=1 -DNUPKEEP=0 -DNO_CRASH
+ *   run quick fail  hint-stores   -DHINTS -DHINT_STORES -DNO_CRASH
  *   run quick fail  no-version    -DNO_VERSION -DNO_CRASH
  *   run quick fail  no-recheck  -DNO_RECHECK -DNO_CRASH -DNREADER=1 -DNUPKEEP=0
  *   run quick fail  no-dupcheck   -DNO_DUPCHECK -DNO_CRASH -DNI=3
@@ -142,6 +147,9 @@ bit owned_taken, left_behind, no_progress, witness;
 #define WENT(w)		(((w) - 1) % NE)
 #define WGEN(w)		(((w) - 1) / NE)
 #endif
+
+#define HINT	255
+#define EMPTY(w)	((w) == 0 || (w) == HINT)
 
 /* the entry that word w names answers for key k */
 #define SHOWS(w, k)	((w) != 0 && ctl[WENT(w)] == LIVE && \
@@ -296,7 +304,7 @@ reserve: atomic {
 			next_clear(b);
 			if
 			:: p == NP -> goto withdraw	/* no place */
-			:: p < NP && word[p] == 0 ->
+			:: p < NP && EMPTY(word[p]) ->
 				word[p] = WORD(e, g); pos = p
 			:: else -> p++; goto reserve
 			fi
@@ -498,8 +506,8 @@ proctype scrub() MORTAL
 end_loop: {
 	atomic {
 		if
-		:: word[0] != 0 && !(hdr_bits & BIT(0)) -> p = 0
-		:: word[1] != 0 && !(hdr_bits & BIT(1)) -> p = 1
+		:: !EMPTY(word[0]) && !(hdr_bits & BIT(0)) -> p = 0
+		:: !EMPTY(word[1]) && !(hdr_bits & BIT(1)) -> p = 1
 		fi;
 		w = word[p]
 	};
@@ -525,6 +533,19 @@ end_loop: {
 s_end:	atomic { p = 0; w = 0; set = 0; goto end_loop }
 } unless { DIES(RESET_SCRUB) };
 end_:	skip
+}
+
+proctype hinter()
+{
+end_loop: word[1] == 0;
+	atomic {
+#ifndef HINT_STORES
+		if :: word[1] == 0 -> word[1] = HINT :: else fi;
+#else
+		word[1] = HINT;
+#endif
+		goto end_loop
+	}
 }
 
 /* one crash: an operation, or the helper, whose standby then takes over */
@@ -561,7 +582,7 @@ end_:	if
 #define ALL_CLEAN	(CLEAN(0) && CLEAN(1))
 #define TIDY(p)		((hdr_bits & BIT(p)) \
 			 -> SHOWS(word[p], 0) || SHOWS(word[p], 1) \
-			 : word[p] == 0)
+			 : EMPTY(word[p]))
 
 init {
 	byte i;
@@ -585,6 +606,9 @@ init {
 #ifdef KILL_HELPER
 		alive[NPROC + 1] = 1; run upkeep();
 #endif
+#endif
+#ifdef HINTS
+		run hinter();
 #endif
 		run monitor()
 	};

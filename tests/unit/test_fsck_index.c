@@ -22,6 +22,25 @@ static void index_range_reserved(struct picture *p)
 			  soj_place(soj_ref(0, 1), 9));
 }
 
+/* A hint beyond the end. */
+static void index_range_hint(struct picture *p)
+{
+	struct soj_shm_bucket *b = picture_bucket(p, p->live, NULL);
+
+	soj_store_relaxed(
+		&b->place[SOJ_BUCKET_PLACES - 1],
+		soj_hint(p->st.seg.lay.units * (SOJ_UNIT_BYTES / 64) - 1, 2));
+}
+
+/* More than a hint where only a hint may be. */
+static void index_range_no_hint(struct picture *p)
+{
+	struct soj_shm_bucket *b = picture_bucket(p, p->live, NULL);
+
+	soj_store_relaxed(&b->place[SOJ_BUCKET_PLACES - 1],
+			  soj_hint(1, 2) | UINT64_C(1) << 63);
+}
+
 static void index_empty(struct picture *p)
 {
 	uint32_t place, other;
@@ -206,6 +225,8 @@ static void chain_marked(struct picture *p)
 static const struct violation violations[] = {
 	VIOLATION(index_range, INDEX_RANGE),
 	VIOLATION(index_range_reserved, INDEX_RANGE),
+	VIOLATION(index_range_hint, INDEX_RANGE),
+	VIOLATION(index_range_no_hint, INDEX_RANGE),
 	VIOLATION(index_empty, INDEX_EMPTY),
 	VIOLATION(index_stale_gen, INDEX_STALE),
 	VIOLATION(index_stale_free, INDEX_STALE),
