@@ -279,8 +279,8 @@ static void everything(struct use *u)
 
 	for (unsigned i = 0; i < SMALL_SESSIONS; i++)
 		operation(u, i, u->read_only ? 8 * i : i);
-	for (unsigned i = 0; i < 2 * USE_MORE; i++)
-		use_more(u, i, 5 * i + 3);
+	for (unsigned i = 0; i < 3 * USE_MORE; i++)
+		use_more(u, i, i / USE_MORE * 67 + 8 * (i % USE_MORE));
 	for (unsigned i = 0; i < sizeof(once) && !u->read_only; i++)
 		operation(u, once[i], 2 * i + 1);
 	for (unsigned i = 0; i < SMALL_SESSIONS && u->read_only; i++)
