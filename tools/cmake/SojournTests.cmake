@@ -123,7 +123,8 @@ if(NOT SOJ_SANITIZE AND CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
 endif()
 
 if(SOJ_FAULTS)
-	soj_add_tests(stress stress 300 sojourn_helper_faults sojourn_faults)
+	soj_add_tests(stress stress 300
+		sojourn_helper_faults sojourn_faults soj_tool_lib)
 	soj_add_tests(crash crash 900
 		sojourn_helper_faults sojourn_faults soj_tool_lib)
 	soj_add_tests(histories run 600 sojourn_helper_faults sojourn_faults)
