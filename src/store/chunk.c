@@ -105,13 +105,31 @@ void soj_entry_prefetch(const struct soj_store *st, uint32_t idx)
 	soj_prefetch((const uint8_t *)e + SOJ_CACHELINE_BYTES);
 }
 
-void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx)
+static void chunk_prefetch(const struct soj_store *st, uint32_t chunk)
 {
-	uint64_t ctl = soj_load_relaxed(&soj_entry(st, idx)->ctl);
 	uint32_t bytes;
-	const void *words = soj_chunk_words(st, soj_ctl_chunk(ctl), &bytes);
+	const void *words = soj_chunk_words(st, chunk, &bytes);
 
 	for (uint32_t at = 0; words && at < soj_min(bytes, PREFETCH_BYTES);
 	     at += SOJ_CACHELINE_BYTES)
 		soj_prefetch((const uint8_t *)words + at);
+}
+
+void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx)
+{
+	uint64_t ctl = soj_load_relaxed(&soj_entry(st, idx)->ctl);
+
+	chunk_prefetch(st, soj_ctl_chunk(ctl));
+}
+
+void soj_entry_retired_prefetch(const struct soj_store *st, uint32_t idx)
+{
+	soj_prefetch(&st->seg.entry_states[idx]);
+	soj_entry_prefetch(st, idx);
+}
+
+void soj_chunk_retired_prefetch(const struct soj_store *st, uint32_t chunk)
+{
+	soj_prefetch(soj_chunk_state(st, chunk));
+	chunk_prefetch(st, chunk);
 }

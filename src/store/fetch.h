@@ -20,6 +20,10 @@ void soj_index_hint(const struct soj_store *st, const struct soj_worker *w,
 		    struct soj_digest digest, uint64_t ref, uint32_t chunk,
 		    uint64_t bytes);
 
+/* For who will reclaim them: with the state word. */
+void soj_entry_retired_prefetch(const struct soj_store *st, uint32_t idx);
+void soj_chunk_retired_prefetch(const struct soj_store *st, uint32_t chunk);
+
 /* Whom the committed places of the digest's bucket name; returns how many. */
 unsigned soj_index_neighbours(const struct soj_store *st,
 			      struct soj_digest digest,

@@ -4,7 +4,9 @@
  * Owning and freeing entries and chunks.
  *
  * The state word is the truth: FREE -> OWNED(slot) -> LIVE -> RETIRED(epoch)
- * -> OWNED(reclaimer) -> FREE.  Each arrow is one CAS of the exact word.  The
+ * -> OWNED(reclaimer) -> FREE.  Each arrow is one CAS of the exact word.  A
+ * reclaimer who needs such a chunk himself keeps it: wiped, and his by the same
+ * word that it would have were it FREE in between.  The
  * generation rises whenever the owner changes without a publication between
  * (reclaimer, repairer), and when something never published is given back: so
  * the same word never means two owners in turn.  Bitmaps only say where to
@@ -21,7 +23,8 @@
  *   FREE -> OWNED            OWNED by the dead, unreachable: repair frees it
  *   OWNED -> LIVE            done
  *   LIVE -> RETIRED          limbo lost: upkeep reclaims any RETIRED word
- *   RETIRED -> OWNED         OWNED by the dead, half wiped: repair frees it
+ *   RETIRED -> OWNED         OWNED by the dead, half wiped: repair frees it,
+ *                            also what its reclaimer meant to keep
  *   wiped, OWNED -> FREE     hint not set: as the first row
  * Stop table: every arrow is an exact CAS on a word with a generation, so one
  * who comes back late fails, whatever was done with the memory meanwhile.
@@ -53,6 +56,8 @@ void soj_worker_init(struct soj_worker *w)
 	w->pid = (uint32_t)getpid();
 	soj_random(&w->random, sizeof(w->random));
 	w->random |= 1;
+	w->limbo.max = SOJ_LIMBO_MAX;
+	w->limbo.at = w->limbo_room;
 	w->entry_cursor = (uint32_t)(w->random >> 32);
 }
 
@@ -78,7 +83,7 @@ void soj_worker_deinit(struct soj_store *st, struct soj_worker *w)
 			soj_or_acq_rel(&st->seg.unit_free[unit / 64], /* B0 */
 				       UINT64_C(1) << unit % 64);
 	}
-	w->limbo_count = 0;
+	w->limbo.count = 0;
 	soj_locks_release(st, w);
 	soj_slot_release(&st->seg, &w->thr);
 }
@@ -293,8 +298,8 @@ int soj_chunk_own(struct soj_store *st, struct soj_worker *w, uint32_t class,
 		return -EAGAIN;
 	if (class >= SOJ_CLASSES)
 		return -EMSGSIZE;
-	soj_limbo_drain(st, w);
-	if (chunk_from_magazine(st, w, class, chunk) ||
+	if (soj_limbo_reuse(st, w, class, chunk) ||
+	    chunk_from_magazine(st, w, class, chunk) ||
 	    chunk_from_pages(st, w, class, chunk))
 		return 0;
 	do {
@@ -479,26 +484,6 @@ bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
 	return true;
 }
 
-static void limbo_add(struct soj_store *st, struct soj_worker *w,
-		      uint32_t number, bool is_entry, uint64_t retired)
-{
-	uint32_t at;
-
-	/* Nobody else may be moving the epoch: see to it now and then. */
-	if (w->limbo_count % 64 == 63) {
-		soj_epoch_advance(&st->seg);
-		soj_limbo_drain(st, w);
-	}
-	if (w->limbo_count == SOJ_LIMBO_MAX) {
-		w->limbo_lost++; /* upkeep finds it by its state word */
-		return;
-	}
-	at = (w->limbo_first + w->limbo_count++) % SOJ_LIMBO_MAX;
-	w->limbo[at].number = number;
-	w->limbo[at].is_entry = is_entry;
-	w->limbo[at].state = retired;
-}
-
 static bool retire(struct soj_store *st, soj_word_t *state, uint64_t was,
 		   uint64_t *retired)
 {
@@ -520,7 +505,7 @@ bool soj_chunk_retire(struct soj_store *st, struct soj_worker *w,
 	    !retire(st, soj_chunk_state(st, chunk), was, &retired))
 		return false;
 	SOJ_STEP("slab.chunk.retired");
-	limbo_add(st, w, chunk, false, retired);
+	soj_limbo_add(st, w, chunk, false, retired);
 	return true;
 }
 
@@ -533,7 +518,7 @@ bool soj_entry_retire(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 	    !retire(st, &st->seg.entry_states[idx], was, &retired))
 		return false;
 	SOJ_STEP("slab.entry.retired");
-	limbo_add(st, w, idx, true, retired);
+	soj_limbo_add(st, w, idx, true, retired);
 	return true;
 }
 
@@ -565,6 +550,21 @@ bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 	return true;
 }
 
+bool soj_chunk_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
+		     uint32_t chunk, uint64_t was, uint64_t epoch)
+{
+	uint64_t owned, word;
+
+	if (soj_page_class(st, soj_chunk_unit(chunk), &word) != class ||
+	    !take_retired(w, soj_chunk_state(st, chunk), was, epoch, &owned))
+		return false;
+	chunk_wipe(st, chunk, false);
+	SOJ_STEP("slab.chunk.rewiped");
+	return !soj_gone(w) &&
+	       chunk_still_of(st, w, class, soj_chunk_unit(chunk),
+			      soj_chunk_slot(chunk));
+}
+
 bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		       uint64_t was, uint64_t epoch)
 {
@@ -574,25 +574,4 @@ bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		return false;
 	entry_free(st, w, idx, owned, soj_state_gen(owned));
 	return true;
-}
-
-void soj_limbo_drain(struct soj_store *st, struct soj_worker *w)
-{
-	uint64_t epoch = soj_epoch(&st->seg);
-
-	while (w->limbo_count > 0) {
-		uint32_t number = w->limbo[w->limbo_first].number;
-		uint64_t was = w->limbo[w->limbo_first].state;
-
-		if (!soj_gp_elapsed(epoch, soj_state_aux(was)))
-			return;
-		if (w->limbo[w->limbo_first].is_entry)
-			soj_entry_reclaim(st, w, number, was, epoch);
-		else
-			soj_chunk_reclaim(st, w, number, was, epoch);
-		if (soj_gone(w))
-			return;
-		w->limbo_first = (w->limbo_first + 1) % SOJ_LIMBO_MAX;
-		w->limbo_count--;
-	}
 }

@@ -7,7 +7,8 @@
  * publishing, finding, chaining, ending, retiring and reclaiming them.  Knows
  * deadlines as numbers, not what they mean.
  *
- *   slab.c     owning and freeing entries and chunks; magazines, limbo
+ *   slab.c     owning and freeing entries and chunks; magazines
+ *   limbo.c    what a thread retired and will reclaim (store/limbo.h)
  *   hint.c     where to look: free, armed, ended
  *   page.c     units of the chunk area <-> pages of one class; draining
  *   chunk.c    writing and copying out what a chunk holds
@@ -27,6 +28,7 @@
 
 #include "base/vault.h"
 #include "rcu/rcu.h"
+#include "store/limbo.h"
 
 #define SOJ_SUBJECT_BYTES_MAX 255u
 #define SOJ_META_BYTES_MAX    2048u
@@ -59,8 +61,6 @@ struct soj_magazine {
 	uint32_t word;
 };
 
-#define SOJ_LIMBO_MAX 4096u
-
 /* A lock that the thread holds; store/lock.c. */
 #define SOJ_LOCKS_MAX 32u
 
@@ -84,14 +84,10 @@ struct soj_worker {
 	uint32_t source; /* enum soj_source (store/event.h) */
 	const struct soj_end_watch *end_watch; /* of what is no old id */
 	uint64_t spare; /* entry that eviction must leave alone; 0: none */
-	uint32_t limbo_first;
-	uint32_t limbo_count;
+	struct soj_limbo limbo;  /* in limbo_room */
+	struct soj_limbo *spill; /* of an upkeep that it runs; or NULL */
 	uint32_t limbo_lost; /* retired, but no room: found by a scan only */
-	struct {
-		uint32_t number; /* of the chunk or entry */
-		bool is_entry;
-		uint64_t state; /* the exact RETIRED word */
-	} limbo[SOJ_LIMBO_MAX];
+	struct soj_retired limbo_room[SOJ_LIMBO_MAX];
 	uint32_t held_count;
 	/* One more for the successor of what a holder renews. */
 	struct soj_held held[SOJ_LOCKS_MAX + 1];
@@ -164,8 +160,9 @@ bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		       uint64_t was, uint64_t epoch);
 
-/* Frees what of the worker's limbo has passed its grace period. */
-void soj_limbo_drain(struct soj_store *st, struct soj_worker *w);
+/* The same, and it is the caller's, wiped, if it is of the class. */
+bool soj_chunk_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
+		     uint32_t chunk, uint64_t was, uint64_t epoch);
 
 /* Sets the free hint of what is FREE; idempotent.  The `missing` ones look
  * first, so that a scan does not write to what is in order. */

@@ -50,7 +50,9 @@ int soj_upkeep_init(struct soj_upkeep *up, struct soj_store *st,
 	up->dead = calloc(1, sizeof(*up->dead));
 	up->pending = calloc(up->pending_max, sizeof(up->pending[0]));
 	up->sorted = calloc(up->pending_max, sizeof(up->sorted[0]));
-	if (up->watch && up->dead && up->pending && up->sorted)
+	up->spill.max = 2 * up->pending_max;
+	up->spill.at = calloc(up->spill.max, sizeof(up->spill.at[0]));
+	if (up->watch && up->dead && up->pending && up->sorted && up->spill.at)
 		return 0;
 	soj_upkeep_deinit(up);
 	return -ENOMEM;
@@ -62,6 +64,7 @@ void soj_upkeep_deinit(struct soj_upkeep *up)
 	free(up->dead);
 	free(up->pending);
 	free(up->sorted);
+	free(up->spill.at);
 	memset(up, 0, sizeof(*up));
 }
 
@@ -410,6 +413,25 @@ static uint32_t unlink_pending(struct soj_upkeep *up, bool *left)
 
 /* ---- passes ---- */
 
+/* Everything is retired in the worker's name, and more of it than its own limbo
+ * holds. */
+static uint32_t begin(struct soj_upkeep *up)
+{
+	const uint32_t source = up->w->source;
+
+	up->w->source = SOJ_SOURCE_UPKEEP;
+	up->w->spill = &up->spill;
+	return source;
+}
+
+static void end(struct soj_upkeep *up, uint32_t source)
+{
+	if (soj_gone(up->w))
+		return;
+	up->w->source = source;
+	up->w->spill = NULL;
+}
+
 static void housekeeping(struct soj_upkeep *up, struct soj_upkeep_work *work,
 			 bool deep)
 {
@@ -428,18 +450,18 @@ static void finish(struct soj_upkeep *up, struct soj_upkeep_work *work)
 		work->left = true;
 	soj_epoch_advance(&up->st->seg);
 	soj_limbo_drain(up->st, up->w);
-	if (up->w->limbo_count > 0 || up->w->limbo_lost > 0)
+	if (soj_limbo_waiting(up->w) > 0 || up->w->limbo_lost > 0)
 		work->left = true;
 	soj_count_flush(&up->st->seg, &up->w->thr);
 }
 
 void soj_upkeep_pass(struct soj_upkeep *up, struct soj_upkeep_work *work)
 {
-	const uint32_t source = up->w->source;
+	uint32_t source;
 
 	if (soj_gone(up->w))
 		return;
-	up->w->source = SOJ_SOURCE_UPKEEP;
+	source = begin(up);
 	housekeeping(up, work, false);
 	if (take_hints(up))
 		work->left = true;
@@ -452,8 +474,7 @@ void soj_upkeep_pass(struct soj_upkeep *up, struct soj_upkeep_work *work)
 		up->w->limbo_lost += left;
 	}
 	finish(up, work);
-	if (!soj_gone(up->w))
-		up->w->source = source;
+	end(up, source);
 }
 
 uint32_t soj_upkeep_reclaim(struct soj_upkeep *up, bool *left)
@@ -550,11 +571,11 @@ static uint32_t scrub_entries(struct soj_upkeep *up, bool *left)
 
 void soj_upkeep_full(struct soj_upkeep *up, struct soj_upkeep_work *work)
 {
-	const uint32_t source = up->w->source;
+	uint32_t source;
 
 	if (soj_gone(up->w))
 		return;
-	up->w->source = SOJ_SOURCE_UPKEEP;
+	source = begin(up);
 	housekeeping(up, work, true);
 	take_hints(up);
 	work->retired = unlink_pending(up, &work->left);
@@ -568,6 +589,5 @@ void soj_upkeep_full(struct soj_upkeep *up, struct soj_upkeep_work *work)
 	up->w->limbo_lost = 0;
 	work->reclaimed = soj_upkeep_reclaim(up, &work->left);
 	finish(up, work);
-	if (!soj_gone(up->w))
-		up->w->source = source;
+	end(up, source);
 }

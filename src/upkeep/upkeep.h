@@ -34,6 +34,7 @@ struct soj_upkeep {
 	struct soj_watch *watch;
 	struct soj_dead *dead;
 	struct soj_event_watch events;
+	struct soj_limbo spill; /* room for all that one pass retires */
 	struct soj_pending *pending;
 	struct soj_pending *sorted; /* as many, for sorting */
 	uint32_t pending_max;

@@ -569,6 +569,12 @@ const struct op ops[] = {
 	 .run = run_helper,
 	 .judge = judge_nothing,
 	 .threads = true},
+	{.name = "update, into its own last chunk",
+	 .prepare = prepare_people,
+	 .run = run_update_again,
+	 .judge = judge_update,
+	 .effect = EFFECT_VALUE,
+	 .decided = "update.published"},
 };
 
 const unsigned ops_count = sizeof(ops) / sizeof(ops[0]);

@@ -99,6 +99,7 @@ void run_create_exclusive(void *arg, struct report *r);
 void run_read(void *arg, struct report *r);
 void run_touch(void *arg, struct report *r);
 void run_update(void *arg, struct report *r);
+void run_update_again(void *arg, struct report *r);
 void run_update_larger(void *arg, struct report *r);
 void run_update_old(void *arg, struct report *r);
 void run_modify(void *arg, struct report *r);

@@ -8,6 +8,7 @@
 
 #include "crash/lib_ops.h"
 #include "helper/expiry.h"
+#include "session/id.h"
 
 #define LARGE_BYTES 20000u
 
@@ -80,6 +81,38 @@ void run_update(void *arg, struct report *r)
 	struct world *w = arg;
 
 	update(w, target(w)->id, target(w)->bytes, r);
+}
+
+/* Its own session's class, or none. */
+static uint32_t target_class(struct world *w)
+{
+	const struct soj_store *st = &w->s->st;
+	struct soj_digest digest;
+	struct soj_found found;
+	uint64_t word;
+
+	if (!soj_id_digest(w->s, target(w)->id, &digest) ||
+	    soj_index_find(st, digest, &found) != 0)
+		return SOJ_CLASSES;
+	return soj_page_class(st, soj_chunk_unit(soj_ctl_chunk(found.ctl)),
+			      &word);
+}
+
+/* Into a chunk that the thread has retired itself. */
+void run_update_again(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_store *st = &w->s->st;
+	struct soj_self *self = soj_self_writing(w->s, &r->rc);
+	uint32_t chunk;
+
+	if (self && soj_chunk_own(st, &self->w, target_class(w), &chunk) == 0) {
+		soj_chunk_retire(st, &self->w, chunk,
+				 soj_load_acquire(soj_chunk_state(st, chunk)));
+		soj_epoch_advance(&st->seg);
+		soj_epoch_advance(&st->seg);
+	}
+	run_update(arg, r);
 }
 
 void run_update_larger(void *arg, struct report *r)

@@ -109,11 +109,11 @@ static void keep(struct stage *st, void *at, size_t bytes)
 static void keep_self(struct stage *st, struct soj_self *self)
 {
 	uint8_t *begin = (uint8_t *)self;
-	uint8_t *used = (uint8_t *)&self->w.limbo[LIMBO_KEPT];
-	uint8_t *after = (uint8_t *)&self->w.limbo[SOJ_LIMBO_MAX];
+	uint8_t *used = (uint8_t *)&self->w.limbo_room[LIMBO_KEPT];
+	uint8_t *after = (uint8_t *)&self->w.limbo_room[SOJ_LIMBO_MAX];
 
-	if (self->w.limbo_first + self->w.limbo_count > LIMBO_KEPT)
-		failed("%u in limbo before it begins", self->w.limbo_count);
+	if (self->w.limbo.first + self->w.limbo.count > LIMBO_KEPT)
+		failed("%u in limbo before it begins", self->w.limbo.count);
 	keep(st, begin, (size_t)(used - begin));
 	keep(st, after, sizeof(*self) - (size_t)(after - begin));
 }

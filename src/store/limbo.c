@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a thread has retired, and will reclaim itself when the grace period is
+ * over: private rings of numbers and of the exact RETIRED words.  Epochs do not
+ * go backwards, so what lies first in a ring is over first.
+ *
+ * A thread that is in upkeep retires tens of thousands at a time; what its own
+ * ring has no room for goes to the upkeep's.  What neither has room for is
+ * found by its state word, in a scan of all of them: that is slow, and the
+ * worker counts how much of it there is (limbo_lost).
+ *
+ * Who replaces values retires a chunk for each that it needs, mostly of the
+ * same class: the oldest that has passed its grace period is then taken for the
+ * next, and goes through no list of free ones.
+ *
+ * Crash table: a ring is lost with its thread; upkeep reclaims any RETIRED word.
+ * Stop table: others may have reclaimed meanwhile what is in a ring; then the
+ * exact CAS fails (slab.c), and it is dropped.
+ */
+
+#include "store/fetch.h"
+#include "store/store.h"
+
+/* Between two looks whether the epoch can move: with and without a spill. */
+#define LOOK_EVERY       64u
+#define LOOK_EVERY_SPILL 1024u
+/* Left in limbo for soj_limbo_reuse(), although its grace period is over. */
+#define KEPT_MAX 128u
+#define AHEAD    6u
+
+static bool ring_add(struct soj_limbo *ring, const struct soj_retired *one)
+{
+	if (ring == NULL || ring->count == ring->max)
+		return false;
+	/* From the start, where the cache still has it. */
+	if (ring->count == 0)
+		ring->first = 0;
+	ring->at[(ring->first + ring->count++) % ring->max] = *one;
+	return true;
+}
+
+/* The oldest, if its grace period is over at that epoch; else NULL. */
+static const struct soj_retired *ring_ready(const struct soj_limbo *ring,
+					    uint64_t epoch)
+{
+	const struct soj_retired *first;
+
+	if (ring->count == 0)
+		return NULL;
+	first = &ring->at[ring->first];
+	return soj_gp_elapsed(epoch, soj_state_aux(first->state)) ? first
+								  : NULL;
+}
+
+static void ring_drop(struct soj_limbo *ring)
+{
+	ring->first = (ring->first + 1) % ring->max;
+	ring->count--;
+}
+
+/* Its reclaimer wipes it, and so waits for its memory: asked for meanwhile. */
+static void fetch_ahead(const struct soj_store *st,
+			const struct soj_limbo *ring)
+{
+	const struct soj_retired *one;
+
+	if (ring->count <= AHEAD)
+		return;
+	one = &ring->at[(ring->first + AHEAD) % ring->max];
+	if (one->is_entry)
+		soj_entry_retired_prefetch(st, one->number);
+	else
+		soj_chunk_retired_prefetch(st, one->number);
+}
+
+static void ring_drain(struct soj_store *st, struct soj_worker *w,
+		       struct soj_limbo *ring, uint32_t keep)
+{
+	uint64_t epoch = soj_epoch(&st->seg);
+	const struct soj_retired *one;
+
+	while (ring->count > keep && (one = ring_ready(ring, epoch)) != NULL) {
+		fetch_ahead(st, ring);
+		if (one->is_entry)
+			soj_entry_reclaim(st, w, one->number, one->state,
+					  epoch);
+		else
+			soj_chunk_reclaim(st, w, one->number, one->state,
+					  epoch);
+		if (soj_gone(w))
+			return;
+		ring_drop(ring);
+	}
+}
+
+void soj_limbo_drain(struct soj_store *st, struct soj_worker *w)
+{
+	ring_drain(st, w, &w->limbo, 0);
+	if (w->spill)
+		ring_drain(st, w, w->spill, 0);
+}
+
+void soj_limbo_add(struct soj_store *st, struct soj_worker *w, uint32_t number,
+		   bool is_entry, uint64_t retired)
+{
+	const struct soj_retired one = {
+		.number = number, .is_entry = is_entry, .state = retired};
+	const uint32_t every = w->spill ? LOOK_EVERY_SPILL : LOOK_EVERY;
+
+	/* Nobody else may be moving the epoch: see to it now and then. */
+	if (soj_limbo_waiting(w) % every == every - 1) {
+		soj_epoch_advance(&st->seg);
+		if (w->spill)
+			soj_limbo_drain(st, w);
+		else
+			ring_drain(st, w, &w->limbo, KEPT_MAX);
+	}
+	if (!ring_add(&w->limbo, &one) && !ring_add(w->spill, &one))
+		w->limbo_lost++;
+}
+
+bool soj_limbo_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
+		     uint32_t *chunk)
+{
+	const uint64_t epoch = soj_epoch(&st->seg);
+	const struct soj_retired *ready;
+
+	while ((ready = ring_ready(&w->limbo, epoch)) != NULL) {
+		const struct soj_retired one = *ready;
+		bool mine = false;
+
+		if (one.is_entry)
+			soj_entry_reclaim(st, w, one.number, one.state, epoch);
+		else
+			mine = soj_chunk_reuse(st, w, class, one.number,
+					       one.state, epoch);
+		if (!mine && !one.is_entry && !soj_gone(w))
+			soj_chunk_reclaim(st, w, one.number, one.state, epoch);
+		if (soj_gone(w))
+			return false;
+		ring_drop(&w->limbo);
+		*chunk = one.number;
+		if (mine)
+			return true;
+	}
+	return false;
+}
+
+uint32_t soj_limbo_waiting(const struct soj_worker *w)
+{
+	return w->limbo.count + (w->spill ? w->spill->count : 0);
+}
