@@ -56,7 +56,7 @@ static inline bool soj_digest_equal(struct soj_digest a, struct soj_digest b)
 void soj_seal(const struct soj_keys *keys, const void *secret,
 	      size_t secret_bytes, uint64_t nonce, const void *text,
 	      size_t bytes, uint8_t *out);
-/* Returns false when the seal does not fit; text is then untouched. */
+/* Returns false when the seal does not fit; text is then zero, or untouched. */
 bool soj_unseal(const struct soj_keys *keys, const void *secret,
 		size_t secret_bytes, uint64_t nonce, const uint8_t *sealed,
 		size_t sealed_bytes, void *text);

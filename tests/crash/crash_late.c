@@ -530,24 +530,4 @@ static void freed_chunks(void)
 	X(freed_entries)   \
 	X(freed_chunks)
 
-/* Each with a segment of its own, which nobody needs after it. */
-#define X(name)                      \
-	static void run_##name(void) \
-	{                            \
-		begin();             \
-		name();              \
-		world_free(&w);      \
-	}
-CASES(X)
-#undef X
-
-int main(int argc, char **argv)
-{
-	static const struct found_case cases[] = {
-#define X(name) {#name, run_##name},
-		CASES(X)
-#undef X
-	};
-
-	return found_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+FOUND_MAIN(CASES)

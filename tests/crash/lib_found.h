@@ -19,6 +19,29 @@ struct found_case {
 int found_main(int argc, char **argv, const struct found_case *cases,
 	       unsigned count);
 
+/*
+ * The main() of a test whose cases each have a segment of their own, which
+ * nobody needs after it: begin() makes it, and it is w's.  CASES(X) is X(case)
+ * for each.
+ */
+#define FOUND_MAIN(CASES)                                                   \
+	CASES(FOUND_RUN)                                                    \
+	int main(int argc, char **argv)                                     \
+	{                                                                   \
+		static const struct found_case all[] = {CASES(FOUND_CASE)}; \
+                                                                            \
+		return found_main(argc, argv, all,                          \
+				  sizeof(all) / sizeof(*all));              \
+	}
+#define FOUND_RUN(name)              \
+	static void run_##name(void) \
+	{                            \
+		begin();             \
+		name();              \
+		world_free(&w);      \
+	}
+#define FOUND_CASE(name) {#name, run_##name},
+
 /* Forks a victim that runs fn until it comes to the label; it must. */
 void park(struct victim *v, const char *label, victim_fn fn, void *arg);
 /* The same for the n-th passing of the label. */

@@ -23,6 +23,11 @@ void soj_explore_point(const volatile void *addr, int kind)
 	between_point(addr, kind);
 }
 
+static void begin(void)
+{
+	between_begin(0);
+}
+
 /* No mutex can be had, while it is set. */
 static bool no_mutex;
 
@@ -334,7 +339,6 @@ static void places_of_before(void)
 	uint32_t idx = entry_of(w.bystander);
 	struct soj_digest digest = soj_entry_digest(st, idx);
 	struct soj_shm_bucket *b = bucket_of(digest);
-	uint64_t ref = ref_of(&w, w.known[w.bystander].id);
 	struct soj_found found;
 
 	for (uint32_t p = 0; p < SOJ_BUCKET_PLACES; p++)
@@ -512,24 +516,4 @@ static void walks_end(void)
 	X(walks_begin_again)    \
 	X(walks_end)
 
-/* Each with a segment of its own, which nobody needs after it. */
-#define X(name)                      \
-	static void run_##name(void) \
-	{                            \
-		between_begin();     \
-		name();              \
-		world_free(&w);      \
-	}
-CASES(X)
-#undef X
-
-int main(int argc, char **argv)
-{
-	static const struct found_case cases[] = {
-#define X(name) {#name, run_##name},
-		CASES(X)
-#undef X
-	};
-
-	return found_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+FOUND_MAIN(CASES)

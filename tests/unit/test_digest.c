@@ -157,12 +157,46 @@ static void test_made_ids(void **state)
 	assert_int_equal(kinds, 64);
 }
 
+/* Opens with the same key, secret and nonce only, and as it is only; what does
+ * not open leaves nothing. */
+static void test_seal(void **state)
+{
+	static const char text[] = "to whom it may concern";
+	static const uint8_t zeros[sizeof(text)];
+	uint8_t sealed[sizeof(text) + SOJ_SEAL_BYTES];
+	const size_t bytes = sizeof(sealed);
+	uint8_t back[sizeof(text)];
+	struct soj_keys other;
+
+	(void)state;
+	soj_random(&s.keys, sizeof(s.keys));
+	soj_random(&other, sizeof(other));
+	soj_seal(&s.keys, "me", 2, 7, text, sizeof(text), sealed);
+	assert_true(soj_unseal(&s.keys, "me", 2, 7, sealed, bytes, back));
+	assert_memory_equal(back, text, sizeof(text));
+	assert_false(soj_unseal(&other, "me", 2, 7, sealed, bytes, back));
+	assert_memory_equal(back, zeros, sizeof(text));
+	assert_false(soj_unseal(&s.keys, "us", 2, 7, sealed, bytes, back));
+	assert_false(soj_unseal(&s.keys, "me", 2, 8, sealed, bytes, back));
+	assert_false(soj_unseal(&s.keys, "me", 2, 7, sealed, bytes - 1, back));
+	assert_false(soj_unseal(&s.keys, "me", 2, 7, sealed, SOJ_SEAL_BYTES - 1,
+				back));
+	for (size_t i = 0; i < bytes; i++) {
+		sealed[i] ^= 1;
+		assert_false(
+			soj_unseal(&s.keys, "me", 2, 7, sealed, bytes, back));
+		sealed[i] ^= 1;
+	}
+	assert_memory_equal(back, zeros, sizeof(text));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_siphash),
 		cmocka_unit_test(test_id_text),
 		cmocka_unit_test(test_made_ids),
+		cmocka_unit_test(test_seal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,21 @@ static void test_refused(void **state)
 			fail_msg("\"%s\" passed", texts[i]);
 }
 
+/* The length says where a text ends, whatever follows it. */
+static void test_cut(void **state)
+{
+	static const char text[] = "AAAAAAAAA";
+	uint8_t out[8];
+	size_t bytes;
+
+	(void)state;
+	for (size_t chars = 0; chars < sizeof(text); chars++) {
+		assert_int_equal(soj_b64_decode(text, chars, out, &bytes),
+				 chars % 4 != 1);
+		assert_int_equal(bytes, chars % 4 != 1 ? chars * 3 / 4 : 0);
+	}
+}
+
 /* Texts of three characters, any bytes: the two decoders agree, and as many pass
  * as there are pairs of bytes. */
 static void test_all_short(void **state)
@@ -119,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_all_short),
 		cmocka_unit_test(test_round_trip),
 	};

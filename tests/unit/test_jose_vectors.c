@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,10 @@ static void check_hmac(enum sojourn_token_alg alg, uint8_t *key_bytes,
 	assert_int_equal(soj_sig_sign(key, msg, msg_bytes, sig), 0);
 	assert_memory_equal(sig, md, hash);
 	assert_int_equal(soj_sig_verify(key, msg, msg_bytes, md, hash), 0);
+	/* of that length, and of no other */
+	for (size_t i = 0; i <= hash + 1; i++)
+		assert_int_equal(soj_sig_verify(key, msg, msg_bytes, sig, i),
+				 i == hash ? 0 : -EBADMSG);
 	soj_jwk_destroy(key);
 }
 

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * As explore_late.  Here: what is left of rules that others rely on, when
+ * somebody dies or comes right there: lines of renewals, caps, what was retired
+ * and nobody lists, timers, revocations, and what is freed in this process.
+ *
+ *   explore_late_rules [--list] [CASE...]
+ */
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <malloc.h>
+#include <sojourn/collection.h>
+#include <sojourn/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "explore/lib_between.h"
+#include "helper/expiry.h"
+#include "session/hook.h"
+#include "store/event.h"
+#include "token/revoke.h"
+#include "token/sig.h"
+#include "upkeep/upkeep.h"
+
+#define CAP 3u /* as many as anna has logins */
+
+void soj_explore_point(const volatile void *addr, int kind)
+{
+	between_point(addr, kind);
+}
+
+static void begin(void)
+{
+	between_begin(CAP);
+}
+
+/* ---- lines and caps ---- */
+
+static uint64_t renew(void)
+{
+	struct sojourn_info info;
+
+	MUST(sojourn_session_renew(w.s, w.known[w.bystander].id, &info) == 0);
+	return ref_of(&w, info.new_id);
+}
+
+/* The old id says what has become of the new one. */
+static void lines_end(void)
+{
+	uint64_t old = ref, tip = renew(), met;
+	struct soj_snapshot snap;
+
+	MUST(soj_line_holds(st, tip, &met) == SOJ_HELD_BY_PREDECESSOR);
+	MUST(soj_line_holds(st, old, &met) == SOJ_HELD_NOT && met == tip);
+	MUST(soj_entry_snapshot(st, old, NULL, NULL, &snap) == 0);
+	MUST(soj_line_status(st, &snap, &met) == SOJ_ACTIVE && met == tip);
+	e = soj_entry(st, soj_ref_entry(tip));
+	soj_store_release(&e->ctl, ctl_next(SOJ_ENDED_EVICTED));
+	MUST(soj_line_status(st, &snap, &met) == SOJ_ENDED_EVICTED);
+}
+
+/* A login whose maker died takes nobody's place. */
+static void dead_makers(void)
+{
+	const struct sojourn_new n = {.subject = "anna"};
+	struct soj_shm_slot *slot = &st->seg.slots[OTHER];
+	soj_half_t *mutex = (soj_half_t *)(void *)&slot->life;
+	soj_word_t *state = state_word(soj_ref_entry(ref));
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+
+	MUST(sojourn_session_create(w.s, &n, id, NULL) == -EUSERS);
+	soj_store_release(&slot->claim, held_claim(3));
+	soj_store_release(mutex, 77 | FUTEX_OWNER_DIED);
+	soj_store_release(
+		state, soj_state(SOJ_OWNED, OTHER, soj_state_gen(load(state))));
+	MUST(sojourn_session_create(w.s, &n, id, NULL) == 0);
+}
+
+/* ---- memory and time ---- */
+
+/* More is retired than a thread can list: upkeep finds it by its state. */
+static void full_limbo(void)
+{
+	struct soj_upkeep_work work;
+	struct soj_upkeep up;
+	uint32_t idx = own_entry();
+
+	MUST(soj_upkeep_init(&up, st, me) == 0);
+	me->limbo_count = SOJ_LIMBO_MAX;
+	MUST(soj_entry_retire(st, me, idx, load(state_word(idx))));
+	MUST(me->limbo_count == SOJ_LIMBO_MAX);
+	for (unsigned i = 0; i < 3; i++)
+		soj_upkeep_pass(&up, &work);
+	MUST(soj_state_phase(load(state_word(idx))) == SOJ_FREE);
+	soj_upkeep_deinit(&up);
+}
+
+#define TICK_MS 8u
+
+static unsigned changes;
+
+/* It changes under every copy. */
+static void change(void)
+{
+	atomic_store(&e->ctl, ctl_next(SOJ_ACTIVE));
+	if (++changes < 10000)
+		before_call(&e->ctl, ACCESS_LOAD, 2, change);
+}
+
+/* What could not be judged at its deadline is judged a tick later. */
+static void timers_retry(void)
+{
+	uint64_t deadline_ms = soj_load_acquire(&e->expires_ms);
+	struct soj_expiry ex;
+
+	MUST(soj_expiry_init(&ex, st, me, TICK_MS) == 0);
+	soj_expiry_rebuild(&ex);
+	/* The scrubber, which would find it as well, has done its share. */
+	soj_expiry_step(&ex, deadline_ms - TICK_MS);
+	/* state, then two looks at ctl */
+	before_call(&e->ctl, ACCESS_LOAD, 2, change);
+	soj_expiry_step(&ex, deadline_ms + TICK_MS);
+	MUST(changes > 1 && ex.work.retried == 1);
+	before_call(NULL, 0, 1, NULL);
+	MUST(soj_ctl_status(load(&e->ctl)) == SOJ_ACTIVE);
+	soj_expiry_step(&ex, deadline_ms + 3 * TICK_MS);
+	MUST(soj_ctl_ended(load(&e->ctl)));
+	soj_expiry_deinit(&ex);
+}
+
+/* Whoever took the record died: nobody else can fill it. */
+static void lost_events(void)
+{
+	const struct soj_seg *seg = &st->seg;
+	uint64_t seq = soj_event_next(seg), oldest;
+	struct soj_upkeep_work work;
+	struct soj_event event;
+	struct soj_upkeep up;
+
+	MUST(soj_upkeep_init(&up, st, me) == 0);
+	soj_store_release(
+		&seg->events[soj_event_place(seg->lay.events_max, seq)].word,
+		soj_event(seq, 0));
+	soj_store_release(&seg->hdr->event_next, seq + 1);
+	soj_upkeep_pass(&up, &work);
+	MUST(work.left && soj_event_read(seg, seq, &event, &oldest) == -EAGAIN);
+	world_advance(&w, seg->policy.expel_after_ms + 1);
+	soj_upkeep_pass(&up, &work);
+	MUST(soj_event_read(seg, seq, &event, &oldest) == 0);
+	MUST(event.type == SOJ_EVENT_LOST);
+	soj_upkeep_deinit(&up);
+}
+
+/* ---- revocations ---- */
+
+/* A mark that cannot be read: then no token of its login is good. */
+static void marks_in_doubt(void)
+{
+	const struct soj_anchor anchor = {{1}};
+	struct soj_marks marks;
+	uint32_t bytes;
+	soj_word_t *words;
+
+	MUST(soj_mark_new(w.s, NULL, "anna", &marks) == 0);
+	MUST(soj_mark_check(w.s, &anchor, "anna", &marks) == SOJ_MARKED_GOOD);
+	MUST(soj_mark_anchor(w.s, &anchor, false) == 0);
+	MUST(soj_mark_check(w.s, &anchor, "anna", &marks) ==
+	     SOJ_MARKED_RESTRICTED);
+	for (uint32_t i = 1; i <= st->seg.lay.entries_max; i++)
+		if (soj_state_phase(load(state_word(i))) == SOJ_LIVE &&
+		    soj_misc_collection(load(&soj_entry(st, i)->misc)) ==
+			    SOJOURN_COLLECTION_REVOKED)
+			e = soj_entry(st, i);
+	words = soj_chunk_words(st, soj_ctl_chunk(load(&e->ctl)), &bytes);
+	soj_store_release(&words[0], soj_chunk_head0(bytes, 0, 0, 0));
+	MUST(soj_mark_check(w.s, &anchor, "anna", &marks) ==
+	     SOJ_MARKED_UNKNOWN);
+}
+
+/* ---- what is freed in this process ---- */
+
+/* How often it is in the heap, whoever freed it. */
+static unsigned in_heap(const void *what, size_t bytes)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long begins, ends;
+	unsigned count = 0;
+	char line[256];
+
+	MUST(maps != NULL);
+	while (maps && fgets(line, sizeof(line), maps)) {
+		const uint8_t *at, *end;
+
+		if (strstr(line, "[heap]") == NULL ||
+		    sscanf(line, "%lx-%lx", &begins, &ends) != 2)
+			continue;
+		at = (const uint8_t *)begins;
+		end = (const uint8_t *)ends;
+		while ((at = memmem(at, (size_t)(end - at), what, bytes)))
+			at++, count++;
+	}
+	if (maps)
+		fclose(maps);
+	return count;
+}
+
+static void copies_are_wiped(void)
+{
+	const struct known *k = &w.known[w.bystander];
+	static uint8_t value[4096];
+
+	value_fill(value, k->bytes, k->number);
+	/* What is freed keeps all but its first words. */
+	MUST(in_heap(value + 32, k->bytes - 32) == 0);
+	renew();
+	MUST(in_heap(value + 32, k->bytes - 32) == 0);
+}
+
+static void look_at_window(void)
+{
+	struct soj_snapshot snap;
+
+	MUST(soj_entry_snapshot(st, ref, NULL, NULL, &snap) == 0);
+	MUST(snap.has_record &&
+	     snap.times.grace_until_ms <= soj_seg_now_ms(&st->seg));
+}
+
+/* A regenerated id is over at once, even if its owner dies right then. */
+static void no_window(void)
+{
+	struct sojourn_info info;
+
+	at_step("renew.decided", look_at_window);
+	MUST(sojourn_session_regenerate(w.s, w.known[w.bystander].id, &info) ==
+	     0);
+	MUST(came());
+}
+
+/* ---- tables of this process ---- */
+
+static void set_hooks(void)
+{
+	const struct sojourn_hooks none = {0};
+
+	MUST(sojourn_hooks_set(w.s, &none, NULL) == 0);
+}
+
+static void set_validator(void)
+{
+	MUST(sojourn_validator_set(w.s, 1, NULL, NULL) == 0);
+}
+
+/* As often as it takes until what is freed is used again. */
+static size_t in_use(void)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		set_hooks();
+		set_hooks();
+		soj_hooks_free(w.s);
+		w.s->hooks = NULL;
+		set_validator();
+		set_validator();
+		soj_validators_free(w.s);
+		w.s->validator[1] = NULL;
+	}
+	return mallinfo2().uordblks;
+}
+
+/* What two set at a time is freed with the handle, all of it. */
+static void late_setters(void)
+{
+	const size_t before = in_use();
+
+	before_call(&w.s->hooks, ACCESS_WRITE, 1, set_hooks);
+	set_hooks();
+	MUST(came());
+	soj_hooks_free(w.s);
+	w.s->hooks = NULL;
+	MUST(in_use() == before);
+	before_call(&w.s->validator[1], ACCESS_WRITE, 1, set_validator);
+	set_validator();
+	MUST(came());
+	soj_validators_free(w.s);
+	w.s->validator[1] = NULL;
+	MUST(in_use() == before);
+}
+
+static struct soj_jwk *mac_key;
+
+static void verify(void)
+{
+	static const uint8_t nothing[32];
+
+	MUST(soj_sig_verify(mac_key, "x", 1, nothing, 32) < 0);
+}
+
+/* While one has taken the key's context, another makes one and puts it there:
+ * the first one frees his. */
+static void late_verifiers(void)
+{
+	static const uint8_t bytes[32] = {1};
+	size_t before = 0;
+	const char *why;
+
+	MUST(soj_jwk_from_raw(SOJOURN_TOKEN_HS256, NULL, bytes, sizeof(bytes),
+			      &mac_key, &why) == 0);
+	for (unsigned i = 0; i < 20; i++) {
+		if (i == 19)
+			before = mallinfo2().uordblks;
+		before_private(ACCESS_WRITE, 2, verify);
+		verify();
+		MUST(came());
+	}
+	MUST(mallinfo2().uordblks == before);
+	soj_jwk_destroy(mac_key);
+}
+
+/* ---- all ---- */
+
+#define CASES(X)            \
+	X(lines_end)        \
+	X(dead_makers)      \
+	X(full_limbo)       \
+	X(lost_events)      \
+	X(timers_retry)     \
+	X(marks_in_doubt)   \
+	X(copies_are_wiped) \
+	X(no_window)        \
+	X(late_setters)     \
+	X(late_verifiers)
+
+FOUND_MAIN(CASES)
