@@ -312,9 +312,11 @@ static int read_info(struct sojourn *s, struct soj_self *self, const char *id,
 	int rc = soj_session_find(s, self, digest, soj_seg_now_ms(&s->st.seg),
 				  &copy, &session.snap);
 
+	if (rc == 0)
+		soj_info_fill(s, &session, info);
+	soj_label_wipe(s, session.subject, session.meta);
 	if (rc < 0)
 		return rc;
-	soj_info_fill(s, &session, info);
 	sojourn_log_hash(s, id, info->log_hash);
 	info->current = true;
 	info->renewal = SOJOURN_RENEWAL_NONE;
@@ -371,12 +373,12 @@ static int make_named(struct sojourn *s, struct soj_self *self,
 			  "the session was ended while it was being created");
 }
 
-int soj_session_create_in(struct sojourn *s, uint32_t collection,
-			  const struct sojourn_new *what, size_t own_bytes,
-			  soj_name_fn name, void *arg,
-			  struct soj_digest *digest)
+/* meta: room. */
+static int create_in(struct sojourn *s, uint32_t collection,
+		     const struct sojourn_new *what, size_t own_bytes,
+		     soj_name_fn name, void *arg, struct soj_digest *digest,
+		     uint8_t meta[SOJ_META_BYTES_MAX])
 {
-	uint8_t meta[SOJ_META_BYTES_MAX];
 	struct soj_birth birth = {.now_ms = soj_seg_now_ms(&s->st.seg),
 				  .collection = collection,
 				  .exclusive = what->exclusive};
@@ -420,6 +422,19 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 		soj_count(&self->w.thr, SOJ_COUNT_creates);
 	soj_count_flush(&s->st.seg, &self->w.thr);
 	*digest = birth.digest;
+	return rc;
+}
+
+int soj_session_create_in(struct sojourn *s, uint32_t collection,
+			  const struct sojourn_new *what, size_t own_bytes,
+			  soj_name_fn name, void *arg,
+			  struct soj_digest *digest)
+{
+	uint8_t meta[SOJ_META_BYTES_MAX];
+	int rc = create_in(s, collection, what, own_bytes, name, arg, digest,
+			   meta);
+
+	soj_open_wipe(s, meta, sizeof(meta));
 	return rc;
 }
 

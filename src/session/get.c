@@ -51,50 +51,63 @@ static int check_found(struct sojourn *s, struct soj_self *self,
 			    data, found->snap.data_bytes);
 }
 
-static int get(struct sojourn *s, struct soj_self *self,
-	       const struct soj_digest *digest, const struct sojourn_read *how,
-	       void *data, size_t *data_bytes, struct sojourn_info *info)
+static int get_labelled(struct sojourn *s, struct soj_self *self,
+			const struct soj_digest *digest,
+			const struct sojourn_read *how, void *data,
+			size_t *data_bytes, struct sojourn_info *info,
+			struct soj_session *found)
 {
 	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	const size_t capacity = data && data_bytes ? *data_bytes : 0;
-	struct soj_session found;
 	const struct soj_copy copy = {
-		.cold = &found.cold,
-		.subject = info ? found.subject : NULL,
-		.meta = info || how->client ? found.meta : NULL,
+		.cold = &found->cold,
+		.subject = info ? found->subject : NULL,
+		.meta = info || how->client ? found->meta : NULL,
 		.data = data_bytes ? data : NULL,
 		.data_capacity = capacity,
 	};
 	unsigned mismatch = 0;
 	int rc, rest;
 
-	found.snap.data_bytes = 0;
-	rc = soj_session_find(s, self, digest, now_ms, &copy, &found.snap);
+	found->snap.data_bytes = 0;
+	rc = soj_session_find(s, self, digest, now_ms, &copy, &found->snap);
 	rest = rc < 0 && rc != -ENOBUFS
 		       ? rc
-		       : check_found(s, self, digest, how, &found,
+		       : check_found(s, self, digest, how, found,
 				     rc == 0 ? copy.data : NULL, &mismatch);
 	if (rest < 0) {
 		/* Refused: what was copied before is not the caller's. */
 		if (copy.data)
 			soj_wipe(data,
-				 soj_min(capacity, found.snap.data_bytes));
+				 soj_min(capacity, found->snap.data_bytes));
 		return rest;
 	}
 	if (data_bytes)
-		*data_bytes = found.snap.data_bytes;
+		*data_bytes = found->snap.data_bytes;
 	if (info) {
-		soj_item_info(s, &found, info);
+		soj_item_info(s, found, info);
 		info->mismatch = mismatch;
 	}
 	if (rc == -ENOBUFS)
 		return soj_report_errno(rc);
 	if (!how->no_touch)
-		soj_session_touch_due(s, self, &found.snap, now_ms);
+		soj_session_touch_due(s, self, &found->snap, now_ms);
 	if (self)
 		soj_count(&self->w.thr, SOJ_COUNT_hits);
-	soj_note_of(s, self, SOJ_HOOK_HIT, found.snap.ref, 0);
+	soj_note_of(s, self, SOJ_HOOK_HIT, found->snap.ref, 0);
 	return soj_ok();
+}
+
+static int get(struct sojourn *s, struct soj_self *self,
+	       const struct soj_digest *digest, const struct sojourn_read *how,
+	       void *data, size_t *data_bytes, struct sojourn_info *info)
+{
+	struct soj_session found;
+	int rc = get_labelled(s, self, digest, how, data, data_bytes, info,
+			      &found);
+
+	soj_label_wipe(s, found.subject, found.meta);
+	return rc;
 }
 
 int soj_item_get(struct sojourn *s, const struct sojourn_item *item,

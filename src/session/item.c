@@ -359,6 +359,7 @@ static int put(struct sojourn *s, const struct sojourn_item *item,
 		rc = of_value(&w, v, meta);
 	if (rc == 0)
 		rc = soj_item_write(&w);
+	soj_open_wipe(s, meta, sizeof(meta));
 	if (version && (rc == 0 || rc == -EEXIST || rc == -ESTALE))
 		*version = w.version;
 	return soj_done(s, rc);
@@ -444,6 +445,7 @@ int sojourn_modify_item(struct sojourn *s, const struct sojourn_item *item,
 	rc = soj_item_write(&w);
 	soj_wipe(w.buffer, capacity);
 	free(w.buffer);
+	soj_open_wipe(s, meta, sizeof(meta));
 	if (version && rc == 0)
 		*version = w.version;
 	return soj_done(s, rc);

@@ -180,15 +180,21 @@ static bool tell(struct page *p, uint64_t ref, int *calls)
 {
 	struct soj_session one;
 	struct sojourn_info info;
+	bool is_now = false;
 
-	if (p->stopped || !look(p, ref, &one))
-		return false;
 	memset(&info, 0, sizeof(info));
+	if (p->stopped || !look(p, ref, &one))
+		goto out_wipe;
 	soj_info_fill(p->s, &one, &info);
 	info.current = ref == p->current;
 	++*calls;
 	p->stopped = p->fn(p->arg, &info) != 0;
-	return !info.renewed;
+	is_now = !info.renewed;
+
+out_wipe:
+	soj_open_wipe(p->s, &one, sizeof(one));
+	soj_open_wipe(p->s, &info, sizeof(info));
+	return is_now;
 }
 
 /* A login was renewed after it was picked: where is it now? */

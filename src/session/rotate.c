@@ -270,6 +270,7 @@ static int rotate(struct rotation *r)
 				 own + rest);
 	soj_wipe(data, own + rest);
 	free(data);
+	soj_label_wipe(r->s, kept.subject, kept.meta);
 	if (rc < 0)
 		return rc;
 	SOJ_STEP("rotate.done");

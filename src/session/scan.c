@@ -205,6 +205,8 @@ int sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
 	}
 	if (*cursor >= last)
 		*cursor = 0;
+	soj_open_wipe(s, &one, sizeof(one));
+	soj_open_wipe(s, &info, sizeof(info));
 	free(f.glob);
 	return calls;
 }
@@ -221,6 +223,7 @@ int sojourn_count(struct sojourn *s, const struct sojourn_filter *filter)
 	for (uint32_t idx = 1; idx <= s->st.seg.lay.entries_max; idx++)
 		count += look(&f, idx, &one) &&
 			 soj_ctl_status(one.snap.ctl) == SOJ_ACTIVE;
+	soj_open_wipe(s, &one, sizeof(one));
 	free(f.glob);
 	soj_ok();
 	return count;
@@ -296,6 +299,7 @@ int sojourn_session_stat(struct sojourn *s, struct sojourn_session_stat *stat)
 		if (collection == SOJ_COLLECTION_SESSION)
 			room = add_login(&c, &one, f.now_ms);
 	}
+	soj_open_wipe(s, &one, sizeof(one));
 	if (room)
 		sum_up(&c);
 	free(c.subject);
@@ -307,21 +311,20 @@ int sojourn_session_stat(struct sojourn *s, struct sojourn_session_stat *stat)
 /* Ends one and its line; -ESTALE: expelled in the middle of it, when it may have
  * ended something all the same. */
 static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx,
-		     int *ended)
+		     struct soj_session *one, int *ended)
 {
 	struct soj_store *st = &f->s->st;
-	struct soj_session one;
 	bool valid, any = false;
 	int rc = 0;
 
-	if (!look(f, idx, &one))
+	if (!look(f, idx, one))
 		return 0;
 	soj_section_enter(&st->seg, &self->w.thr);
 	/* Again, now that nothing of its line can go away. */
-	if (look(f, idx, &one)) {
+	if (look(f, idx, one)) {
 		SOJ_STEP("clear.seen");
-		rc = soj_line_end(st, &self->w, one.snap.ref, SOJ_ENDED_CLEARED,
-				  true, &any);
+		rc = soj_line_end(st, &self->w, one->snap.ref,
+				  SOJ_ENDED_CLEARED, true, &any);
 	}
 	valid = soj_section_exit(&st->seg, &self->w.thr);
 	SOJ_STEP("clear.one");
@@ -336,13 +339,14 @@ static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx,
 
 static int clear_pass(struct sieve *f, struct soj_self *self, int *ended)
 {
-	for (uint32_t idx = 1; idx <= f->s->st.seg.lay.entries_max; idx++) {
-		int rc = clear_one(f, self, idx, ended);
+	struct soj_session one;
+	int rc = 0;
 
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	for (uint32_t idx = 1; rc == 0 && idx <= f->s->st.seg.lay.entries_max;
+	     idx++)
+		rc = clear_one(f, self, idx, &one, ended);
+	soj_open_wipe(f->s, &one, sizeof(one));
+	return rc;
 }
 
 /* Again for what was renewed meanwhile, but not for ever: logins that come and

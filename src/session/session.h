@@ -89,14 +89,20 @@ bool soj_record_open(struct sojourn *s, const char *old_id,
 		     const struct soj_snapshot *snap,
 		     char id[SOJOURN_ID_CHARS_MAX + 1]);
 
-/* What was opened of a sealed label is not left on the stack. */
+/* What was opened of a sealed value, or is to be sealed, is not left on the
+ * stack. */
+static inline void soj_open_wipe(const struct sojourn *s, void *what,
+				 size_t bytes)
+{
+	if (s->st.seal_bytes)
+		soj_wipe(what, bytes);
+}
+
 static inline void soj_label_wipe(const struct sojourn *s, uint8_t *subject,
 				  uint8_t *meta)
 {
-	if (s->st.seal_bytes == 0)
-		return;
-	soj_wipe(subject, SOJ_SUBJECT_BYTES_MAX + 1);
-	soj_wipe(meta, SOJ_META_BYTES_MAX);
+	soj_open_wipe(s, subject, SOJ_SUBJECT_BYTES_MAX + 1);
+	soj_open_wipe(s, meta, SOJ_META_BYTES_MAX);
 }
 
 /* What a new entry is made of. */

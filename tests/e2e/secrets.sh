@@ -53,11 +53,13 @@ proc_of() {
 
 # victim PROGRAM DIR: dies, having told DIR.list; its core is in DIR, the
 # segment in DIR-segment.
+# With a third word, of a segment that seals.
 victim() {
 	mkdir -p "$2" "$2-segment"
 	( # whose stderr has the word that it was killed
 		cd "$2" || exit
-		"$bin/$1" "$web" "$key" "$2.list" >"$2/said" 2>&1
+		"$bin/$1" "$web" "$key" "$2.list" ${3:+"$3"} \
+			>"$2/said" 2>&1
 		exit $?
 	) 2>/dev/null
 	equal 134 $?
@@ -113,6 +115,33 @@ if [ -x "$bin/secrets_planted" ]; then
 	found SECRET_STORED -segment
 fi
 run 0 destroy "$web"
+
+section "a segment that seals"
+for seal in aes256gcm xchacha20; do
+	[ $seal = xchacha20 ] || grep -qw aes /proc/cpuinfo || continue
+	run 0 create "$web" --entries 200 --bytes 16MiB --helper none \
+		--update-events --seal=$seal
+	"$bin/sojournd" --foreground --audit "$work/audit-$seal" "$web" \
+		2>"$work/helper-$seal" &
+	helper=$!
+	victim secrets_victim "$work/$seal" sealed
+	look "$work/$seal"
+	look "$work/$seal-segment"
+	mkdir "$work/told-$seal"
+	cp "$work/$seal.list" "$work/told-$seal.list"
+	until_true grep -qs ended "$work/audit-$seal"
+	cp "$work/audit-$seal" "$work/helper-$seal" "$work/told-$seal"
+	proc_of $helper "$work/told-$seal"
+	for way in events "events --json" stat "stat --json" fsck "fsck --json"; do
+		read -r -a words <<<"$way"
+		run 0 "${words[0]}" "$web" "${words[@]:1}"
+		cp "$out" "$work/told-$seal/${way// /_}"
+	done
+	look "$work/told-$seal"
+	kill $helper
+	wait $helper
+	run 0 destroy "$web"
+done
 
 echo "result secret_files=$searched secret_checks=$checks" \
 	"violations=$((failures + hits))"

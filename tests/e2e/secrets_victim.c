@@ -2,13 +2,16 @@
 
 /*
  * Uses everything that comes with a secret, tells which ones these were, and
- * aborts: secrets_victim NAME KEYFILE LIST.  What it leaves in its core, in the
+ * aborts: secrets_victim NAME KEYFILE LIST [sealed].  What it leaves in its core, in the
  * segment NAME and in whatever was told about it, is looked through by
  * tests/e2e/secrets.sh.
  *
  * Its own copies are in one place that is not dumped: what is found elsewhere
  * has been left there by the library.  So nothing here goes through stdio, and
  * no secret is in a variable of its own.
+ *
+ * sealed: of a segment whose values are; then subjects, metadata and values are
+ * secrets as well.  (Access tokens are left out: they show whose they are.)
  */
 
 #include <errno.h>
@@ -29,12 +32,16 @@
 #include <sojourn/remember.h>
 #include <sojourn/token.h>
 
+#include "base/bits.h"
 #include "base/fault.h"
 #include "base/secret.h"
 
 #define IDS       8u
 #define ID_ROOM   (SOJOURN_ID_CHARS_MAX + 1)
 #define LIST_ROOM 65536u
+#define LABELS    4u
+#define VALUES    12u
+#define TEXT_ROOM 40u
 
 struct mine {
 	char id[IDS][ID_ROOM];
@@ -53,6 +60,9 @@ struct mine {
 	char claims[SOJOURN_CLAIMS_BYTES_MAX];
 	char list[LIST_ROOM];
 	size_t listed;
+	/* Of the sealed scene. */
+	char label[LABELS][TEXT_ROOM]; /* subject, ip, user agent, device */
+	char value[VALUES][TEXT_ROOM];
 };
 
 static struct mine *mine;
@@ -129,14 +139,25 @@ static void list_all(void)
 	tell_text("signing-key", mine->private_part);
 }
 
+static void list_sealed(void)
+{
+	static const char *const labels[LABELS] = {"subject", "ip",
+						   "user-agent", "device"};
+
+	for (unsigned i = 0; i < LABELS; i++)
+		tell_text(labels[i], mine->label[i]);
+	for (unsigned i = 0; i < VALUES; i++)
+		tell_text("value", mine->value[i]);
+}
+
 /* In a child, so that the registers of this process keep nothing of it. */
-static void write_list(const char *path)
+static void write_list(const char *path, void (*list)(void))
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), status = 1;
 	pid_t child = fork();
 
 	if (child == 0) {
-		list_all();
+		list();
 		_exit(write(fd, mine->list, mine->listed) !=
 		      (ssize_t)mine->listed);
 	}
@@ -285,6 +306,155 @@ static void use_tokens(void)
 	}
 }
 
+/* ---- sealed ---- */
+
+static int set_value(void *arg, void *data, size_t *data_bytes, size_t capacity)
+{
+	*data_bytes = strlen(arg);
+	memcpy(data, arg, soj_min(*data_bytes, capacity));
+	return 0;
+}
+
+static int look(void *arg, const void *data, size_t data_bytes,
+		uint64_t version)
+{
+	(void)arg;
+	(void)data;
+	(void)version;
+	return data_bytes > 0;
+}
+
+static void make_texts(void)
+{
+	for (unsigned i = 0; i < LABELS + VALUES; i++) {
+		char *text =
+			i < LABELS ? mine->label[i] : mine->value[i - LABELS];
+
+		soj_random(text, TEXT_ROOM - 1);
+		for (unsigned c = 0; c < TEXT_ROOM - 1; c++)
+			text[c] = (char)('a' + (text[c] & 15));
+	}
+}
+
+static void read_whole(const char *id)
+{
+	const struct sojourn_read how = {
+		.subject = mine->label[0],
+		.client = &mine->info.metadata,
+	};
+	size_t bytes = sizeof(mine->data);
+
+	NEED(0, sojourn_session_read(s, id, NULL, mine->data, &bytes,
+				     &mine->info));
+	bytes = sizeof(mine->data);
+	NEED(0, sojourn_session_read(s, id, &how, mine->data, &bytes, NULL));
+	bytes = 1;
+	NEED(-ENOBUFS, sojourn_session_read(s, id, NULL, mine->data, &bytes,
+					    &mine->info));
+}
+
+static void use_sealed_sessions(const struct sojourn_metadata *metadata)
+{
+	const struct sojourn_new login = {.subject = mine->label[0],
+					  .metadata = *metadata,
+					  .data = mine->value[0],
+					  .data_bytes = TEXT_ROOM - 1};
+	uint64_t version, fence;
+
+	for (unsigned i = 0; i < 3; i++)
+		NEED(0, sojourn_session_create(s, &login, mine->id[i],
+					       i ? &mine->info : NULL));
+	read_whole(mine->id[0]);
+	NEED(0, sojourn_session_update(s, mine->id[0], mine->value[1],
+				       TEXT_ROOM - 1, 0, &version));
+	NEED(0, sojourn_session_modify(s, mine->id[0], 64, set_value,
+				       mine->value[2], NULL));
+	NEED(0, sojourn_session_lock(s, mine->id[0], 0, 10000, &fence));
+	NEED(0, sojourn_session_update_locked(s, mine->id[0], fence,
+					      mine->value[3], TEXT_ROOM - 1,
+					      &version));
+	sojourn_session_unlock(s, mine->id[0], fence);
+	NEED(1, sojourn_session_view(s, mine->id[0], NULL, look, NULL));
+	NEED(0, sojourn_session_renew(s, mine->id[0], &mine->info));
+	read_whole(mine->id[0]);
+	NEED(0, sojourn_session_regenerate(s, mine->id[1], &mine->info));
+	NEED(1, sojourn_session_delete(s, mine->id[2]));
+}
+
+static void use_sealed_items(const struct sojourn_metadata *metadata)
+{
+	const struct sojourn_item key = {
+		.collection = SOJOURN_COLLECTION_CSRF,
+		.key = "k",
+		.key_bytes = 1,
+	};
+	struct sojourn_value v = {.data = mine->value[4],
+				  .data_bytes = TEXT_ROOM - 1,
+				  .subject = mine->label[0],
+				  .metadata = metadata};
+	struct sojourn_one many = {.item = key,
+				   .data = mine->data,
+				   .data_bytes = sizeof(mine->data),
+				   .info = &mine->info};
+	size_t bytes = sizeof(mine->data);
+
+	NEED(0, sojourn_put(s, &key, &v, NULL));
+	v.data = mine->value[5];
+	v.metadata = NULL;
+	v.subject = NULL;
+	NEED(0, sojourn_put(s, &key, &v, NULL));
+	NEED(0, sojourn_modify_item(s, &key, NULL, 64, set_value,
+				    mine->value[6], NULL));
+	NEED(0, sojourn_get(s, &key, NULL, mine->data, &bytes, &mine->info));
+	NEED(1, sojourn_get_many(s, &many, 1, NULL));
+	NEED(1, sojourn_view(s, &key, NULL, look, NULL));
+	NEED(0, sojourn_touch(s, &key));
+}
+
+static void look_at_all(const char *current)
+{
+	const struct sojourn_filter filters[] = {
+		{.collection = SOJOURN_COLLECTION_ANY},
+		{.subject = mine->label[0]},
+		{.match = "*"},
+	};
+
+	if (sojourn_session_list_subject(s, mine->label[0], current, seen,
+					 NULL) < 1)
+		_exit(1);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t cursor = 0;
+
+		if (sojourn_scan(s, &filters[i], &cursor, 0, seen, NULL) < 1 ||
+		    sojourn_count(s, &filters[i]) < 1)
+			_exit(1);
+	}
+}
+
+static void use_sealed(void)
+{
+	const struct sojourn_metadata metadata = {
+		.ip = mine->label[1],
+		.user_agent = mine->label[2],
+		.device_name = mine->label[3],
+	};
+	const struct sojourn_new family = {.subject = mine->label[0],
+					   .metadata = metadata,
+					   .data = mine->value[7],
+					   .data_bytes = TEXT_ROOM - 1};
+	size_t bytes = sizeof(mine->data);
+
+	make_texts();
+	use_sealed_sessions(&metadata);
+	use_sealed_items(&metadata);
+	NEED(0, sojourn_remember_create(s, &family, mine->remember[0],
+					&mine->info));
+	NEED(0, sojourn_remember_use(s, mine->remember[0], &metadata,
+				     mine->remember[1], mine->data, &bytes,
+				     &mine->info));
+	look_at_all(mine->id[0]);
+}
+
 static void plant(void)
 {
 #ifdef SOJ_FAULTS
@@ -309,11 +479,26 @@ static void want_core(void)
 	close(fd);
 }
 
+/* The C library's last copy stays in the registers of vectors, and so in the
+ * core, until its next one: copies of each length, of nothing. */
+static void copy_nothing(void)
+{
+	static volatile size_t most = 1024;
+	static uint8_t from[1024], to[1024];
+
+	for (size_t bytes = 1; bytes <= most; bytes++)
+		memmove(to, from, bytes);
+	for (size_t bytes = 1; bytes <= most; bytes++)
+		if (memcmp(to, from, bytes) != 0 ||
+		    strnlen((char *)from, bytes) != 0)
+			_exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	struct sojourn_attach_options o = {0};
 
-	if (argc != 4)
+	if (argc < 4)
 		return 64;
 	plant();
 	want_core();
@@ -324,6 +509,12 @@ int main(int argc, char **argv)
 	o.key_file = argv[2];
 	NEED(0, sojourn_attach(argv[1], &o, &s));
 	use_keys(argv[2]);
+	if (argc > 4) {
+		use_sealed();
+		write_list(argv[3], list_sealed);
+		copy_nothing();
+		abort();
+	}
 	memset(mine->never, 'Q', 32);
 	soj_random(mine->data, 24);
 	for (unsigned i = 0; i < 32; i++)
@@ -331,6 +522,6 @@ int main(int argc, char **argv)
 	use_sessions();
 	use_remember_me();
 	use_tokens();
-	write_list(argv[3]);
+	write_list(argv[3], list_all);
 	abort();
 }
