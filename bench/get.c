@@ -12,6 +12,9 @@
  * memory takes: two cache misses, the second depending on the first, and a copy
  * of as many bytes from pages of the same kind.
  *
+ * All is in pages of 4 KiB; with BENCH_HUGE=1 in the environment the segment,
+ * but not the memory of "limit", is in pages of 2 MiB.
+ *
  * Under callgrind, for counts of instructions without noise:
  *
  *	valgrind --tool=callgrind --toggle-collect='measured*' bench_get 1000 1 \
@@ -314,6 +317,7 @@ static void make_all(struct bench *b, bool items)
 {
 	struct sojourn_collection collection;
 	const uint64_t line_bytes = (uint64_t)b->entries * (128 + VALUE_BYTES);
+	const char *huge = getenv("BENCH_HUGE");
 	struct sojourn_options options;
 
 	sojourn_collection_init(&collection, "items");
@@ -322,6 +326,7 @@ static void make_all(struct bench *b, bool items)
 	options.segment_bytes =
 		(UINT64_C(16) << 20) + UINT64_C(640) * options.entries_max;
 	options.helper = SOJOURN_HELPER_NONE;
+	options.huge = huge ? SOJOURN_HUGE_ON : SOJOURN_HUGE_OFF;
 	options.collections = &collection;
 	options.collections_count = 1;
 	check(sojourn_create(NULL, &options, &b->s), "segment");

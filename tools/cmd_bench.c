@@ -218,7 +218,7 @@ static int make_segment(struct bench *b, const char *key_file)
 	o.threads_max = 4 * b->plan.workers + 8;
 	o.ttl_ms = b->plan.run_ms + 24 * 3600 * UINT64_C(1000);
 	o.key_file = key_file;
-	o.huge = b->plan.huge;
+	o.huge = b->plan.huge ? SOJOURN_HUGE_ON : SOJOURN_HUGE_AUTO;
 	o.seal = b->plan.seal ? SOJOURN_SEAL_ON : SOJOURN_SEAL_OFF;
 	if (o.threads_max > 4094)
 		o.threads_max = 4094;

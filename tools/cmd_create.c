@@ -60,8 +60,10 @@ static const struct argp_option create_options[] = {
 	{"bytes", OPT_BYTES, "SIZE", 0, "Memory, all included (256MiB)", 0},
 	{"threads-max", OPT_THREADS_MAX, "N", 0,
 	 "Threads that can be attached at a time (1024)", 0},
-	{"huge", OPT_HUGE, NULL, 0,
-	 "In pages of 2 MiB, where the kernel can (Linux 6.1)", 0},
+	{"huge", OPT_HUGE, "auto|on|off", OPTION_ARG_OPTIONAL,
+	 "In pages of 2 MiB, where the kernel can (Linux 6.1): from 32 MiB on "
+	 "(auto), always, or never",
+	 0},
 	{"when-full", OPT_WHEN_FULL, "reject|evict", 0,
 	 "Refuse new sessions (reject), or end expired and then long unused "
 	 "ones (evict)",
@@ -151,6 +153,7 @@ static const char *const helper_names[] = {"spawn", "external", "none", NULL};
 
 static const char *const seal_names[] = {"off", "on", "aes256gcm", "xchacha20",
 					 NULL};
+static const char *const huge_names[] = {"auto", "on", "off", NULL};
 static const char *const when_over_names[] = {"reject", "evict-oldest",
 					      "exclusive", NULL};
 static const char *const binding_names[] = {"ignore", "report", "reject",
@@ -207,7 +210,8 @@ static error_t parse_rules(int key, char *arg, struct argp_state *state,
 {
 	switch (key) {
 	case OPT_HUGE:
-		o->huge = true;
+		o->huge = (enum sojourn_huge)need_choice(
+			state, "--huge", arg ? arg : "on", huge_names);
 		break;
 	case OPT_SEAL:
 		o->seal = (enum sojourn_seal)need_choice(

@@ -80,7 +80,7 @@ static int open_any(struct bench_store *st, const struct sojourn_read *how,
 	o.ttl_ms = BENCH_TTL_MS;
 	o.idle_timeout_ms = BENCH_IDLE_MS;
 	o.device = SOJOURN_BINDING_REJECT;
-	o.huge = huge;
+	o.huge = huge ? SOJOURN_HUGE_ON : SOJOURN_HUGE_OFF;
 	if (sojourn_create(NULL, &o, &own->s) < 0)
 		return fail(-EIO);
 	return 0;

@@ -11,7 +11,9 @@
 #include "session/handle.h"
 #include "session/policy.h"
 
-#define PATH_BYTES 4096u
+#define PATH_BYTES      4096u
+#define HUGE_FROM_BYTES (UINT64_C(32) << 20)
+#define HUGE_AUTO_MS    1000u
 
 static int report_seg(int rc, const struct soj_seg_error *err)
 {
@@ -131,6 +133,11 @@ static int prepare(struct creation *c)
 		return rc;
 	if (c->o->manual_clock)
 		c->seg.flags |= SOJ_SHM_MANUAL_CLOCK;
+	if (c->o->huge == SOJOURN_HUGE_ON)
+		c->seg.huge_ms = UINT32_MAX;
+	else if (c->o->huge == SOJOURN_HUGE_AUTO &&
+		 c->o->segment_bytes >= HUGE_FROM_BYTES)
+		c->seg.huge_ms = HUGE_AUTO_MS;
 	soj_policy_of(c->o, &c->seg.policy, c->seg.collection);
 	rc = find_group(c->o->group, &c->seg.group);
 	if (rc < 0)
@@ -172,8 +179,6 @@ static int create_segment(struct creation *c, struct sojourn *s)
 
 	if (rc < 0)
 		return report_seg(rc, &err);
-	if (c->o->huge)
-		soj_seg_huge(&s->st.seg);
 	rc = soj_handle_open(s, c->master);
 	if (rc < 0)
 		soj_report_errno(rc);

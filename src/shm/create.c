@@ -219,6 +219,8 @@ static int fill_header(struct soj_seg *seg, const struct soj_seg_options *opts,
 	memcpy(hdr->seal_salt, seg->seal_salt, sizeof(hdr->seal_salt));
 	hdr->policy = opts->policy;
 	memcpy(hdr->collection, opts->collection, sizeof(hdr->collection));
+	soj_store_relaxed(&hdr->huge_wanted, seg->huge_wanted);
+	soj_store_relaxed(&hdr->huge_pages, seg->huge_pages);
 	soj_store_relaxed(&hdr->event_next, 1);
 	soj_store_relaxed(&hdr->epoch, 2);
 	soj_store_relaxed(&hdr->manual_now_ms, 1);
@@ -282,8 +284,8 @@ static int build(struct soj_seg *seg, int fd, const char *name,
 
 	if (rc < 0)
 		return rc;
-	rc = soj_seg_allocate(fd, name ? SOJ_SEG_DIR : NULL,
-			      seg->lay.segment_bytes, err);
+	rc = soj_seg_allocate(seg, fd, name ? SOJ_SEG_DIR : NULL, opts->huge_ms,
+			      err);
 	if (rc < 0)
 		return rc;
 	SOJ_STEP("segment.allocated");

@@ -193,14 +193,17 @@ int soj_seg_room_check(int fd, const char *dir, uint64_t bytes,
 	return 0;
 }
 
-int soj_seg_allocate(int fd, const char *dir, uint64_t bytes,
-		     struct soj_seg_error *err)
+int soj_seg_allocate(struct soj_seg *seg, int fd, const char *dir,
+		     uint32_t huge_ms, struct soj_seg_error *err)
 {
+	const uint64_t bytes = seg->lay.segment_bytes;
 	uint64_t done = 0;
 	int rc = soj_seg_room_check(fd, dir, bytes, err);
 
 	if (rc < 0)
 		return rc;
+	if (huge_ms > 0)
+		soj_seg_huge_begin(seg, fd, huge_ms);
 	while (done < bytes) {
 		uint64_t step = soj_min(STEP_BYTES, bytes - done);
 

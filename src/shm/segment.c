@@ -214,7 +214,7 @@ int soj_seg_map(struct soj_seg *seg, int fd, struct soj_seg_error *err)
 {
 	size_t bytes = (size_t)seg->lay.segment_bytes;
 	int prot = seg->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
-	void *base = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
+	void *base = soj_seg_map_aligned(fd, bytes, prot);
 	int rc;
 
 	if (base == MAP_FAILED)

@@ -28,6 +28,8 @@ struct soj_seg {
 	uint32_t flags;        /* SOJ_SHM_*, private copy */
 	uint8_t seal_salt[16]; /* private copy */
 	int64_t clock_base_ms; /* private copy */
+	uint32_t huge_wanted;  /* what the header is to say of them */
+	uint32_t huge_pages;
 
 	struct soj_shm_header *hdr;
 	struct soj_shm_slot *slots;
@@ -58,6 +60,8 @@ struct soj_seg_options {
 	struct soj_shm_collection collection[SOJ_COLLECTIONS];
 	uint8_t key_fingerprint[16];
 	gid_t group; /* (gid_t)-1: owner only, 0600; else 0660 */
+	/* Processor time that pages of 2 MiB may take; 0: none are wanted. */
+	uint32_t huge_ms;
 };
 
 /* Longest NAME: "/sojourn." NAME must be a file name of 255 bytes. */
@@ -135,9 +139,8 @@ int soj_seg_collections_check(const struct soj_shm_collection *collections,
 int soj_seg_name_check(const char *name, struct soj_seg_error *err);
 
 /*
- * Right after create or attach, before anybody has a pointer into it: has the
- * segment in pages of 2 MiB where the kernel can, and says in the header how
- * many.  Blocking: copies all of it once, the first time.
+ * Has a segment that is there already in pages of 2 MiB where the kernel can,
+ * and says in the header how many.  Blocking: copies all of it once.
  */
 void soj_seg_huge(struct soj_seg *seg);
 

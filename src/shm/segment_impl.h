@@ -44,6 +44,14 @@ int soj_seg_fd_above_stdio(int fd);
 /* Reads a small text file whole; the number of bytes or -errno. */
 int soj_seg_read_text(const char *path, char *text, size_t text_bytes);
 
+/* ---- huge.c ---- */
+
+/* Maps a file where pages of 2 MiB can be had; MAP_FAILED. */
+void *soj_seg_map_aligned(int fd, size_t bytes, int prot);
+/* Has a file that is empty yet begun with pages of 2 MiB, as far as possible
+ * in that much processor time; seg->huge_wanted and huge_pages say how far. */
+void soj_seg_huge_begin(struct soj_seg *seg, int fd, uint32_t max_ms);
+
 /* ---- clock.c ---- */
 
 /* What tells whether two processes mean the same instant by the same time. */
@@ -62,8 +70,8 @@ int soj_clock_base_read(struct soj_clock_base *clock,
 int soj_seg_room_check(int fd, const char *dir, uint64_t bytes,
 		       struct soj_seg_error *err);
 /* Allocates all of the file: no access through a mapping can fail later. */
-int soj_seg_allocate(int fd, const char *dir, uint64_t bytes,
-		     struct soj_seg_error *err);
+int soj_seg_allocate(struct soj_seg *seg, int fd, const char *dir,
+		     uint32_t huge_ms, struct soj_seg_error *err);
 /* "256.0 MiB" */
 struct soj_size_text {
 	char text[24];

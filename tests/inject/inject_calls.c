@@ -117,7 +117,8 @@ static struct sojourn_options options(enum sojourn_helper how)
 	sojourn_options_init(&o);
 	o.entries_max = 100;
 	o.threads_max = 8;
-	o.segment_bytes = 1u << 20;
+	o.segment_bytes = 5u << 20;
+	o.huge = SOJOURN_HUGE_ON;
 	o.events_max = 64;
 	o.helper = how;
 	o.helper_path = helper;
