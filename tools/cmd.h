@@ -20,6 +20,7 @@ int cmd_create(int argc, char **argv);
 int cmd_destroy(int argc, char **argv);
 int cmd_size(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
 int cmd_events(int argc, char **argv);

@@ -68,17 +68,6 @@ static const struct argp stat_argp = {
 
 static const char *const phase_names[4] = {"free", "owned", "live", "retired"};
 
-static uint64_t chunk_bytes(const struct soj_image *img,
-			    const struct soj_image_stat *stat, unsigned phase)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t c = 0; c < SOJ_CLASSES; c++)
-		bytes += stat->classes[c].chunks[phase] *
-			 img->st.classes[c].chunk_bytes;
-	return bytes;
-}
-
 static uint64_t class_payload(const struct soj_image *img, uint32_t class)
 {
 	/* Head and room for a short subject: store/store.h. */
@@ -173,7 +162,8 @@ static void json_sizes(struct soj_json *j, const struct soj_image *img,
 	soj_json_object(j, "chunk_bytes");
 	soj_json_u64(j, "all", (uint64_t)lay->units * SOJ_UNIT_BYTES);
 	for (unsigned p = 0; p < 4; p++)
-		soj_json_u64(j, phase_names[p], chunk_bytes(img, stat, p));
+		soj_json_u64(j, phase_names[p],
+			     soj_image_chunk_bytes(img, stat, p));
 	soj_json_u64(j, "free_units", stat->units_free * SOJ_UNIT_BYTES);
 	soj_json_close(j);
 	soj_json_array(j, "classes");
@@ -318,7 +308,8 @@ static void prometheus_gauges(const struct soj_image *img,
 	for (unsigned p = 0; p < 4; p++)
 		printf("sojourn_chunk_bytes{%s,state=\"%s\"} "
 		       "%" PRIu64 "\n",
-		       label, phase_names[p], chunk_bytes(img, stat, p));
+		       label, phase_names[p],
+		       soj_image_chunk_bytes(img, stat, p));
 	printf("sojourn_chunk_bytes{%s,state=\"unassigned\"} "
 	       "%" PRIu64 "\n",
 	       label, stat->units_free * SOJ_UNIT_BYTES);
@@ -414,10 +405,14 @@ static void put_sizes(const struct soj_image *img,
 	printf("%-12s %s live, %s owned, %s retired, %s free, %s in free "
 	       "units\n",
 	       "values",
-	       soj_text_size(text[0], chunk_bytes(img, stat, SOJ_LIVE)),
-	       soj_text_size(text[1], chunk_bytes(img, stat, SOJ_OWNED)),
-	       soj_text_size(text[2], chunk_bytes(img, stat, SOJ_RETIRED)),
-	       soj_text_size(text[3], chunk_bytes(img, stat, SOJ_FREE)),
+	       soj_text_size(text[0],
+			     soj_image_chunk_bytes(img, stat, SOJ_LIVE)),
+	       soj_text_size(text[1],
+			     soj_image_chunk_bytes(img, stat, SOJ_OWNED)),
+	       soj_text_size(text[2],
+			     soj_image_chunk_bytes(img, stat, SOJ_RETIRED)),
+	       soj_text_size(text[3],
+			     soj_image_chunk_bytes(img, stat, SOJ_FREE)),
 	       soj_text_size(text[4], stat->units_free * SOJ_UNIT_BYTES));
 	for (uint32_t c = 0; c < SOJ_CLASSES; c++) {
 		const uint64_t *chunks = stat->classes[c].chunks;

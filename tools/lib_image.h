@@ -180,6 +180,11 @@ struct soj_image_stat {
 /* One pass over the state words.  0 or -errno. */
 int soj_image_stat(struct soj_image *img, struct soj_image_stat *stat);
 
+/* Of all chunks in that state, heads and unused ends included. */
+uint64_t soj_image_chunk_bytes(const struct soj_image *img,
+			       const struct soj_image_stat *stat,
+			       enum soj_phase phase);
+
 /* The highest lag that header.lag[i] counts; UINT64_MAX for the last. */
 uint64_t soj_image_lag_limit_ms(uint32_t i);
 

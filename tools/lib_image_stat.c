@@ -168,6 +168,18 @@ static void count_lag(const struct soj_image *img, struct soj_image_stat *stat)
 			stat->lag_max_ms = soj_image_lag_limit_ms(i);
 }
 
+uint64_t soj_image_chunk_bytes(const struct soj_image *img,
+			       const struct soj_image_stat *stat,
+			       enum soj_phase phase)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t c = 0; c < SOJ_CLASSES; c++)
+		bytes += stat->classes[c].chunks[phase] *
+			 img->st.classes[c].chunk_bytes;
+	return bytes;
+}
+
 int soj_image_stat(struct soj_image *img, struct soj_image_stat *stat)
 {
 	int rc = soj_image_reload_header(img);

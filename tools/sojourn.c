@@ -25,6 +25,7 @@ static const struct command {
 	{"destroy", "sojourn destroy", cmd_destroy, "remove a segment"},
 	{"size", "sojourn size", cmd_size, "how large a segment has to be"},
 	{"stat", "sojourn stat", cmd_stat, "numbers about a segment"},
+	{"top", "sojourn top", cmd_top, "the numbers as they change"},
 	{"dump", "sojourn dump", cmd_dump, "one entry a line"},
 	{"fsck", "sojourn fsck", cmd_fsck, "check every invariant"},
 	{"events", "sojourn events", cmd_events, "who did what"},

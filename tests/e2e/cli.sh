@@ -14,7 +14,7 @@ test_help() {
 	run 64
 	says "Usage: sojourn COMMAND"
 	run 0 --help
-	for command in create destroy stat dump fsck new get set touch renew \
+	for command in create destroy stat top dump fsck new get set touch renew \
 		rm ls bench demo; do
 		grep -q "^  $command " "$out" || fail "--help has no $command"
 	done

@@ -57,6 +57,48 @@ fill() {
 	sojourn rm "$1" - <"$work/id3"
 }
 
+test_top() {
+	local name=$prefix-top line pid made=7 sum=0
+
+	section top
+	fill "$name"
+	run 0 top "$name" --count 1
+	has "^$name, .* old: 7 of "
+	has "^  creates +[0-9.]+ +7 "
+	has "since it was made"
+	hasnt misses_idle "$(printf '\033')"
+	run 0 top "$name" --count 2 --interval 1ms
+	has "since the last look"
+	equal 2 "$(grep -c "^$name, " "$out")"
+	run 0 top "$name" --count 1 --json
+	equal '[7,1,1]' \
+		"$(jq -c '.changes | [.creates, .deletes, .updates]' "$out")"
+	equal true "$(jq '.since_ms > 0 and .per_second.creates > 0' "$out")"
+	# All that is done shows once, whenever it looks.
+	mkfifo "$work/top"
+	"$bin/sojourn" top "$name" --interval 5ms --json >"$work/top" &
+	pid=$!
+	exec 7<"$work/top"
+	while [ "$sum" -lt 9 ] && read -r line <&7; do
+		sum=$((sum + $(jq .changes.creates <<<"$line")))
+		if [ "$sum" -lt "$made" ] || [ "$made" -eq 9 ]; then
+			continue
+		fi
+		sojourn new "$name" --subject late >/dev/null
+		made=$((made + 1))
+	done
+	equal 9 "$sum"
+	# It goes when the segment does, and says so in its exit code.
+	sojourn destroy "$name"
+	cat <&7 >/dev/null
+	exec 7<&-
+	wait $pid
+	equal 0 $?
+	run 64 top "$name" --interval 0
+	says "--interval 0: at least 1ms"
+	run 66 top "$name"
+}
+
 test_stat() {
 	local name=$prefix-stat
 
@@ -325,6 +367,7 @@ test_manuals() {
 }
 
 test_stat
+test_top
 test_dump
 test_fsck
 test_damage

@@ -14,9 +14,9 @@
  *
  *   stress_chaos [--seconds N | --turns N] [--seed N]
  *
- * --seconds is for soaks, which are to last so long: scene after scene, at
- * least one of each kind.  The seed says what is done to whom; when is up to
- * the machine.
+ * --seconds is for soaks, which are to last so long, scene after scene; else
+ * there is one of each kind.  The seed says which is first and what is done to
+ * whom; when is up to the machine.
  */
 
 #include <getopt.h>
@@ -35,7 +35,7 @@
 #include "stress/lib_stress.h"
 
 #define OPS_PER_TURN 1024u
-#define SOAK_TURNS   400u
+#define SOAK_TURNS   200u
 #define WORKERS      8u
 #define FSCK_EVERY   32u /* turns */
 #define HALT_TURNS   24u /* nobody stands still for longer */
@@ -264,8 +264,9 @@ static int parse(int argc, char **argv)
 
 static bool is_over(uint64_t begin_ns)
 {
-	return sum.scenes >= SCENES &&
-	       now_ns() - begin_ns >= opt.seconds * UINT64_C(1000000000);
+	if (opt.seconds == 0)
+		return sum.scenes >= SCENES;
+	return now_ns() - begin_ns >= opt.seconds * UINT64_C(1000000000);
 }
 
 int main(int argc, char **argv)
@@ -285,8 +286,8 @@ int main(int argc, char **argv)
 		sum.violations++;
 	}
 	for (uint64_t i = 0; !is_over(begin) && sum.violations == 0; i++)
-		sum.violations +=
-			play(&scenes[i % SCENES], opt.turns, opt.seed + i);
+		sum.violations += play(&scenes[(opt.seed + i) % SCENES],
+				       opt.turns, opt.seed + i);
 	printf("result chaos_scenes=%" PRIu64 " chaos_operations=%" PRIu64
 	       " chaos_kills=%" PRIu64 " chaos_stops=%" PRIu64
 	       " chaos_restarts=%" PRIu64 " chaos_fscks=%" PRIu64
