@@ -88,10 +88,10 @@ static void full_limbo(void)
 	struct soj_upkeep up;
 	uint32_t idx = own_entry();
 
-	MUST(soj_upkeep_init(&up, st, me) == 0);
-	me->limbo_count = SOJ_LIMBO_MAX;
+	me->limbo.count = me->limbo.max;
 	MUST(soj_entry_retire(st, me, idx, load(state_word(idx))));
-	MUST(me->limbo_count == SOJ_LIMBO_MAX);
+	MUST(me->limbo.count == me->limbo.max && me->limbo_lost == 1);
+	MUST(soj_upkeep_init(&up, st, me) == 0);
 	for (unsigned i = 0; i < 3; i++)
 		soj_upkeep_pass(&up, &work);
 	MUST(soj_state_phase(load(state_word(idx))) == SOJ_FREE);
