@@ -45,6 +45,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "store/fetch.h"
 
 #define BUDGET    65536u /* timers fired and moved in one step */
 #define SCRUB_MAX 16384u /* entries scrubbed in one step */
@@ -347,17 +348,48 @@ static bool settle(struct soj_expiry *ex, uint32_t idx)
 	return true;
 }
 
+static void settle_one(struct soj_expiry *ex, uint32_t idx)
+{
+	for (unsigned i = 0; i < TRIES; i++)
+		if (settle(ex, idx))
+			return;
+	soj_wheel_arm(&ex->wheel, idx, ex->now_ms + ex->wheel.tick_ms);
+	ex->work.retried++;
+}
+
+/* The bucket and the head of the chunk, of an entry that is there by now. */
+static void fetch_more(const struct soj_store *st, uint32_t idx)
+{
+	uint64_t ctl = soj_load_relaxed(&soj_entry(st, idx)->ctl);
+	uint32_t bytes;
+	const soj_word_t *chunk =
+		soj_chunk_words(st, soj_ctl_chunk(ctl), &bytes);
+
+	if (chunk)
+		soj_prefetch(chunk);
+	soj_index_prefetch(st, soj_entry_digest(st, idx));
+}
+
+static void settle_batch(struct soj_expiry *ex)
+{
+	for (uint32_t i = 0; i < ex->batch_count; i++)
+		fetch_more(ex->st, ex->batch[i]);
+	for (uint32_t i = 0; i < ex->batch_count; i++)
+		settle_one(ex, ex->batch[i]);
+	ex->batch_count = 0;
+}
+
 static void fire(uint32_t idx, uint64_t deadline_ms, void *arg)
 {
 	struct soj_expiry *ex = arg;
 
 	(void)deadline_ms; /* of the past; the entry knows better */
 	ex->work.fired++;
-	for (unsigned i = 0; i < TRIES; i++)
-		if (settle(ex, idx))
-			return;
-	soj_wheel_arm(&ex->wheel, idx, ex->now_ms + ex->wheel.tick_ms);
-	ex->work.retried++;
+	soj_prefetch(&ex->st->seg.entry_states[idx]);
+	soj_entry_prefetch(ex->st, idx);
+	ex->batch[ex->batch_count++] = idx;
+	if (ex->batch_count == SOJ_EXPIRY_BATCH)
+		settle_batch(ex);
 }
 
 void soj_expiry_step(struct soj_expiry *ex, uint64_t now_ms)
@@ -367,6 +399,7 @@ void soj_expiry_step(struct soj_expiry *ex, uint64_t now_ms)
 	ex->now_ms = now_ms;
 	ex->work.hinted += take_hints(ex);
 	pass = soj_wheel_advance(&ex->wheel, now_ms, BUDGET, fire, ex);
+	settle_batch(ex);
 	ex->behind = pass.behind;
 	scrub_share(ex);
 }

@@ -20,6 +20,9 @@
 /* For that, steps are at most so far apart. */
 #define SOJ_EXPIRY_SLICE_MS 200u
 
+/* So many are looked at together: what it takes is waiting for memory. */
+#define SOJ_EXPIRY_BATCH 16u
+
 /* What was done; the step adds to it. */
 struct soj_expiry_work {
 	uint64_t hinted;   /* armed from hints */
@@ -40,7 +43,9 @@ struct soj_expiry {
 	uint64_t scrub_ms; /* the scrubber's share is done up to here */
 	uint32_t scrub_idx;
 	uint32_t slice_ms; /* SOJ_EXPIRY_SLICE_MS, fewer for many entries */
-	bool behind;       /* a step did not get through all that was due */
+	uint32_t batch[SOJ_EXPIRY_BATCH]; /* fired, not looked at yet */
+	uint32_t batch_count;
+	bool behind; /* a step did not get through all that was due */
 };
 
 /* tick_ms: 1 to SOJ_WHEEL_TICK_MS_MAX.  0, -EINVAL, -ENOMEM. */
