@@ -155,7 +155,7 @@ file(GLOB sources CONFIGURE_DEPENDS ${tests}/e2e/*.c)
 foreach(source ${sources})
 	get_filename_component(name ${source} NAME_WE)
 	add_executable(${name} ${source})
-	target_link_libraries(${name} PRIVATE sojourn_static soj_internal)
+	target_link_libraries(${name} PRIVATE sojourn_static soj_internal m)
 endforeach()
 # The same with bugs that base/fault.h plants, for the self-check.
 if(SOJ_FAULTS)
