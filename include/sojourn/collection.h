@@ -228,13 +228,15 @@ struct sojourn_filter {
  * by either id or both, the old one with info->renewed.
  * fn may call the library; nonzero stops, and the next call goes on behind it.
  * Works on a read-only attach.  O(entries) in all, and holds up nobody.
- * Returns the number of calls; -EINVAL; -ENOMEM.
+ * Returns the number of calls; -EINVAL; -ENOMEM; -EBUSY (others changed the
+ * next one at each of 1,000 looks: call again).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
 	     uint64_t *cursor, uint32_t limit, sojourn_list_fn fn, void *arg);
 
-/* How many pass; old ids in their grace window are not counted. */
+/* How many pass; old ids in their grace window are not counted.  -EINVAL,
+ * -ENOMEM, -EBUSY (as sojourn_scan()). */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_count(struct sojourn *s, const struct sojourn_filter *filter);
 

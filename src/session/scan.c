@@ -54,6 +54,7 @@ struct sieve {
 	/* clear */
 	bool lines;   /* for the whole line's sake, also what answers no more */
 	bool renewed; /* only what was renewed since now_ms */
+	bool busy;    /* the last one changed at each look: it may pass */
 };
 
 static int sieve_init(struct sieve *f, struct sojourn *s,
@@ -162,7 +163,9 @@ static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
 		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
 	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	uint64_t misc;
+	int rc;
 
+	f->busy = false;
 	if (soj_state_phase(state) == SOJ_FREE ||
 	    soj_state_phase(state) == SOJ_RETIRED)
 		return false;
@@ -172,9 +175,10 @@ static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
 	     f->collection != soj_misc_collection(misc)) ||
 	    !is_there(st, idx, state))
 		return false;
-	return soj_entry_look(st, soj_ref(idx, soj_state_gen(state)), NULL,
-			      &copy, &one->snap) == 0 &&
-	       passes(f, one) &&
+	rc = soj_entry_look(st, soj_ref(idx, soj_state_gen(state)), NULL, &copy,
+			    &one->snap);
+	f->busy = rc == -EBUSY;
+	return rc == 0 && passes(f, one) &&
 	       (f->lines ? has_line(f, one) : answers(f, one));
 }
 
@@ -195,7 +199,16 @@ int sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
 		return rc;
 	soj_ok();
 	while (*cursor < last) {
-		if (!look(&f, (uint32_t)++ * cursor, &one))
+		const uint32_t idx = (uint32_t)*cursor + 1;
+		const bool passed = look(&f, idx, &one);
+
+		if (f.busy) {
+			/* The next call begins with it. */
+			rc = calls > 0 ? 0 : soj_report_errno(-EBUSY);
+			break;
+		}
+		*cursor = idx;
+		if (!passed)
 			continue;
 		memset(&info, 0, offsetof(struct sojourn_info, text));
 		soj_item_info(s, &one, &info);
@@ -208,7 +221,7 @@ int sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
 	soj_open_wipe(s, &one, sizeof(one));
 	soj_open_wipe(s, &info, sizeof(info));
 	free(f.glob);
-	return calls;
+	return rc < 0 ? rc : calls;
 }
 
 int sojourn_count(struct sojourn *s, const struct sojourn_filter *filter)
@@ -220,11 +233,16 @@ int sojourn_count(struct sojourn *s, const struct sojourn_filter *filter)
 
 	if (rc < 0)
 		return rc;
-	for (uint32_t idx = 1; idx <= s->st.seg.lay.entries_max; idx++)
+	for (uint32_t idx = 1; rc == 0 && idx <= s->st.seg.lay.entries_max;
+	     idx++) {
 		count += look(&f, idx, &one) &&
 			 soj_ctl_status(one.snap.ctl) == SOJ_ACTIVE;
+		rc = f.busy ? soj_report_errno(-EBUSY) : 0;
+	}
 	soj_open_wipe(s, &one, sizeof(one));
 	free(f.glob);
+	if (rc < 0)
+		return rc;
 	soj_ok();
 	return count;
 }
@@ -309,7 +327,7 @@ int sojourn_session_stat(struct sojourn *s, struct sojourn_session_stat *stat)
 /* ---- clear and prune ---- */
 
 /* Ends one and its line; -ESTALE: expelled in the middle of it, when it may have
- * ended something all the same. */
+ * ended something all the same, or it changed at each look. */
 static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx,
 		     struct soj_session *one, int *ended)
 {
@@ -318,13 +336,15 @@ static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx,
 	int rc = 0;
 
 	if (!look(f, idx, one))
-		return 0;
+		return f->busy ? -ESTALE : 0;
 	soj_section_enter(&st->seg, &self->w.thr);
 	/* Again, now that nothing of its line can go away. */
 	if (look(f, idx, one)) {
 		SOJ_STEP("clear.seen");
 		rc = soj_line_end(st, &self->w, one->snap.ref,
 				  SOJ_ENDED_CLEARED, true, &any);
+	} else if (f->busy) {
+		rc = -ESTALE;
 	}
 	valid = soj_section_exit(&st->seg, &self->w.thr);
 	SOJ_STEP("clear.one");

@@ -50,6 +50,7 @@ static void c3_hooks_tell_each_thing_done(void **state)
 	const struct sojourn_hooks hooks = all(hear);
 	const struct sojourn_new bert = {.subject = "bert",
 					 .idle_timeout_ms = 1000};
+	const struct sojourn_new carl = {.subject = "carl", .ttl_ms = 1000};
 	char id[SOJOURN_ID_CHARS_MAX + 1], old[SOJOURN_ID_CHARS_MAX + 1];
 	struct heard h = {.count = 0};
 	struct sojourn *s = sem_make(NULL);
@@ -85,6 +86,11 @@ static void c3_hooks_tell_each_thing_done(void **state)
 	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
 	assert_int_equal(h.call[1].ended, SOJOURN_END_IDLE);
 	assert_int_equal(h.call[2].reason, SOJOURN_IDLE);
+	expect(&h, "created expired missed");
+	assert_int_equal(sojourn_session_create(s, &carl, id, NULL), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
+	assert_int_equal(h.call[1].ended, SOJOURN_END_EXPIRED);
 	expect(&h, "created expired missed");
 	sem_login(s, "anna", "x", id);
 	sem_login(s, "anna", "x", id);

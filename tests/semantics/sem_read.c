@@ -335,7 +335,8 @@ static int from(enum sojourn_binding policy,
 	struct sojourn_info info;
 	const struct sojourn_read how = {.client = client};
 	struct sojourn *s;
-	char id[ID];
+	char id[ID], data[8] = "";
+	size_t bytes = sizeof(data);
 	int rc;
 
 	sem_options(&o);
@@ -350,6 +351,12 @@ static int from(enum sojourn_binding policy,
 	assert_int_equal(sem_counter(s, "mismatches"), *mismatch != 0);
 	assert_int_equal(sem_counter(s, "touches"), rc == 0);
 	*alive = look(s, id, NULL) == 0;
+	/* Who asks for the data only goes a shorter way, to the same answer. */
+	login_with(s, login, id);
+	assert_int_equal(sojourn_session_read(s, id, &how, data, &bytes, NULL),
+			 rc);
+	assert_int_equal(memcmp(data, "data", 4) == 0, rc == 0);
+	assert_int_equal(sem_counter(s, "mismatches"), 2 * (*mismatch != 0));
 	sojourn_detach(s);
 	return rc;
 }
@@ -382,6 +389,10 @@ static void s12_what_differs(void **state)
 		 {.device_type = "phone", .device_id = "2"},
 		 1},
 		{{.ip = "192.0.2.1", .user_agent = "a"}, {.ip = "::1"}, 6},
+		{{.ip = "192.0.2.1", .location = "here", .device_os = "bsd"},
+		 {.ip = "192.0.2.1", .location = "there"},
+		 0},
+		{{.user_agent = "ab"}, {.user_agent = "a"}, 4},
 	};
 	unsigned mismatch;
 	bool alive;

@@ -64,6 +64,12 @@ static void refuses_what_a_session_cannot_be(void **state)
 	memset(long_text, 'a', sizeof(long_text) - 1);
 	what.metadata.location = long_text;
 	too_large(sojourn_session_create(s, &what, id, NULL));
+	what.metadata.location = NULL;
+	what.idle_timeout_ms = UINT64_C(1) << 32;
+	refused(sojourn_session_create(s, &what, id, NULL));
+	what.idle_timeout_ms = 0;
+	what.ttl_ms = UINT64_C(1) << 60;
+	refused(sojourn_session_create(s, &what, id, NULL));
 	assert_int_equal(sem_count(s, "anna"), 1);
 
 	sem_login(s, "bert", "one", id);
@@ -105,7 +111,12 @@ static void refuses_what_an_item_cannot_be(void **state)
 				      .data_bytes = sizeof(large)};
 	struct sojourn_one one;
 	char name[SOJOURN_COLLECTION_CHARS_MAX + 1];
+	const struct sojourn_item nowhere = {63, "k", 1};
+	const struct sojourn_filter pattern = {
+		.collection = SOJOURN_COLLECTION_CSRF, .match = "[a"};
+	const struct sojourn_flight flight = {.compute = keep, .value = &value};
 	size_t more = 1, bytes = 0;
+	uint64_t cursor = 0;
 
 	(void)state;
 	too_large(sojourn_put(s, &item, &value, NULL));
@@ -118,7 +129,19 @@ static void refuses_what_an_item_cannot_be(void **state)
 	refused(sojourn_modify_item(s, &item, &value, sizeof(large), keep,
 				    &more, NULL));
 	refused(sojourn_modify_item(s, &item, &value, 64, keep, &more, NULL));
+	value.if_exists = true;
+	refused(sojourn_get_or_create(s, &item, &flight, large, &bytes, NULL));
+	value.if_exists = false;
+	value.if_version = 1;
+	refused(sojourn_get_or_create(s, &item, &flight, large, &bytes, NULL));
+	value.if_version = 0;
 	assert_int_equal(sojourn_has(s, &item), 0);
+	refused(sojourn_has(s, &nowhere));
+	refused(sojourn_touch(s, &nowhere));
+	refused(sojourn_remove(s, &nowhere, 0));
+	refused(sojourn_scan(s, &pattern, &cursor, 1, see, NULL));
+	assert_non_null(strstr(sojourn_error_text(), "without its ]"));
+	refused(sojourn_clear(s, &pattern));
 	refused(sojourn_get(s, &item, &how, NULL, &bytes, NULL));
 	refused(sojourn_get_many(s, &one, (size_t)INT32_MAX + 1, NULL));
 	expect_reason(sojourn_collection_name(s, 63, name), -ENOENT,
@@ -130,7 +153,11 @@ static void refuses_what_an_item_cannot_be(void **state)
 static void refuses_what_a_segment_cannot_be(void **state)
 {
 	static char path[5000];
+	static struct sojourn_collection many[58];
+	static char names[58][8];
 	struct sojourn_collection own[2];
+	const struct sojourn_item item = {63, "k", 1};
+	struct sojourn_value value = {.data = "v", .data_bytes = 1};
 	struct sojourn_options o;
 	struct sojourn *s;
 	char name[64];
@@ -150,7 +177,18 @@ static void refuses_what_a_segment_cannot_be(void **state)
 	own[0].ttl_ms = 0;
 	o.collections_count = 1;
 	refused(sojourn_create(NULL, &o, &s));
+	for (unsigned i = 0; i < 58; i++) {
+		snprintf(names[i], sizeof(names[i]), "c%u", i);
+		sojourn_collection_init(&many[i], names[i]);
+	}
+	o.collections = many;
+	o.collections_count = 58;
+	refused(sojourn_create(NULL, &o, &s));
+	assert_non_null(strstr(sojourn_error_text(), "at most 57"));
 	o.collections_count = 0;
+	o.seal = (enum sojourn_seal)4;
+	refused(sojourn_create(NULL, &o, &s));
+	o.seal = SOJOURN_SEAL_OFF;
 	o.sliding = true;
 	o.ttl_ms = UINT64_C(1) << 33;
 	refused(sojourn_create(NULL, &o, &s));
@@ -163,11 +201,26 @@ static void refuses_what_a_segment_cannot_be(void **state)
 	o.key_file = path;
 	refused(sojourn_create(name, &o, &s));
 	refused(sojourn_attach(NULL, NULL, &s));
+	refused(sojourn_destroy(NULL));
 	sem_options(&o);
 	o.manual_clock = false;
 	assert_int_equal(sojourn_create(NULL, &o, &s), 0);
 	refused(sojourn_clock_advance(s, 1));
 	sojourn_detach(s);
+	/* Fifty-seven there may be, and a period is too long by itself. */
+	o.collections = many;
+	o.collections_count = 57;
+	many[56].sliding = true;
+	assert_int_equal(sojourn_create(NULL, &o, &s), 0);
+	assert_int_equal(sojourn_put(s, &item, &value, NULL), 0);
+	value.ttl_ms = UINT64_C(1) << 32;
+	refused(sojourn_put(s, &item, &value, NULL));
+	assert_non_null(strstr(sojourn_error_text(), "when it slides"));
+	assert_int_equal(sojourn_has(s, &item), 1);
+	sojourn_detach(s);
+	sojourn_detach(NULL);
+	assert_string_equal(sojourn_reason_name((enum sojourn_reason)999),
+			    "unknown");
 }
 
 int main(void)

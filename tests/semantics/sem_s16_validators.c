@@ -153,6 +153,66 @@ static void s16_sessions_too(void **state)
 
 /* ---- JSON ---- */
 
+static void s16_json_kinds(void **state)
+{
+	static const char shape_text[] =
+		"{\"optional\": {\"string\": \"string\", \"integer\": "
+		"\"integer\", \"number\": \"number\", \"boolean\": "
+		"\"boolean\", \"null\": \"null\", \"array\": \"array\", "
+		"\"object\": \"object\", \"any\": \"any\"}}";
+	/* What there is, and as which kinds it passes. */
+	static const struct {
+		const char *value, *kinds;
+	} t[] = {
+		{"\"a\"", "string any"},  {"1", "integer number any"},
+		{"1.5", "number any"},    {"true", "boolean any"},
+		{"false", "boolean any"}, {"null", "null any"},
+		{"[]", "array any"},      {"{}", "object any"},
+	};
+	static const char *const kinds[] = {"string",  "integer", "number",
+					    "boolean", "null",    "array",
+					    "object",  "any"};
+	struct sojourn_json_shape *shape;
+	char text[64];
+
+	(void)state;
+	assert_int_equal(sojourn_json_shape_create(shape_text, &shape), 0);
+	assert_int_equal(
+		sojourn_validator_set(s, carts, sojourn_json_validator, shape),
+		0);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		for (size_t j = 0; j < sizeof(kinds) / sizeof(kinds[0]); j++) {
+			int rc = strstr(t[i].kinds, kinds[j]) ? 0 : -EILSEQ;
+
+			snprintf(text, sizeof(text), "{\"%s\": %s}", kinds[j],
+				 t[i].value);
+			if (put("a", text) != rc)
+				fail_msg("%s: not %d", text, rc);
+		}
+	assert_int_equal(sojourn_validator_set(s, carts, NULL, NULL), 0);
+	sojourn_json_shape_destroy(shape);
+}
+
+/* A refusal needs no word on why. */
+static int no_word(void *arg, const void *data, size_t bytes, char *why,
+		   size_t why_bytes)
+{
+	(void)arg;
+	(void)data;
+	(void)why;
+	(void)why_bytes;
+	return bytes > 0;
+}
+
+static void s16_refuses_without_a_word(void **state)
+{
+	(void)state;
+	assert_int_equal(sojourn_validator_set(s, carts, no_word, NULL), 0);
+	assert_int_equal(put("a", ""), 0);
+	expect_reason(put("a", "x"), -EILSEQ, SOJOURN_INVALID_DATA);
+	assert_non_null(strstr(sojourn_error_text(), "carts"));
+}
+
 static void s16_json_shapes(void **state)
 {
 	static const char shape_text[] =
@@ -399,6 +459,8 @@ int main(void)
 		TEST(s16_checked_on_write_and_read),
 		TEST(s16_sessions_too),
 		TEST(s16_json_shapes),
+		TEST(s16_json_kinds),
+		TEST(s16_refuses_without_a_word),
 		TEST(s16_bad_shapes_are_named),
 		TEST(s15_get_many),
 		TEST(s15_views),
