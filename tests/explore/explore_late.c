@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "explore/lib_between.h"
+#include "store/fetch.h"
 
 void soj_explore_point(const volatile void *addr, int kind)
 {
@@ -166,6 +167,22 @@ static void late_chunks(void)
 	before_write_nth(state, 2, passed_on(load(state)));
 	MUST(soj_chunk_unit(own_chunk(0)) != unit);
 	EXPECT_KEPT();
+	/* And when nobody comes, with another generation. */
+	me->chunks[0].word = unit * (st->seg.lay.unit_slots / 64);
+	me->chunks[0].bits = UINT64_C(1) << (soj_chunk_slot(chunk) + 1);
+	state = soj_chunk_state(st, chunk + 1);
+	word = load(state);
+	MUST(soj_chunk_unit(own_chunk(0)) != unit);
+	MUST(load(state) == soj_state(SOJ_FREE, 0, soj_state_gen(word) + 1));
+}
+
+static void late_entries(void)
+{
+	soj_word_t *state = state_word(own_entry());
+
+	before_write(state, passed_on(load(state)));
+	soj_entry_abandon(st, me, (uint32_t)(state - st->seg.entry_states));
+	EXPECT_KEPT();
 }
 
 /* Made of another size between the hint and the owning. */
@@ -301,7 +318,7 @@ static struct soj_shm_bucket *bucket_of(struct soj_digest digest)
 
 static uint32_t empty_place(struct soj_shm_bucket *b, uint32_t p)
 {
-	while (load(&b->place[p]) != 0)
+	while (!soj_place_empty(load(&b->place[p])))
 		p++;
 	return p;
 }
@@ -320,6 +337,11 @@ static void late_places(void)
 	MUST(soj_index_insert(st, me, digest, place, &existing) == 0);
 	EXPECT_KEPT();
 	MUST(load(&b->header) >> next & 1);
+	/* Reserved before a hint of a value comes there. */
+	before_write(&b->place[next + SOJ_BUCKET_HINT_AT],
+		     soj_place_of(gone, gen, digest));
+	soj_index_hint(st, me, digest, soj_ref(idx, gen), own_chunk(0), 64);
+	EXPECT_KEPT();
 	/* Nobody's, and in use again when it is to be cleared. */
 	soj_store_release(&b->place[p], stale);
 	before_write(&b->place[p], soj_place_of(gone, gen, digest));
@@ -339,8 +361,15 @@ static void places_of_before(void)
 	uint32_t idx = entry_of(w.bystander);
 	struct soj_digest digest = soj_entry_digest(st, idx);
 	struct soj_shm_bucket *b = bucket_of(digest);
+	uint64_t header = load(&b->header);
 	struct soj_found found;
 
+	/* Nobody's by the second look, as its place may have been at the first
+	 * one already. */
+	before_access(&b->header, ACCESS_LOAD, 2, soj_bucket_next(header, 0));
+	MUST(soj_index_find(st, digest, &found) == -ENOENT);
+	EXPECT_KEPT();
+	soj_store_release(&b->header, header);
 	for (uint32_t p = 0; p < SOJ_BUCKET_PLACES; p++)
 		if (load(&b->place[p]) == soj_entry_place(st, ref))
 			soj_store_release(&b->place[p],
@@ -368,13 +397,16 @@ static void late_pushes(void)
 {
 	uint32_t idx = own_entry();
 	soj_word_t *head = head_of(idx);
-	uint64_t was = load(head);
+	uint64_t was = load(head), own = load(&soj_entry(st, idx)->link);
 
 	before_write(head, moved_on(was));
 	MUST(soj_chain_push(st, me, idx, false) == 0);
 	MUST(came());
 	MUST(soj_link_version(load(head)) == soj_link_version(was) + 2);
 	MUST(load(&soj_entry(st, idx)->login) == soj_link_version(was) + 2);
+	/* Linked twice, and each time another word */
+	MUST(soj_link_version(load(&soj_entry(st, idx)->link)) ==
+	     soj_link_version(own) + 2);
 }
 
 static bool may(void *arg, uint32_t idx)
@@ -504,6 +536,7 @@ static void walks_end(void)
 	X(marks_of_before)      \
 	X(late_roles)           \
 	X(late_chunks)          \
+	X(late_entries)         \
 	X(pages_of_before)      \
 	X(late_units)           \
 	X(late_drains)          \

@@ -207,18 +207,39 @@ apply_edits() {
 }
 
 # all_apply: so that a row is missed when the source changes, not when its turn
-# comes.
+# comes.  Which lines are changed is in $work/changed, FILE:LINE each; that of a
+# CAS if it is made a store.
 all_apply() {
-	local i bad=0
+	local i bad=0 but
 
 	for ((i = 0; i < ${#blocks[@]}; i++)); do
 		load_mutant "$i"
 		[ -n "$file" ] || continue
-		apply_edits "$work/edited" && continue
-		echo "$name: what is to be changed is not in $file any more"
-		bad=1
-	done
+		if ! apply_edits "$work/edited"; then
+			echo "$name: what is to be changed is not in $file any more"
+			bad=1
+		fi
+		but=soj_cas_acq_rel
+		[[ $edits != *soj_blind_store* ]] || but='^$'
+		diff --unchanged-line-format= --new-line-format= \
+			--old-line-format="$file:%dn:%L" \
+			"$SOJOURN_SRC/$file" "$work/edited" | grep -v "$but"
+	done >"$work/lines"
+	grep -v "^[^:]*:[0-9]*:" "$work/lines"
+	cut -d: -f 1,2 "$work/lines" | LC_ALL=C sort -u >"$work/changed"
 	[ $bad -eq 0 ]
+}
+
+# Where every line must be changed by some row: each CAS, and each step to the
+# next generation or version.
+places='soj_cas_acq_rel\(|_(gen|version)\([a-z_]+\) \+ 1|\<gen \+ 1'
+
+# unlisted: those that no row changes, FILE:LINE:TEXT.
+unlisted() {
+	(cd "$SOJOURN_SRC" && grep -rnE "$places" src --include='*.c') |
+		awk -F: 'NR == FNR { changed[$1 ":" $2] = 1; next }
+			!(($1 ":" $2) in changed)' "$work/changed" - |
+		LC_ALL=C sort
 }
 
 # make_mutant: $file with $edits, compiled and linked into the suite.
