@@ -28,11 +28,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static _Thread_local struct {
-	const struct sojourn *s;
-	uint64_t serial;
-	struct soj_self *self;
-} tls;
+_Thread_local struct soj_last soj_last;
 
 static soj_word_t next_serial;
 
@@ -63,8 +59,8 @@ static void leave(struct sojourn *s)
 /* Other keys' destructors may still call the library in this thread. */
 static void self_unmap(struct soj_self *self)
 {
-	if (tls.self == self)
-		tls.s = NULL;
+	if (soj_last.self == self)
+		soj_last.s = NULL;
 	munmap(self, sizeof(*self));
 }
 
@@ -121,20 +117,17 @@ static struct soj_self *self_make(struct sojourn *s, struct soj_self *self)
 	return self;
 }
 
-struct soj_self *soj_self(struct sojourn *s)
+struct soj_self *soj_self_find(struct sojourn *s)
 {
-	struct soj_self *self;
+	struct soj_self *self = pthread_getspecific(s->key);
 
-	if (tls.s == s && tls.serial == s->serial && tls.self->w.thr.alive)
-		return tls.self;
-	self = pthread_getspecific(s->key);
 	if (self == NULL || !self->w.thr.alive)
 		self = self_make(s, self);
 	if (self == NULL)
 		return NULL;
-	tls.s = s;
-	tls.serial = s->serial;
-	tls.self = self;
+	soj_last.s = s;
+	soj_last.serial = s->serial;
+	soj_last.self = self;
 	return self;
 }
 
@@ -156,9 +149,9 @@ struct soj_self *soj_self_writing(struct sojourn *s, int *rc)
 	return self;
 }
 
-void soj_self_flush(struct sojourn *s, struct soj_self *self)
+void soj_self_flush_now(struct sojourn *s, struct soj_self *self)
 {
-	if (s->st.seg.readonly || self->w.thr.pending < 256)
+	if (s->st.seg.readonly)
 		return;
 	if (!soj_has_slot(&self->w) &&
 	    soj_slot_claim(&s->st.seg, &self->w.thr) < 0) {
@@ -232,8 +225,8 @@ void sojourn_detach(struct sojourn *s)
 	if (s == NULL)
 		return;
 	self = pthread_getspecific(s->key);
-	if (tls.s == s)
-		tls.s = NULL;
+	if (soj_last.s == s)
+		soj_last.s = NULL;
 	/* Count the caller in, so that the handle outlives its own part. */
 	soj_add_relaxed(&s->process->threads, 1);
 	if (self != NULL) {

@@ -86,14 +86,38 @@ struct soj_self {
 	uint8_t random[240];
 };
 
+/* The handle that the calling thread used last, and its part of it. */
+struct soj_last {
+	const struct sojourn *s;
+	uint64_t serial;
+	struct soj_self *self;
+};
+extern _Thread_local struct soj_last soj_last;
+
+struct soj_self *soj_self_find(struct sojourn *s);
+
 /* The calling thread's part, made or revived if need be; NULL: no memory. */
-struct soj_self *soj_self(struct sojourn *s);
+static inline struct soj_self *soj_self(struct sojourn *s)
+{
+	const struct soj_last *last = &soj_last;
+
+	if (last->s == s && last->serial == s->serial &&
+	    last->self->w.thr.alive)
+		return last->self;
+	return soj_self_find(s);
+}
 
 /* The same, with a thread slot.  On failure *rc says why. */
 struct soj_self *soj_self_writing(struct sojourn *s, int *rc);
 
 /* Counts of reads go to the slot now and then. */
-void soj_self_flush(struct sojourn *s, struct soj_self *self);
+void soj_self_flush_now(struct sojourn *s, struct soj_self *self);
+
+static inline void soj_self_flush(struct sojourn *s, struct soj_self *self)
+{
+	if (self->w.thr.pending >= 256)
+		soj_self_flush_now(s, self);
+}
 
 int soj_handle_new(struct sojourn **out);
 /* After st.seg is mapped. */

@@ -71,11 +71,6 @@ static struct soj_hook_table *table_of(struct sojourn *s)
 	return soj_load_acquire(&s->hooks); /* O1 */
 }
 
-bool soj_hooked(struct sojourn *s)
-{
-	return table_of(s) != NULL;
-}
-
 int sojourn_hooks_set(struct sojourn *s, const struct sojourn_hooks *hooks,
 		      void *arg)
 {

@@ -13,7 +13,10 @@
 #include "session/handle.h"
 
 /* Are there any? */
-bool soj_hooked(struct sojourn *s);
+static inline bool soj_hooked(struct sojourn *s)
+{
+	return soj_load_relaxed(&s->hooks) != NULL;
+}
 
 /*
  * Notes what happened to an entry that the caller has just found or changed;

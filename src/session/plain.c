@@ -26,7 +26,6 @@ int soj_read_plainly(struct sojourn *s, struct soj_self *self,
 		     const struct sojourn_read *how, uint32_t collection,
 		     void *data, size_t *data_bytes)
 {
-	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	uint8_t meta[SOJ_PLAIN_META_BYTES];
 	const struct soj_plain want = {
 		.data = data_bytes ? data : NULL,
@@ -34,10 +33,15 @@ int soj_read_plainly(struct sojourn *s, struct soj_self *self,
 		.meta = how->client ? meta : NULL,
 	};
 	struct soj_snapshot snap;
+	uint64_t now_ms;
 	int rc;
 
-	if (self == NULL || !suits(s, how, collection))
+	if (self == NULL)
 		return -EAGAIN;
+	self->w.source = SOJ_SOURCE_READ;
+	if (!suits(s, how, collection))
+		return -EAGAIN;
+	now_ms = soj_seg_now_ms(&s->st.seg);
 	rc = soj_plain_read(&s->st, *digest, now_ms, &want, &snap);
 	if (rc == -EAGAIN)
 		return rc;

@@ -569,6 +569,20 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 			 const struct sojourn_read *how, void *data,
 			 size_t *data_bytes, struct sojourn_info *info)
 {
-	return soj_done(
-		s, soj_session_read(s, id, NULL, how, data, data_bytes, info));
+	struct soj_digest digest;
+	struct soj_self *self;
+	int rc;
+
+	if (info != NULL || !soj_id_digest_any(s, id, &digest))
+		return soj_done(s, soj_session_read(s, id, NULL, how, data,
+						    data_bytes, info));
+	/* The way of most reads.  Where it is taken there are no hooks. */
+	if (how == NULL)
+		how = &read_default;
+	self = soj_self(s);
+	rc = soj_read_plainly(s, self, &digest, how, SOJ_COLLECTION_SESSION,
+			      data, data_bytes);
+	return rc != -EAGAIN ? rc
+			     : soj_done(s, read_on(s, self, id, &digest, how,
+						   data, data_bytes, NULL));
 }

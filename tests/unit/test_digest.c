@@ -59,6 +59,8 @@ static void test_id_text(void **state)
 		text[chars] = 0;
 		assert_int_equal(soj_id_digest(&s, text, &digest),
 				 chars >= 22 && chars <= SOJOURN_ID_CHARS_MAX);
+		assert_int_equal(soj_id_digest_any(&s, text, &digest),
+				 chars >= 22 && chars <= SOJOURN_ID_CHARS_MAX);
 		if (chars < 22 || chars > SOJOURN_ID_CHARS_MAX)
 			continue;
 		for (size_t at = 0; at < chars; at++)
@@ -67,6 +69,11 @@ static void test_id_text(void **state)
 				assert_int_equal(
 					soj_id_digest(&s, text, &digest),
 					is_id_char(c));
+				assert_true(
+					soj_id_digest_any(&s, text, &digest));
+				want = soj_digest(s.keys.id, text, chars);
+				assert_memory_equal(&digest, &want,
+						    sizeof(want));
 				text[at] = 'x';
 			}
 		want = soj_digest(s.keys.id, text, chars);
