@@ -20,7 +20,6 @@
  *   crash_points [--full] [--op N] [--point N]
  */
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +31,10 @@
 #include "crash/lib_shards.h"
 
 #define LABELS_LEAST 60u
-#define SHARDS       2u
 /* Of the pairs of a kill and a kill in its repair, one in so many by default. */
 #define NESTED_STRIDE 16u
 
-static struct {
-	bool full;
-	int op, point;
-} opt = {.op = -1, .point = -1};
+static struct points opt;
 
 /* ---- what the survivor does to the session that the victim was at ---- */
 
@@ -240,22 +235,6 @@ static enum state one_nested(const struct op *op, uint32_t nth,
 
 /* ---- all of them ---- */
 
-static bool mine(unsigned shard, const struct op *op, uint32_t nth,
-		 const struct report *dry)
-{
-	return (op->threads ? dry->log[nth - 1] : nth) % SHARDS == shard;
-}
-
-/* A label that comes again and again need not kill each time. */
-static bool wanted(const struct op *op, uint32_t nth, const struct report *dry)
-{
-	if (opt.point >= 0 && opt.point != (int)nth)
-		return false;
-	if (op->threads)
-		return step_turn(dry, nth) == 1;
-	return opt.full || step_turn(dry, nth) <= 2 || step_is_last(dry, nth);
-}
-
 /* All acts in turn; with the first one every point is visited. */
 static void kill_everywhere(unsigned shard, const struct op *op,
 			    const struct report *dry, struct report *r)
@@ -263,7 +242,7 @@ static void kill_everywhere(unsigned shard, const struct op *op,
 	for (uint32_t nth = 1; nth <= dry->steps; nth++) {
 		unsigned other = 1 + (unsigned)(op - ops + nth) % (ACTS - 1);
 
-		if (!mine(shard, op, nth, dry) || !wanted(op, nth, dry))
+		if (!points_has(&opt, shard, op, nth, dry, 2))
 			continue;
 		for (unsigned a = 0; a < ACTS; a++)
 			if ((a == 0 || a == other || opt.full) &&
@@ -281,7 +260,7 @@ static void kill_repair(unsigned shard, const struct op *op,
 	for (uint32_t nth = 1; nth <= dry->steps; nth++) {
 		uint32_t steps;
 
-		if (!mine(shard, op, nth, dry) || !wanted(op, nth, dry))
+		if (!points_has(&opt, shard, op, nth, dry, 2))
 			continue;
 		one_nested(op, nth, dry, 0, r, r2);
 		steps = r2->steps;
@@ -299,7 +278,7 @@ static void all_points(unsigned shard)
 	if (shard == 0 && opt.op < 0)
 		life_points(r);
 	for (unsigned i = 0; i < ops_count; i++) {
-		if (opt.op >= 0 && opt.op != (int)i)
+		if (!points_has_op(&opt, i))
 			continue;
 		/* Without a kill: it must work, and shows its labels. */
 		one_point(&ops[i], 0, NULL, &acts[0], dry);
@@ -311,61 +290,10 @@ static void all_points(unsigned shard)
 	report_free(r2);
 }
 
-/* Labels that killed nobody: each is a hole in what this test proves. */
-static unsigned uncovered(void)
-{
-	unsigned never = 0;
-
-	for (unsigned i = 0; i < label_count(); i++)
-		if (coverage->killed[i] == 0) {
-			printf("never killed at: %s (passed %u times)\n",
-			       label_name(i), coverage->passed[i]);
-			never++;
-		}
-	return never;
-}
-
-static int usage(void)
-{
-	fprintf(stderr, "usage: crash_points [--full] [--op N] [--point N] "
-			"[--plant N] [--list]\n");
-	return 64;
-}
-
-static int parse(int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{"full", 0, NULL, 'f'},  {"op", 1, NULL, 'o'},
-		{"point", 1, NULL, 'p'}, {"list", 0, NULL, 'l'},
-		{NULL, 0, NULL, 0},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
-		switch (c) {
-		case 'f':
-			opt.full = true;
-			break;
-		case 'o':
-			opt.op = atoi(optarg);
-			break;
-		case 'p':
-			opt.point = atoi(optarg);
-			break;
-		case 'l':
-			for (unsigned i = 0; i < ops_count; i++)
-				printf("%u %s\n", i, ops[i].name);
-			exit(0);
-		default:
-			return usage();
-		}
-	return optind == argc ? 0 : usage();
-}
-
 int main(int argc, char **argv)
 {
 	unsigned never = 0;
-	int rc = parse(argc, argv);
+	int rc = points_parse(&opt, argc, argv);
 
 	if (rc)
 		return rc;
@@ -378,7 +306,7 @@ int main(int argc, char **argv)
 		failed("only %u labels", label_count());
 	run_shards(SHARDS, all_points);
 	if (opt.op < 0)
-		never = uncovered();
+		never = points_missed(coverage->killed, "killed");
 	printf("%u operations, %u labels, %u of them never killed; "
 	       "%u kills, %u failures\n",
 	       ops_count, label_count(), never, (unsigned)coverage->kills,

@@ -16,7 +16,6 @@
  */
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,6 @@
 #include "crash/lib_ops.h"
 #include "crash/lib_shards.h"
 
-#define SHARDS         2u
 #define OPS_QUICK      1000u /* before, and again after the survivor's act */
 #define OPS_FULL       5000u
 #define OPS_A_ROUND    5u
@@ -36,10 +34,7 @@
  * all of its subject's. */
 static _Atomic(uint32_t) *finals;
 
-static struct {
-	bool full;
-	int op, point;
-} opt = {.op = -1, .point = -1};
+static struct points opt;
 
 /* ---- what the survivor does ---- */
 
@@ -294,21 +289,6 @@ static void dry_run(const struct op *op, struct report *dry)
 	world_free(&w);
 }
 
-static bool mine(unsigned shard, const struct op *op, uint32_t nth,
-		 const struct report *dry)
-{
-	return (op->threads ? dry->log[nth - 1] : nth) % SHARDS == shard;
-}
-
-static bool wanted(const struct op *op, uint32_t nth, const struct report *dry)
-{
-	if (opt.point >= 0 && opt.point != (int)nth)
-		return false;
-	if (op->threads)
-		return step_turn(dry, nth) == 1;
-	return opt.full || step_turn(dry, nth) == 1 || step_is_last(dry, nth);
-}
-
 /* One in four is killed; in full, each is continued and is killed. */
 static void each_way(const struct op *op, uint32_t nth,
 		     const struct report *dry, enum act_id act,
@@ -330,11 +310,11 @@ static void all_stops(unsigned shard)
 	for (unsigned i = 0; i < ops_count; i++) {
 		const struct op *op = &ops[i];
 
-		if (op->no_stop || (opt.op >= 0 && opt.op != (int)i))
+		if (op->no_stop || !points_has_op(&opt, i))
 			continue;
 		dry_run(op, dry);
 		for (uint32_t nth = 1; nth <= dry->steps; nth++) {
-			if (!mine(shard, op, nth, dry) || !wanted(op, nth, dry))
+			if (!points_has(&opt, shard, op, nth, dry, 1))
 				continue;
 			for (unsigned a = 0; a < ACTS; a++)
 				each_way(op, nth, dry, a, r);
@@ -342,20 +322,6 @@ static void all_stops(unsigned shard)
 	}
 	report_free(dry);
 	report_free(r);
-}
-
-/* Labels that stopped nobody. */
-static unsigned uncovered(void)
-{
-	unsigned never = 0;
-
-	for (unsigned i = 0; i < label_count(); i++)
-		if (coverage->stopped[i] == 0) {
-			printf("never stopped at: %s (passed %u times)\n",
-			       label_name(i), coverage->passed[i]);
-			never++;
-		}
-	return never;
 }
 
 /* Row S9 of the features: a logout is final. */
@@ -369,47 +335,10 @@ static void print_finals(void)
 			       failures() ? "see above" : "ok");
 }
 
-static int usage(void)
-{
-	fprintf(stderr, "usage: crash_stops [--full] [--op N] [--point N] "
-			"[--list]\n");
-	return 64;
-}
-
-static int parse(int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{"full", 0, NULL, 'f'},  {"op", 1, NULL, 'o'},
-		{"point", 1, NULL, 'p'}, {"list", 0, NULL, 'l'},
-		{NULL, 0, NULL, 0},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
-		switch (c) {
-		case 'f':
-			opt.full = true;
-			break;
-		case 'o':
-			opt.op = atoi(optarg);
-			break;
-		case 'p':
-			opt.point = atoi(optarg);
-			break;
-		case 'l':
-			for (unsigned i = 0; i < ops_count; i++)
-				printf("%u %s\n", i, ops[i].name);
-			exit(0);
-		default:
-			return usage();
-		}
-	return optind == argc ? 0 : usage();
-}
-
 int main(int argc, char **argv)
 {
 	unsigned never = 0;
-	int rc = parse(argc, argv);
+	int rc = points_parse(&opt, argc, argv);
 
 	if (rc)
 		return rc;
@@ -419,7 +348,7 @@ int main(int argc, char **argv)
 	run_shards(SHARDS, all_stops);
 	print_finals();
 	if (opt.op < 0)
-		never = uncovered();
+		never = points_missed(coverage->stopped, "stopped");
 	printf("%u labels, %u of them never stopped at; %u stops, "
 	       "%u failures\n",
 	       label_count(), never, (unsigned)coverage->stops, failures());
