@@ -14,34 +14,28 @@
 #include <time.h>
 
 #include "lib_image.h"
+#include "store/event.h"
 #include "store/sealed.h"
 
 #define TRIES 8u
 
 const char *soj_image_status_name(enum soj_status status)
 {
-	static const char *const names[] = {
-		[SOJ_NONE] = "none",
-		[SOJ_ACTIVE] = "live",
-		[SOJ_RENEWED] = "renewed",
-		[SOJ_ENDED_DELETED] = "deleted",
-		[SOJ_ENDED_SUBJECT] = "deleted-all",
-		[SOJ_ENDED_CAP] = "cap",
-		[SOJ_ENDED_EXCLUSIVE] = "exclusive",
-		[SOJ_ENDED_EXPIRED] = "expired",
-		[SOJ_ENDED_IDLE] = "idle",
-		[SOJ_ENDED_GRACE] = "grace-over",
-		[SOJ_ENDED_EVICTED] = "evicted",
-		[SOJ_ENDED_WITHDRAWN] = "withdrawn",
-		[SOJ_ENDED_REPLACED] = "replaced",
-		[SOJ_ENDED_CLEARED] = "cleared",
-		[SOJ_ENDED_REUSED] = "reused",
-		[SOJ_ENDED_DAMAGED] = "damaged",
-	};
-
-	if ((size_t)status >= sizeof(names) / sizeof(names[0]))
-		return "unknown";
-	return names[status];
+	switch (status) {
+	case SOJ_NONE:
+		return "none";
+	case SOJ_ACTIVE:
+		return "live";
+	case SOJ_RENEWED:
+		return "renewed";
+	case SOJ_ENDED_SUBJECT:
+		return "deleted-all";
+	case SOJ_ENDED_GRACE:
+		return "grace-over";
+	default:
+		return status <= SOJ_ENDED_DAMAGED ? soj_event_end_name(status)
+						   : "unknown";
+	}
 }
 
 static uint64_t entry_off(const struct soj_image *img, uint32_t idx)
