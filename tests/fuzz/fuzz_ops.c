@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Sequences of operations on sessions and items, with time going by and upkeep
+ * Sequences of operations on sessions, items, locks and remembered logins, with time going by and upkeep
  * in between, beside a plain model of what they mean: a login has data, a
  * version and deadlines, and ids that lead to it; an item has them under its
  * key.  What the library answers must be what the model says, each time; the
@@ -24,7 +24,7 @@ static void one(struct model *m, struct fuzz_in *in)
 	unsigned what = (unsigned)fuzz_take(in, 1);
 	unsigned which = (unsigned)fuzz_take(in, 1);
 
-	switch (what % 16) {
+	switch (what % 20) {
 	case 0:
 	case 1:
 		model_create(m, which);
@@ -54,10 +54,23 @@ static void one(struct model *m, struct fuzz_in *in)
 		break;
 	case 11:
 	case 12:
-		model_advance(m, (uint64_t)which << what / 16);
+		model_advance(m, (uint64_t)which << what / 20);
 		break;
 	case 13:
 		model_upkeep(m, which);
+		break;
+	case 14:
+		model_count(m, which);
+		break;
+	case 15:
+		model_lock(m, which);
+		break;
+	case 16:
+		model_unlock(m, which);
+		break;
+	case 17:
+	case 18:
+		model_remember(m, which);
 		break;
 	default:
 		model_item(m, which, (unsigned)fuzz_take(in, 1));
@@ -90,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < 100 && in.left > 0; i++)
 		one(&m, &in);
 	model_all(&m);
+	model_evicted(&m);
 	check_image(&m);
 	model_close(&m);
 	return 0;

@@ -10,8 +10,8 @@
 
 #define DATA_MAX 300u
 
-static void compare(const char *what, const struct model *m, int64_t got,
-		    int64_t want)
+void model_compare(const char *what, const struct model *m, int64_t got,
+		   int64_t want)
 {
 	if (got != want)
 		fuzz_fail("%s at %llu ms: %lld, but the model says %lld (%s)",
@@ -19,7 +19,7 @@ static void compare(const char *what, const struct model *m, int64_t got,
 			  (long long)want, sojourn_error_text());
 }
 
-static const char *subject_name(unsigned number)
+const char *model_subject_name(unsigned number)
 {
 	static const char *const names[MODEL_SUBJECTS] = {"alice", "bob", "c"};
 
@@ -38,7 +38,10 @@ void model_open(struct model *m, struct fuzz_in *in)
 
 	memset(m, 0, sizeof(*m));
 	sojourn_options_init(&o);
-	o.entries_max = 300;
+	m->evicts = rules & 32;
+	o.entries_max = m->evicts ? 24 : 300;
+	o.when_full =
+		m->evicts ? SOJOURN_WHEN_FULL_EVICT : SOJOURN_WHEN_FULL_REJECT;
 	o.threads_max = 4;
 	o.segment_bytes = 2u << 20;
 	o.events_max = rules & 1 ? 64 : 0;
@@ -61,7 +64,7 @@ void model_close(struct model *m)
 
 /* ---- what is alive ---- */
 
-static bool login_lives(const struct model *m, const struct model_login *l)
+bool model_login_lives(const struct model *m, const struct model_login *l)
 {
 	return !l->ended && m->now_ms < l->expires_ms &&
 	       (m->idle_ms == 0 || m->now_ms < l->accessed_ms + m->idle_ms);
@@ -69,12 +72,12 @@ static bool login_lives(const struct model *m, const struct model_login *l)
 
 /* An old id answers in its grace window while what it leads to lives, and
  * within it, of the ids in between. */
-static bool id_lives(const struct model *m, unsigned number)
+bool model_id_lives(const struct model *m, unsigned number)
 {
 	const struct model_id *i = &m->id[number];
 	const struct model_login *l = &m->login[i->login];
 
-	if (!login_lives(m, l))
+	if (!model_login_lives(m, l))
 		return false;
 	return l->current == number ||
 	       (m->now_ms < i->grace_until_ms && m->now_ms < i->expires_ms);
@@ -87,14 +90,14 @@ static bool id_deletes(const struct model *m, unsigned number)
 	const struct model_id *i = &m->id[number];
 	uint64_t late_ms = m->grace_ms ? m->late_ms : 0;
 
-	return id_lives(m, number) ||
-	       (login_lives(m, &m->login[i->login]) &&
+	return model_id_lives(m, number) ||
+	       (model_login_lives(m, &m->login[i->login]) &&
 		m->login[i->login].current != number &&
 		m->now_ms < i->grace_until_ms + late_ms &&
 		m->now_ms < i->expires_ms);
 }
 
-static void touched(struct model *m, struct model_login *l)
+void model_touched(struct model *m, struct model_login *l)
 {
 	uint64_t interval = m->idle_ms ? least(1000, m->idle_ms / 64) : 1000;
 
@@ -103,9 +106,11 @@ static void touched(struct model *m, struct model_login *l)
 		l->accessed_ms = m->now_ms;
 }
 
-static bool pick(const struct model *m, unsigned which, unsigned *number)
+bool model_pick(struct model *m, unsigned which, unsigned *number)
 {
 	*number = m->ids ? which % m->ids : 0;
+	if (m->ids > 0)
+		model_look_for(m, *number);
 	return m->ids > 0;
 }
 
@@ -114,7 +119,8 @@ static bool pick(const struct model *m, unsigned which, unsigned *number)
 void model_create(struct model *m, unsigned which)
 {
 	uint8_t data[DATA_MAX];
-	struct sojourn_new n = {.subject = subject_name(which), .data = data};
+	struct sojourn_new n = {.subject = model_subject_name(which),
+				.data = data};
 	struct model_login *l = &m->login[m->logins];
 	struct model_id *i = &m->id[m->ids];
 
@@ -122,7 +128,8 @@ void model_create(struct model *m, unsigned which)
 		return;
 	memset(data, (int)which, sizeof(data));
 	n.data_bytes = which % (DATA_MAX + 1);
-	compare("create", m, sojourn_session_create(m->s, &n, i->id, NULL), 0);
+	model_compare("create", m,
+		      sojourn_session_create(m->s, &n, i->id, NULL), 0);
 	i->login = m->logins++;
 	*l = (struct model_login){
 		.subject = which % MODEL_SUBJECTS,
@@ -135,6 +142,11 @@ void model_create(struct model *m, unsigned which)
 		.current = m->ids++,
 	};
 	l->expires_ms = least(m->now_ms + m->ttl_ms, l->expires_max_ms);
+	if (m->evicts)
+		model_compare("the newest", m,
+			      sojourn_session_read(m->s, i->id, NULL, NULL,
+						   NULL, NULL),
+			      0);
 }
 
 void model_read(struct model *m, unsigned which)
@@ -147,33 +159,33 @@ void model_read(struct model *m, unsigned which)
 	unsigned number;
 	int rc;
 
-	if (!pick(m, which & 127, &number))
+	if (!model_pick(m, which & 127, &number))
 		return;
 	l = &m->login[m->id[number].login];
 	rc = sojourn_session_read(m->s, m->id[number].id, &how, data, &bytes,
 				  &info);
-	compare("read", m, rc, id_lives(m, number) ? 0 : -ENOENT);
+	model_compare("read", m, rc, model_id_lives(m, number) ? 0 : -ENOENT);
 	if (rc < 0)
 		return;
-	compare("bytes", m, (int64_t)bytes, l->data_bytes);
+	model_compare("bytes", m, (int64_t)bytes, l->data_bytes);
 	for (size_t i = 0; i < bytes; i++)
-		compare("data", m, data[i], l->data);
-	compare("version", m, (int64_t)info.version, (int64_t)l->version);
-	compare("subject", m, strcmp(info.subject, subject_name(l->subject)),
-		0);
-	compare("renewed", m, info.renewed, l->current != number);
+		model_compare("data", m, data[i], l->data);
+	model_compare("version", m, (int64_t)info.version, (int64_t)l->version);
+	model_compare("subject", m,
+		      strcmp(info.subject, model_subject_name(l->subject)), 0);
+	model_compare("renewed", m, info.renewed, l->current != number);
 	if (info.renewed && m->id[number].next == l->current)
-		compare("new id", m, strcmp(info.new_id, m->id[l->current].id),
-			0);
+		model_compare("new id", m,
+			      strcmp(info.new_id, m->id[l->current].id), 0);
 	if (!info.renewed) {
-		compare("renewals", m, info.renewals, l->renewals);
-		compare("accessed", m, (int64_t)info.accessed_ms,
-			(int64_t)l->accessed_ms);
-		compare("expires", m, (int64_t)info.expires_ms,
-			(int64_t)l->expires_ms);
+		model_compare("renewals", m, info.renewals, l->renewals);
+		model_compare("accessed", m, (int64_t)info.accessed_ms,
+			      (int64_t)l->accessed_ms);
+		model_compare("expires", m, (int64_t)info.expires_ms,
+			      (int64_t)l->expires_ms);
 	}
 	if (!how.no_touch)
-		touched(m, l);
+		model_touched(m, l);
 }
 
 void model_update(struct model *m, unsigned which, unsigned how)
@@ -185,28 +197,32 @@ void model_update(struct model *m, unsigned which, unsigned how)
 	unsigned number;
 	int want = 0;
 
-	if (!pick(m, which, &number))
+	if (!model_pick(m, which, &number))
 		return;
 	l = &m->login[m->id[number].login];
 	wanted = how % 4 == 0 ? l->version : how % 4 == 1 ? l->version + 1 : 0;
+	if (l->locked)
+		wanted = 0;
 	memset(data, (int)how, sizeof(data));
-	if (!id_lives(m, number))
+	if (!model_id_lives(m, number))
 		want = -ENOENT;
+	else if (l->locked)
+		want = -EBUSY;
 	else if (wanted && wanted != l->version)
 		want = -ESTALE;
-	compare("update", m,
-		sojourn_session_update(m->s, m->id[number].id, data, bytes,
-				       wanted, &version),
-		want);
-	if (want == -ENOENT)
+	model_compare("update", m,
+		      sojourn_session_update(m->s, m->id[number].id, data,
+					     bytes, wanted, &version),
+		      want);
+	if (want == -ENOENT || want == -EBUSY)
 		return;
 	if (want == 0) {
 		l->version++;
 		l->data = (uint8_t)how;
 		l->data_bytes = (unsigned)bytes;
-		touched(m, l);
+		model_touched(m, l);
 	}
-	compare("version", m, (int64_t)version, (int64_t)l->version);
+	model_compare("version", m, (int64_t)version, (int64_t)l->version);
 }
 
 static int add_one(void *arg, void *data, size_t *data_bytes, size_t capacity)
@@ -225,19 +241,19 @@ void model_modify(struct model *m, unsigned which)
 	unsigned number;
 	int want;
 
-	if (!pick(m, which, &number))
+	if (!model_pick(m, which, &number))
 		return;
 	l = &m->login[m->id[number].login];
-	want = id_lives(m, number) ? 0 : -ENOENT;
-	compare("modify", m,
-		sojourn_session_modify(m->s, m->id[number].id, DATA_MAX,
-				       add_one, &l->data, &version),
-		want);
+	want = !model_id_lives(m, number) ? -ENOENT : l->locked ? -EBUSY : 0;
+	model_compare("modify", m,
+		      sojourn_session_modify(m->s, m->id[number].id, DATA_MAX,
+					     add_one, &l->data, &version),
+		      want);
 	if (want < 0)
 		return;
 	l->version++;
 	l->data_bytes += l->data_bytes < DATA_MAX;
-	touched(m, l);
+	model_touched(m, l);
 }
 
 void model_touch(struct model *m, unsigned which)
@@ -245,13 +261,13 @@ void model_touch(struct model *m, unsigned which)
 	unsigned number;
 	bool lives;
 
-	if (!pick(m, which, &number))
+	if (!model_pick(m, which, &number))
 		return;
-	lives = id_lives(m, number);
-	compare("touch", m, sojourn_session_touch(m->s, m->id[number].id),
-		lives ? 0 : -ENOENT);
+	lives = model_id_lives(m, number);
+	model_compare("touch", m, sojourn_session_touch(m->s, m->id[number].id),
+		      lives ? 0 : -ENOENT);
 	if (lives)
-		touched(m, &m->login[m->id[number].login]);
+		model_touched(m, &m->login[m->id[number].login]);
 }
 
 void model_renew(struct model *m, unsigned which)
@@ -262,21 +278,21 @@ void model_renew(struct model *m, unsigned which)
 	unsigned number;
 	int rc;
 
-	if (!pick(m, which, &number) || m->ids == MODEL_IDS)
+	if (m->evicts || !model_pick(m, which, &number) || m->ids == MODEL_IDS)
 		return;
 	old = &m->id[number];
 	l = &m->login[old->login];
 	rc = sojourn_session_renew(m->s, old->id, &info);
-	compare("renew", m, rc, id_lives(m, number) ? 0 : -ENOENT);
+	model_compare("renew", m, rc, model_id_lives(m, number) ? 0 : -ENOENT);
 	if (rc < 0)
 		return;
 	if (l->current != number) {
-		compare("renewal", m, info.renewal, SOJOURN_RENEWAL_DONE);
-		compare("its id", m, strcmp(info.new_id, m->id[old->next].id),
-			0);
+		model_compare("renewal", m, info.renewal, SOJOURN_RENEWAL_DONE);
+		model_compare("its id", m,
+			      strcmp(info.new_id, m->id[old->next].id), 0);
 		return;
 	}
-	compare("renewal", m, info.renewal, SOJOURN_RENEWAL_WON);
+	model_compare("renewal", m, info.renewal, SOJOURN_RENEWAL_WON);
 	strcpy(m->id[m->ids].id, info.new_id);
 	m->id[m->ids].login = old->login;
 	old->grace_until_ms = m->now_ms + m->grace_ms;
@@ -292,11 +308,11 @@ void model_delete(struct model *m, unsigned which)
 	unsigned number;
 	bool lives;
 
-	if (!pick(m, which, &number))
+	if (!model_pick(m, which, &number))
 		return;
 	lives = id_deletes(m, number);
-	compare("delete", m, sojourn_session_delete(m->s, m->id[number].id),
-		lives);
+	model_compare("delete", m,
+		      sojourn_session_delete(m->s, m->id[number].id), lives);
 	if (lives)
 		m->login[m->id[number].login].ended = true;
 }
@@ -315,20 +331,22 @@ static void list_subject(struct model *m, unsigned subject)
 {
 	unsigned found[2] = {0, 0}, lives = 0, old = 0;
 
-	compare("list", m,
-		sojourn_session_list_subject(m->s, subject_name(subject), NULL,
-					     counted, found) >= 0,
-		true);
+	model_look_for_all(m);
+	model_compare("list", m,
+		      sojourn_session_list_subject(m->s,
+						   model_subject_name(subject),
+						   NULL, counted, found) >= 0,
+		      true);
 	for (unsigned i = 0; i < m->ids; i++) {
 		const struct model_login *l = &m->login[m->id[i].login];
 
-		if (l->subject != subject || !id_lives(m, i))
+		if (l->subject != subject || !model_id_lives(m, i))
 			continue;
 		lives += l->current == i;
 		old += l->current != i;
 	}
-	compare("living sessions", m, found[0], lives);
-	compare("old ids", m, found[1], old);
+	model_compare("living sessions", m, found[0], lives);
+	model_compare("old ids", m, found[1], old);
 }
 
 void model_subject(struct model *m, unsigned which)
@@ -341,28 +359,32 @@ void model_subject(struct model *m, unsigned which)
 		list_subject(m, subject);
 		return;
 	}
-	if ((which & 32) && pick(m, which, &number) && id_lives(m, number) &&
+	if ((which & 32) && model_pick(m, which, &number) &&
+	    model_id_lives(m, number) &&
 	    m->login[m->id[number].login].subject == subject)
 		except = m->id[number].id;
-	rc = sojourn_session_delete_subject(m->s, subject_name(subject),
+	model_look_for_all(m);
+	rc = sojourn_session_delete_subject(m->s, model_subject_name(subject),
 					    except);
 	for (unsigned i = 0; i < m->logins; i++) {
 		struct model_login *l = &m->login[i];
 
-		if (l->subject != subject || !login_lives(m, l) ||
+		if (l->subject != subject || !model_login_lives(m, l) ||
 		    (except && i == m->id[number].login))
 			continue;
 		l->ended = true;
 		ended++;
 	}
-	compare("delete of a subject", m, rc, ended);
+	model_compare("delete of a subject", m, rc, ended);
 }
 
 void model_advance(struct model *m, uint64_t ms)
 {
-	compare("advance", m, sojourn_clock_advance(m->s, ms), 0);
+	model_look_for_all(m);
+	model_compare("advance", m, sojourn_clock_advance(m->s, ms), 0);
 	m->now_ms += ms;
-	compare("clock", m, (int64_t)sojourn_now_ms(m->s), (int64_t)m->now_ms);
+	model_compare("clock", m, (int64_t)sojourn_now_ms(m->s),
+		      (int64_t)m->now_ms);
 }
 
 void model_upkeep(struct model *m, unsigned how)
@@ -397,17 +419,17 @@ static void item_read(struct model *m, const struct sojourn_item *key,
 	struct sojourn_info info;
 	int rc = sojourn_get(m->s, key, NULL, data, &bytes, &info);
 
-	compare("get", m, rc, item->there ? 0 : -ENOENT);
-	compare("has", m, sojourn_has(m->s, key), item->there);
+	model_compare("get", m, rc, item->there ? 0 : -ENOENT);
+	model_compare("has", m, sojourn_has(m->s, key), item->there);
 	if (rc < 0)
 		return;
-	compare("item's bytes", m, (int64_t)bytes, item->data_bytes);
+	model_compare("item's bytes", m, (int64_t)bytes, item->data_bytes);
 	for (size_t i = 0; i < bytes; i++)
-		compare("item's data", m, data[i], item->data);
-	compare("item's version", m, (int64_t)info.version,
-		(int64_t)item->version);
-	compare("item's end", m, (int64_t)info.expires_ms,
-		(int64_t)item->expires_ms);
+		model_compare("item's data", m, data[i], item->data);
+	model_compare("item's version", m, (int64_t)info.version,
+		      (int64_t)item->version);
+	model_compare("item's end", m, (int64_t)info.expires_ms,
+		      (int64_t)item->expires_ms);
 }
 
 static void item_write(struct model *m, const struct sojourn_item *key,
@@ -429,7 +451,7 @@ static void item_write(struct model *m, const struct sojourn_item *key,
 		want = -ENOENT;
 	rc = add ? sojourn_add(m->s, key, &v, &version)
 		 : sojourn_put(m->s, key, &v, &version);
-	compare(add ? "add" : "put", m, rc, want);
+	model_compare(add ? "add" : "put", m, rc, want);
 	if (rc < 0)
 		return;
 	FUZZ_CHECK(version > 0 && (!item->there || version > item->version));
@@ -458,8 +480,8 @@ void model_item(struct model *m, unsigned which, unsigned how)
 		item_read(m, &key, item);
 		break;
 	case 1:
-		compare("remove", m, sojourn_remove(m->s, &key, 0),
-			item->there);
+		model_compare("remove", m, sojourn_remove(m->s, &key, 0),
+			      item->there);
 		item->there = false;
 		break;
 	default:
