@@ -377,7 +377,7 @@ static uint64_t chunk_off(struct fuzz_in *in)
 
 	if (words == NULL)
 		return the.st.seg.lay.chunks_off;
-	return (uint64_t)((uint8_t *)words - the.image) +
+	return (uint64_t)((uintptr_t)words - (uintptr_t)the.image) +
 	       8 * fuzz_below(in, soj_min(bytes / 8, 40));
 }
 

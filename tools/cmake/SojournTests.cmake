@@ -132,6 +132,20 @@ if(SOJ_FAULTS)
 	soj_add_tests(explore explore 1500
 		sojourn_helper_explore sojourn_explore soj_tool_lib)
 
+	# Fuzz targets' seeds, for who has no clang: see tests/fuzz/replay.c.
+	file(GLOB shared CONFIGURE_DEPENDS ${tests}/fuzz/lib_*.c)
+	add_library(soj_fuzz_parts OBJECT ${shared})
+	soj_test_uses(soj_fuzz_parts fuzz soj_tool_lib
+		sojourn_helper_explore sojourn_explore)
+	foreach(name text ops image)
+		add_executable(replay_${name} ${tests}/fuzz/replay.c
+			${tests}/fuzz/fuzz_${name}.c
+			$<TARGET_OBJECTS:soj_fuzz_parts>)
+		soj_test_uses(replay_${name} fuzz soj_tool_lib
+			sojourn_helper_explore sojourn_explore)
+		soj_register(replay_${name} fuzz 600 replay_${name} 1000)
+	endforeach()
+
 	# One test for each row of features: they live in the crash tests'
 	# world.
 	add_library(soj_world STATIC $<TARGET_OBJECTS:soj_tests_crash>)
