@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Sequences of operations on sessions, items, locks and remembered logins, with time going by and upkeep
- * in between, beside a plain model of what they mean: a login has data, a
- * version and deadlines, and ids that lead to it; an item has them under its
- * key.  What the library answers must be what the model says, each time; the
- * lists and the counts, too; and at the end fsck finds nothing.
+ * Sequences of operations on sessions, items, locks and remembered logins, with
+ * time going by and upkeep in between, beside a plain model of what they mean: a
+ * login has data, a version and deadlines, and ids that lead to it; an item has
+ * them under its key.  What the library answers must be what the model says, each
+ * time; the lists and the counts, too; and at the end fsck finds nothing.
  *
  * The first bytes choose the rules of the segment.
  *
