@@ -67,10 +67,15 @@ int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
 	return 0;
 }
 
-/* Slots per unit so that the units together have 1.5 chunks per entry. */
+/*
+ * State words per unit: so many that the units together have a quarter more
+ * chunks than there are entries.  More would be of use only where small values
+ * and large ones meet in a segment without room to spare, and cost 8 bytes
+ * each.
+ */
 static uint32_t unit_slots_for(uint64_t entries_max, uint64_t units)
 {
-	uint64_t want = soj_div_up(entries_max + entries_max / 2, units);
+	uint64_t want = soj_div_up(entries_max + entries_max / 4, units);
 
 	want = soj_max(64, soj_align_up(want, 64));
 	return (uint32_t)soj_min(want, SOJ_UNIT_SLOTS_MAX);

@@ -55,7 +55,7 @@ int soj_layout_compute(struct soj_layout *lay, uint32_t entries_max,
 
 /*
  * Chooses units and unit_slots so that the segment takes at most
- * segment_bytes.  About 1.5 chunk state words are provided per entry.
+ * segment_bytes.  About 1.25 chunk state words are provided per entry.
  * Returns 0, -EINVAL (a count is out of range), or -ENOSPC (segment_bytes
  * does not even hold the index and one unit; *need_bytes then says what
  * would), or -EFBIG (it is more than the units that there can be will use;

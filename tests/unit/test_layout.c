@@ -258,10 +258,12 @@ static void check_fit(uint32_t entries, uint64_t bytes, uint32_t slots)
 	    lay.segment_bytes < bytes / 100 * 97)
 		fail_msg("%u entries, %" PRIu64 " bytes: %" PRIu64 " used",
 			 entries, bytes, lay.segment_bytes);
-	/* About 1.5 chunks per entry, so surely one, or all a unit can have. */
-	want = entries + entries / 2;
-	if ((uint64_t)lay.units * lay.unit_slots < want &&
-	    lay.unit_slots < SOJ_UNIT_SLOTS_MAX)
+	/* 1.25 chunks per entry, or all a unit can have; not 64 more each. */
+	want = entries + entries / 4;
+	if (((uint64_t)lay.units * lay.unit_slots < want &&
+	     lay.unit_slots < SOJ_UNIT_SLOTS_MAX) ||
+	    (lay.unit_slots > 64 &&
+	     (uint64_t)lay.units * (lay.unit_slots - 64) >= want))
 		fail_msg("%u entries, %" PRIu64 " bytes: %u units of %u",
 			 entries, bytes, lay.units, lay.unit_slots);
 }
