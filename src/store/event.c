@@ -89,6 +89,7 @@
 
 #include "base/fault.h"
 
+#define AHEAD      4u /* records */
 #define TRIES      1000u
 #define REPAIR_MAX 65536u /* records looked at in one pass */
 
@@ -232,6 +233,16 @@ static void complete_record(const struct soj_store *st,
 		complete(st, w, idx, told, false);
 }
 
+/* Whose record will be in the way soon: its entry is asked for meanwhile. */
+static void fetch_ahead(const struct soj_store *st, uint64_t seq)
+{
+	uint32_t idx = soj_event_entry(
+		soj_load_relaxed(&record_of(&st->seg, seq + AHEAD)->word));
+
+	if (soj_entry_idx_ok(st, idx))
+		soj_prefetch(&soj_entry(st, idx)->event);
+}
+
 /* Step 2.  False: the number is another event's. */
 static bool take(struct soj_store *st, struct soj_worker *w, uint64_t seq,
 		 uint32_t entry)
@@ -250,6 +261,7 @@ static bool take(struct soj_store *st, struct soj_worker *w, uint64_t seq,
 		SOJ_STEP("event.taken");
 		soj_count(&w->thr, SOJ_COUNT_events);
 		push_hint(&st->seg, seq + 1);
+		fetch_ahead(st, seq);
 		return true;
 	}
 	/* Of an entry anyone may have done it, of entry 0 it was not us. */
