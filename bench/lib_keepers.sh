@@ -8,10 +8,10 @@
 #   running   systems that are loaded and work
 #
 # One that does not answer within two minutes, ends, or finds a wrong value goes
-# to failed.tsv with the reason; the others go on.
+# to failed-PART.tsv with the reason; the others go on.
 
 # Of bench/compare.
-: "${bin:=}" "${out:=}" "${systems:=}" "${run_ms:=}"
+: "${bin:=}" "${out:=}" "${part:=}" "${systems:=}" "${run_ms:=}"
 
 declare -A keeper_in keeper_out keeper_pid
 declare -a running server_pids
@@ -29,7 +29,7 @@ keepers_end() {
 
 # failed SYSTEM WHAT TEXT
 failed() {
-	printf '%s\t%s\t%s\n' "$1" "$2" "$3" | tee -a "$out/failed.tsv" >&2
+	printf '%s\t%s\t%s\n' "$1" "$2" "$3" | tee -a "$out/failed-$part.tsv" >&2
 }
 
 # systems_wanted: all that there are, or those named, one a line
@@ -176,7 +176,7 @@ keepers_start() {
 			continue
 		read -ra line <<<"$answer"
 		printf '%s\t%s\t%s\t%s\t%s\n' "$system" "$sessions" "$bytes" \
-			"${line[3]}" "${line[2]}" >>"$out/memory.tsv"
+			"${line[3]}" "${line[2]}" >>"$out/${memory:-memory.tsv}"
 	done
 }
 

@@ -47,7 +47,7 @@ part_sizes() {
 part_growth() {
 	local sessions
 	# shellcheck disable=SC2034 # for lib_keepers.sh
-	local results=growth.tsv systems=sojourn,limit-2
+	local results=growth.tsv memory=growth-memory.tsv systems=sojourn,limit-2
 
 	for sessions in "${growth_sizes[@]}"; do
 		note "growth: $sessions sessions"

@@ -52,4 +52,11 @@ function readme_model(one, both,    n, share, rate, text) {
 		       "the workers' own, but for the reclaiming.\n", \
 			three(found["reclaimed"] / 1000), \
 			three(1e6 / found["reclaimed"] * 1000) > readme
+	if (found["end"] > 0 && found["unlink"] > 0)
+		printf "With a core for each of its two threads: %s M/s, for an end takes " \
+		       "%s us of the\none and %s us of the other.\n", \
+			three(1000 / (found["end"] > found["unlink"] ? \
+				      found["end"] : found["unlink"])), \
+			three(found["end"] / 1000), \
+			three(found["unlink"] / 1000) > readme
 }

@@ -40,6 +40,10 @@ FILENAME ~ /expiry\.txt$/ {
 FILENAME ~ /helper\.txt$/ {
 	if ($0 ~ /^idle/)
 		found["idle"] = number_after("idle")
+	if ($0 ~ /^each end/) {
+		found["end"] = number_after("each end")
+		found["unlink"] = number_after("expiry thread,")
+	}
 	found_text[++found_lines] = $0
 	next
 }
