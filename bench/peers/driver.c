@@ -29,10 +29,10 @@
 #include "peers.h"
 
 static const struct bench_peer *const peers[] = {
-	&bench_sojourn,      &bench_sojourn_id, &bench_sojourn_sealed,
-	&bench_sojourn_huge, &bench_rwlock_1,   &bench_rwlock_64,
-	&bench_sketch,       &bench_limit_one,  &bench_limit_two,
-	&bench_loop,
+	&bench_sojourn,        &bench_sojourn_id, &bench_sojourn_sealed,
+	&bench_sojourn_4k,     &bench_rwlock_1,   &bench_rwlock_64,
+	&bench_rwlock_64_huge, &bench_sketch,     &bench_sketch_huge,
+	&bench_limit_one,      &bench_limit_two,  &bench_loop,
 #ifdef BENCH_LFHT_MEMB
 	&bench_lfht_memb,
 #endif

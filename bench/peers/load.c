@@ -20,6 +20,27 @@ void *bench_shared(size_t bytes)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+#define HUGE_BYTES ((size_t)2 << 20)
+#define COLLAPSE   25 /* MADV_COLLAPSE, Linux 6.1 */
+
+void *bench_shared_of(const struct bench_store *st, size_t bytes)
+{
+	uint8_t *p;
+
+	if (!st->peer->huge)
+		return bench_shared(bytes);
+	bytes = soj_align_up(bytes, HUGE_BYTES);
+	p = bench_shared(bytes + HUGE_BYTES);
+	if (p == NULL)
+		return NULL;
+	p = (uint8_t *)soj_align_up((uintptr_t)p, HUGE_BYTES);
+	for (size_t at = 0; at < bytes; at += HUGE_BYTES) {
+		p[at] = 0; /* there must be something to collapse */
+		madvise(p + at, HUGE_BYTES, COLLAPSE);
+	}
+	return p;
+}
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;

@@ -104,6 +104,7 @@ struct bench_peer {
 	const char *what; /* for the report */
 	bool threads;     /* workers are threads of the keeper */
 	bool one;         /* one worker only */
+	bool huge;        /* its memory in pages of 2 MiB, if they can be had */
 
 	int (*open)(struct bench_store *st);
 	/* Fills the store; NULL: enter, create for each, leave. */
@@ -158,6 +159,8 @@ bool bench_value_good(const void *data, size_t bytes, uint64_t n);
 
 /* Memory that the keeper shares with the processes it forks; NULL: none. */
 void *bench_shared(size_t bytes);
+/* The same for a store's values, in the pages that its peer wants. */
+void *bench_shared_of(const struct bench_store *st, size_t bytes);
 uint64_t bench_now_ns(void);
 /* Some milliseconds old, and cheap. */
 uint64_t bench_now_ms(void);

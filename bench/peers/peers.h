@@ -10,8 +10,10 @@ extern const struct bench_peer bench_loop;
 extern const struct bench_peer bench_limit_one;
 extern const struct bench_peer bench_limit_two;
 extern const struct bench_peer bench_sketch;
+extern const struct bench_peer bench_sketch_huge;
 extern const struct bench_peer bench_rwlock_1;
 extern const struct bench_peer bench_rwlock_64;
+extern const struct bench_peer bench_rwlock_64_huge;
 extern const struct bench_peer bench_lfht_memb;
 extern const struct bench_peer bench_lfht_qsbr;
 extern const struct bench_peer bench_lmdb;
@@ -20,6 +22,6 @@ extern const struct bench_peer bench_memcached;
 extern const struct bench_peer bench_sojourn;
 extern const struct bench_peer bench_sojourn_id;
 extern const struct bench_peer bench_sojourn_sealed;
-extern const struct bench_peer bench_sojourn_huge;
+extern const struct bench_peer bench_sojourn_4k;
 
 #endif /* SOJ_BENCH_PEERS_H */

@@ -66,7 +66,7 @@ static int lay_out(struct bench_store *st, struct own *own)
 	own->bytes =
 		shards_bytes + heads_bytes +
 		(uint64_t)own->shards_count * own->entries_each * own->stride;
-	p = bench_shared(own->bytes);
+	p = bench_shared_of(st, own->bytes);
 	if (p == NULL)
 		return -ENOMEM;
 	own->shards = (struct shard *)p;
@@ -264,6 +264,14 @@ const struct bench_peer bench_rwlock_1 = {
 const struct bench_peer bench_rwlock_64 = {
 	.name = "rwlock-64",
 	.what = "the same in 64 shards with a lock each",
+	.open = open_64,
+	REST,
+};
+
+const struct bench_peer bench_rwlock_64_huge = {
+	.name = "rwlock-64-huge",
+	.what = "the latter in pages of 2 MiB",
+	.huge = true,
 	.open = open_64,
 	REST,
 };

@@ -64,7 +64,7 @@ static int open_any(struct bench_store *st)
 	own->stride = soj_align_up(sizeof(struct entry) + st->value_bytes, 8);
 	own->bytes = 128 + own->lines_count * WORDS * 8 +
 		     own->entries_count * own->stride;
-	p = bench_shared(own->bytes);
+	p = bench_shared_of(st, own->bytes);
 	if (p == NULL)
 		return -ENOMEM;
 	own->next_free = (soj_word_t *)p;
@@ -271,16 +271,20 @@ static uint64_t memory(struct bench_store *st)
 	return ((const struct own *)st->own)->bytes;
 }
 
+#define REST                                                            \
+	.open = open_any, .enter = enter, .get = get, .create = create, \
+	.update = update, .touch = touch, .remove = drop, .memory = memory
+
 const struct bench_peer bench_sketch = {
 	.name = "sketch",
 	.what = "tagged lines, a sequence in each entry; no recovery, no "
 		"expiry",
-	.open = open_any,
-	.enter = enter,
-	.get = get,
-	.create = create,
-	.update = update,
-	.touch = touch,
-	.remove = drop,
-	.memory = memory,
+	REST,
+};
+
+const struct bench_peer bench_sketch_huge = {
+	.name = "sketch-huge",
+	.what = "the same in pages of 2 MiB",
+	.huge = true,
+	REST,
 };
