@@ -7,7 +7,8 @@
  * either, with the death of one at each access, and with two preemptions, where
  * the one preempted last may die (--quick: of long pairs one in so many of
  * those).  Three at a time run by random priorities (PCT, d = 3), one of them
- * perhaps dying.  In a part of them who is interrupted holds stores back, as a
+ * perhaps dying; or the first is dead after its first access, its second and so
+ * on, before the other two begin.  In a part of them who is interrupted holds stores back, as a
  * processor with a store buffer does (lib_sched.h).
  *
  * After each schedule what was returned and what is there must be as after some

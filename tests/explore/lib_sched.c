@@ -416,6 +416,23 @@ static int choose(int last)
 	return -1;
 }
 
+/* Actor 0 first, and dead after so many accesses; the others as they were. */
+static void lay_out(const struct schedule *how)
+{
+	unsigned at = 0;
+
+	while (now.queue[at] != 0)
+		at++;
+	for (; at > 0; at--)
+		now.queue[at] = now.queue[at - 1];
+	now.queue[0] = 0;
+	for (unsigned i = 0; i < CHANGES_MAX; i++)
+		now.change[i] += how->corpse;
+	now.mortal = 0;
+	now.death = how->corpse;
+	now.death_kind = how->die;
+}
+
 static void shuffle(const struct schedule *how)
 {
 	uint64_t seed = how->seed;
@@ -437,6 +454,8 @@ static void shuffle(const struct schedule *how)
 		now.mortal = (unsigned)(sched_mix(seed, 21) % now.actors);
 	now.death_kind = sched_mix(seed, 23) % 2 ? DEATH_SEEN : DEATH_LATE;
 	now.death = 1 + (uint32_t)(sched_mix(seed, 22) % how->length);
+	if (how->corpse)
+		lay_out(how);
 }
 
 void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,

@@ -64,6 +64,9 @@ struct schedule {
 	uint64_t seed;
 	uint32_t length; /* about so many accesses there are */
 	bool may_die;
+	/* Actor 0 does so many accesses alone and is dead then, as `die` says,
+	 * before the others begin; 0: it is as the others are. */
+	uint32_t corpse;
 };
 
 /* What came of one. */

@@ -68,10 +68,10 @@ static void describe(const struct meeting *m, const struct schedule *how)
 		snprintf(names + strlen(names), sizeof(names) - strlen(names),
 			 "%s,", m->op[i]->name);
 	if (how->random)
-		trying("--replay %s,%u,%ss,%u,%llu,%u,%d",
+		trying("--replay %s,%u,%ss,%u,%llu,%u,%d,%u,%u",
 		       scene_name(m->scene->kind), m->count, names, how->hold,
-		       (unsigned long long)how->seed, how->length,
-		       how->may_die);
+		       (unsigned long long)how->seed, how->length, how->may_die,
+		       how->corpse, how->die);
 	else
 		trying("--replay %s,%u,%sr,%u,%u,%d,%u,%u,%u",
 		       scene_name(m->scene->kind), m->count, names, how->hold,
@@ -282,9 +282,15 @@ static void explore_triple(struct meeting *m, uint64_t n)
 {
 	struct schedule how = {
 		.random = true, .length = PCT_LENGTH, .may_die = n % 2};
-	struct ran ran;
+	struct ran ran = {0};
 
 	for (uint64_t i = 0; i < here.tour->draw_runs && !m->failed; i++) {
+		/* Of every third draw the first is dead when the others begin:
+		 * after its first access, its second, and so on, and again. */
+		if (n % 3 == 2) {
+			how.corpse = i == 0 || !ran.dead ? 1 : how.corpse + 1;
+			how.die = i & 2 ? DEATH_LATE : DEATH_SEEN;
+		}
 		how.seed = sched_mix(here.tour->seed + n, 100 + i);
 		how.hold = i & 1 ? UINT32_MAX : 0;
 		here.totals->held += i & 1;
@@ -413,6 +419,8 @@ static void schedule_of(struct schedule *how, char **rest)
 		how->seed = number_of(rest);
 		how->length = (uint32_t)number_of(rest);
 		how->may_die = number_of(rest);
+		how->corpse = (uint32_t)number_of(rest);
+		how->die = (unsigned)number_of(rest) % DEATHS;
 		if (how->length == 0)
 			how->length = 1;
 		return;
