@@ -25,15 +25,20 @@ void *bench_shared(size_t bytes)
 
 void *bench_shared_of(const struct bench_store *st, size_t bytes)
 {
-	uint8_t *p;
+	uint8_t *room, *p;
 
 	if (!st->peer->huge)
 		return bench_shared(bytes);
+	/* It must begin at a multiple in memory, for it does in its file. */
 	bytes = soj_align_up(bytes, HUGE_BYTES);
-	p = bench_shared(bytes + HUGE_BYTES);
-	if (p == NULL)
+	room = mmap(NULL, bytes + HUGE_BYTES, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
 		return NULL;
-	p = (uint8_t *)soj_align_up((uintptr_t)p, HUGE_BYTES);
+	p = (uint8_t *)soj_align_up((uintptr_t)room, HUGE_BYTES);
+	if (mmap(p, bytes, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return NULL;
 	for (size_t at = 0; at < bytes; at += HUGE_BYTES) {
 		p[at] = 0; /* there must be something to collapse */
 		madvise(p + at, HUGE_BYTES, COLLAPSE);
