@@ -195,10 +195,12 @@ static int change_kept(struct sojourn *s, const char *id, struct change *c,
 
 	if (!soj_id_digest(s, id, &digest))
 		return soj_report_ended(SOJ_NONE);
+	soj_index_prefetch(&s->st, digest);
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
 	self->w.source = SOJ_SOURCE_UPDATE;
+	soj_index_prefetch_found(&s->st, digest);
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
 		uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 

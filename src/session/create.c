@@ -159,6 +159,9 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	uint32_t idx;
 	int rc;
 
+	soj_index_prefetch(st, birth->digest);
+	soj_prefetch(&st->seg.heads[soj_head_of(st, birth->subject)]);
+	soj_event_prefetch(st);
 	made->intent = 0;
 	made->capped = false;
 	made->error = 0;

@@ -34,6 +34,7 @@
 
 #include "base/fault.h"
 #include "session/session.h"
+#include "store/fetch.h"
 
 #define ENDS_PER_SECTION 256u
 
@@ -104,7 +105,7 @@ static bool end_one(void *arg, uint32_t idx)
 	    (a->only_collection &&
 	     soj_misc_collection(cold.misc) != *a->only_collection))
 		return true;
-	rc = soj_line_end(st, &a->self->w, ref, a->reason, false, &a->any);
+	rc = soj_line_end(st, &a->self->w, ref, a->reason, NULL, &a->any);
 	if (rc < 0) {
 		a->error = rc;
 		return false;
@@ -203,22 +204,22 @@ static int delete_done(struct sojourn *s, struct soj_self *self, int rc,
 }
 
 /*
- * Finds what is to be deleted.  0 and its reference; *seen: it lives.  -ENOENT
- * (reported): there is nothing to end.  The caller is in a section.
+ * Finds what is to be deleted.  0 and its reference; *seen: it lives, and
+ * *snap is what was seen.  -ENOENT (reported): there is nothing to end.  The
+ * caller is in a section.
  */
 static int find_doomed(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, struct soj_cold *cold,
-		       uint64_t *ref, bool *seen)
+		       struct soj_snapshot *snap, uint64_t *ref, bool *seen)
 {
 	const struct soj_copy copy = {.cold = cold};
-	struct soj_snapshot snap = {0};
 	struct soj_found found;
 	/* Over by time is not alive: its end is made final, nothing more. */
-	int rc = soj_session_find_late(
-		s, self, digest, soj_seg_now_ms(&s->st.seg), &copy, &snap);
+	int rc = soj_session_find_late(s, self, digest,
+				       soj_seg_now_ms(&s->st.seg), &copy, snap);
 
 	*seen = rc == 0;
-	*ref = snap.ref;
+	*ref = snap->ref;
 	/* Another deleter may have ended it, or a newer id of its line, and be
 	 * stopped before the rest.  If it cannot be looked at any more, upkeep
 	 * has ended the rest. */
@@ -226,7 +227,7 @@ static int find_doomed(struct sojourn *s, struct soj_self *self,
 	    (soj_ctl_status(found.ctl) == SOJ_RENEWED ||
 	     soj_status_ends_line(soj_ctl_status(found.ctl)))) {
 		*ref = found.ref;
-		rc = soj_entry_look(&s->st, found.ref, digest, &copy, &snap);
+		rc = soj_entry_look(&s->st, found.ref, digest, &copy, snap);
 	}
 	return rc;
 }
@@ -265,6 +266,7 @@ int sojourn_session_delete(struct sojourn *s, const char *id)
 int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 {
 	struct soj_cold cold = {0};
+	struct soj_snapshot snap;
 	struct soj_self *self;
 	bool seen, any = false, found, valid;
 	uint64_t ref;
@@ -274,13 +276,17 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	if (self == NULL)
 		return rc;
 	self->w.source = SOJ_SOURCE_DELETE;
+	soj_index_prefetch(&s->st, *digest);
+	soj_event_prefetch(&s->st);
+	snap.ref = 0;
 	soj_section_enter(&s->st.seg, &self->w.thr);
-	rc = find_doomed(s, self, digest, &cold, &ref, &seen);
+	soj_index_prefetch_found(&s->st, *digest);
+	rc = find_doomed(s, self, digest, &cold, &snap, &ref, &seen);
 	SOJ_STEP("delete.found");
 	found = rc == 0;
 	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
-				  seen, &any);
+				  seen ? &snap : NULL, &any);
 	any = any && (seen || rc > 0);
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (soj_gone(&self->w))
@@ -328,7 +334,7 @@ static int delete_handle(struct sojourn *s, const char *handle)
 	readable = found && soj_ctl_readable(snap.ctl);
 	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
-				  readable, &any);
+				  readable ? &snap : NULL, &any);
 	any = any && (rc > 0 || (readable && lived));
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (soj_gone(&self->w))

@@ -36,26 +36,37 @@ static uint64_t to_chars(uint64_t six)
 	return text + above(six, 62) * ('_' - '-' - 1);
 }
 
-/* Base64url without padding.  raw: up to five more bytes, zero, are read. */
+/* The first byte in memory is the uppermost of the number, and back. */
+static uint64_t be64(uint64_t word)
+{
+	return __builtin_bswap64(soj_le64(word));
+}
+
+/* Six bytes, the upper ones of a word, as eight numbers below 64: halves, then
+ * halves of these, and once more. */
+static uint64_t to_sixes(uint64_t bytes)
+{
+	uint64_t x = bytes >> 16;
+
+	x = (x & UINT64_C(0xffffff000000)) << 8 | (x & 0xffffff);
+	x = (x & UINT64_C(0x00fff00000fff000)) << 4 |
+	    (x & UINT64_C(0x00000fff00000fff));
+	return (x & UINT64_C(0x0fc00fc00fc00fc0)) << 2 |
+	       (x & UINT64_C(0x003f003f003f003f));
+}
+
+/* Base64url without padding; raw has up to seven more bytes, zero. */
 static void encode(const uint8_t *raw, size_t bytes,
 		   char text[SOJOURN_ID_CHARS_MAX + 1])
 {
-	const size_t chars = (8 * bytes + 5) / 6;
-	char padded[SOJOURN_ID_CHARS_MAX + 8];
-
 	for (size_t i = 0; 6 * i < bytes; i++) {
-		uint64_t six = 0, group = 0;
+		uint64_t six;
 
-		for (unsigned k = 0; k < 6; k++)
-			group = group << 8 | raw[6 * i + k];
-		for (unsigned k = 0; k < 8; k++)
-			six |= (group >> (42 - 6 * k) & 63) << 8 * k;
-		six = soj_le64(to_chars(six));
-		memcpy(padded + 8 * i, &six, sizeof(six));
+		memcpy(&six, raw + 6 * i, sizeof(six));
+		six = be64(to_chars(to_sixes(be64(six))));
+		memcpy(text + 8 * i, &six, sizeof(six));
 	}
-	memcpy(text, padded, chars);
-	text[chars] = 0;
-	soj_wipe(padded, sizeof(padded));
+	text[(8 * bytes + 5) / 6] = 0;
 }
 
 /*
@@ -85,7 +96,7 @@ static void random_bytes(struct soj_self *self, uint8_t *raw, size_t bytes)
 void soj_id_make(const struct sojourn *s, struct soj_self *self,
 		 char id[SOJOURN_ID_CHARS_MAX + 1])
 {
-	uint8_t raw[48 + 5] = {0};
+	uint8_t raw[48 + 7] = {0};
 	size_t bytes = soj_min(s->st.seg.policy.id_bytes, 48);
 
 	random_bytes(self, raw, bytes);

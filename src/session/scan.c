@@ -342,7 +342,7 @@ static int clear_one(struct sieve *f, struct soj_self *self, uint32_t idx,
 	if (look(f, idx, one)) {
 		SOJ_STEP("clear.seen");
 		rc = soj_line_end(st, &self->w, one->snap.ref,
-				  SOJ_ENDED_CLEARED, true, &any);
+				  SOJ_ENDED_CLEARED, &one->snap, &any);
 	} else if (f->busy) {
 		rc = -ESTALE;
 	}

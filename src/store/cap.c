@@ -431,7 +431,7 @@ static bool end_one(void *arg, uint32_t idx)
 	if (!c->flying_too && cold.predecessor == 0 &&
 	    soj_state_phase(state) == SOJ_OWNED && state_of(c, idx) == state)
 		return true;
-	rc = soj_line_end(c->st, c->w, ref, c->reason, false, NULL);
+	rc = soj_line_end(c->st, c->w, ref, c->reason, NULL, NULL);
 	if (rc < 0) {
 		c->error = rc;
 		return false;

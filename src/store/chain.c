@@ -43,7 +43,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
-#include "store/store.h"
+#include "store/fetch.h"
 
 /* How many nodes a walker passes between two looks at its section word. */
 #define CHECK_EVERY 64u
@@ -214,11 +214,13 @@ static uint64_t mark_if_ended(struct soj_store *st, struct soj_worker *w,
 	uint64_t link = soj_load_acquire(&e->link); /* K2 */
 	uint64_t state, ctl;
 
+	/* What nobody wants out is passed without a look at the rest of it. */
+	if (!sweep->may_unlink(sweep->arg, idx))
+		return link;
 	while (!(link & SOJ_LINK_MARK)) {
 		state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 		ctl = soj_load_acquire(&e->ctl);                      /* E1 */
 		if (!soj_ctl_ended(ctl) || soj_state_phase(state) != SOJ_LIVE ||
-		    !sweep->may_unlink(sweep->arg, idx) ||
 		    !soj_section_valid(&st->seg, &w->thr))
 			break;
 		SOJ_STEP("chain.mark.seen");
@@ -283,4 +285,15 @@ int soj_chain_sweep(struct soj_store *st, struct soj_worker *w, uint32_t head,
 		rc = sweep_once(st, w, &st->seg.heads[head], sweep);
 	}
 	return rc;
+}
+
+void soj_chain_prefetch(const struct soj_store *st, uint32_t head, bool deep)
+{
+	uint32_t idx = soj_link_entry(soj_load_relaxed(&st->seg.heads[head]));
+
+	if (deep && soj_entry_idx_ok(st, idx))
+		idx = soj_link_entry(
+			soj_load_relaxed(&soj_entry(st, idx)->link));
+	if (soj_entry_idx_ok(st, idx))
+		soj_entry_prefetch_all(st, idx);
 }

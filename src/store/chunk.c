@@ -105,12 +105,13 @@ void soj_entry_prefetch(const struct soj_store *st, uint32_t idx)
 	soj_prefetch((const uint8_t *)e + SOJ_CACHELINE_BYTES);
 }
 
-static void chunk_prefetch(const struct soj_store *st, uint32_t chunk)
+static void chunk_prefetch(const struct soj_store *st, uint32_t chunk,
+			   uint32_t bytes_max)
 {
 	uint32_t bytes;
 	const void *words = soj_chunk_words(st, chunk, &bytes);
 
-	for (uint32_t at = 0; words && at < soj_min(bytes, PREFETCH_BYTES);
+	for (uint32_t at = 0; words && at < soj_min(bytes, bytes_max);
 	     at += SOJ_CACHELINE_BYTES)
 		soj_prefetch((const uint8_t *)words + at);
 }
@@ -119,17 +120,30 @@ void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx)
 {
 	uint64_t ctl = soj_load_relaxed(&soj_entry(st, idx)->ctl);
 
-	chunk_prefetch(st, soj_ctl_chunk(ctl));
+	chunk_prefetch(st, soj_ctl_chunk(ctl), PREFETCH_BYTES);
 }
 
-void soj_entry_retired_prefetch(const struct soj_store *st, uint32_t idx)
+void soj_chunk_head_prefetch(const struct soj_store *st, uint32_t idx)
+{
+	uint64_t ctl = soj_load_relaxed(&soj_entry(st, idx)->ctl);
+
+	soj_prefetch(soj_chunk_state(st, soj_ctl_chunk(ctl)));
+	chunk_prefetch(st, soj_ctl_chunk(ctl), SOJ_CACHELINE_BYTES);
+}
+
+void soj_entry_prefetch_all(const struct soj_store *st, uint32_t idx)
 {
 	soj_prefetch(&st->seg.entry_states[idx]);
 	soj_entry_prefetch(st, idx);
 }
 
-void soj_chunk_retired_prefetch(const struct soj_store *st, uint32_t chunk)
+void soj_chunk_prefetch_all(const struct soj_store *st, uint32_t chunk)
 {
+#ifdef SOJ_EXPLORE
+	(void)st; /* which is to see each load that counts */
+	(void)chunk;
+#else
 	soj_prefetch(soj_chunk_state(st, chunk));
-	chunk_prefetch(st, chunk);
+	chunk_prefetch(st, chunk, PREFETCH_BYTES);
+#endif
 }

@@ -88,6 +88,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "store/fetch.h"
 
 #define AHEAD      4u /* records */
 #define TRIES      1000u
@@ -241,6 +242,16 @@ static void fetch_ahead(const struct soj_store *st, uint64_t seq)
 
 	if (soj_entry_idx_ok(st, idx))
 		soj_prefetch(&soj_entry(st, idx)->event);
+}
+
+void soj_event_prefetch(const struct soj_store *st)
+{
+	const struct soj_seg *seg = &st->seg;
+
+	if (seg->lay.events_max != 0)
+		soj_prefetch(
+			record_of(seg, soj_load_relaxed(&seg->hdr->event_next) +
+					       2 * AHEAD));
 }
 
 /* Step 2.  False: the number is another event's. */

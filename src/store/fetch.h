@@ -12,6 +12,9 @@
 void soj_index_prefetch(const struct soj_store *st, struct soj_digest digest);
 uint32_t soj_index_guess(const struct soj_store *st, struct soj_digest digest);
 void soj_entry_prefetch(const struct soj_store *st, uint32_t idx);
+/* For who will change it: whatever may have that digest, and its state. */
+void soj_index_prefetch_found(const struct soj_store *st,
+			      struct soj_digest digest);
 void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx);
 
 /* The value that the entry has now lies in that chunk and takes so many bytes:
@@ -20,9 +23,18 @@ void soj_index_hint(const struct soj_store *st, const struct soj_worker *w,
 		    struct soj_digest digest, uint64_t ref, uint32_t chunk,
 		    uint64_t bytes);
 
-/* For who will reclaim them: with the state word. */
-void soj_entry_retired_prefetch(const struct soj_store *st, uint32_t idx);
-void soj_chunk_retired_prefetch(const struct soj_store *st, uint32_t chunk);
+/* With the state word, for who will own or reclaim them. */
+void soj_entry_prefetch_all(const struct soj_store *st, uint32_t idx);
+void soj_chunk_prefetch_all(const struct soj_store *st, uint32_t chunk);
+/* The same of the entry's value, but no more of that than its head. */
+void soj_chunk_head_prefetch(const struct soj_store *st, uint32_t idx);
+
+/* chain.c: the first entry of a chain; deep: that was asked for before, now the
+ * one behind it. */
+void soj_chain_prefetch(const struct soj_store *st, uint32_t head, bool deep);
+
+/* event.c: where the next events go. */
+void soj_event_prefetch(const struct soj_store *st);
 
 /* Whom the committed places of the digest's bucket name; returns how many. */
 unsigned soj_index_neighbours(const struct soj_store *st,

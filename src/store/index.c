@@ -298,6 +298,28 @@ void soj_index_prefetch(const struct soj_store *st, struct soj_digest digest)
 	soj_prefetch((const uint8_t *)b + SOJ_CACHELINE_BYTES);
 }
 
+void soj_index_prefetch_found(const struct soj_store *st,
+			      struct soj_digest digest)
+{
+#ifdef SOJ_EXPLORE
+	(void)st; /* which is to see each load that counts */
+	(void)digest;
+#else
+	struct soj_shm_bucket *b = bucket_of(st, digest);
+
+	for (uint32_t bits = soj_bucket_tagged(b, digest) & SOJ_BUCKET_BITS;
+	     bits; bits &= bits - 1) {
+		const unsigned p = soj_ctz64(bits);
+		uint64_t place = soj_load_relaxed(&b->place[p]);
+		uint32_t idx = soj_ref_entry(soj_place_ref(place));
+
+		if (soj_entry_idx_ok(st, idx))
+			soj_entry_prefetch_all(st, idx);
+		soj_bucket_fetch(st, b, p, 2);
+	}
+#endif
+}
+
 uint32_t soj_index_guess(const struct soj_store *st, struct soj_digest digest)
 {
 	struct soj_shm_bucket *b = bucket_of(st, digest);

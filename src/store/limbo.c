@@ -61,17 +61,17 @@ static void ring_drop(struct soj_limbo *ring)
 
 /* Its reclaimer wipes it, and so waits for its memory: asked for meanwhile. */
 static void fetch_ahead(const struct soj_store *st,
-			const struct soj_limbo *ring)
+			const struct soj_limbo *ring, uint32_t ahead)
 {
 	const struct soj_retired *one;
 
-	if (ring->count <= AHEAD)
+	if (ring->count <= ahead)
 		return;
-	one = &ring->at[(ring->first + AHEAD) % ring->max];
+	one = &ring->at[(ring->first + ahead) % ring->max];
 	if (one->is_entry)
-		soj_entry_retired_prefetch(st, one->number);
+		soj_entry_prefetch_all(st, one->number);
 	else
-		soj_chunk_retired_prefetch(st, one->number);
+		soj_chunk_prefetch_all(st, one->number);
 }
 
 static void ring_drain(struct soj_store *st, struct soj_worker *w,
@@ -81,7 +81,7 @@ static void ring_drain(struct soj_store *st, struct soj_worker *w,
 	const struct soj_retired *one;
 
 	while (ring->count > keep && (one = ring_ready(ring, epoch)) != NULL) {
-		fetch_ahead(st, ring);
+		fetch_ahead(st, ring, AHEAD);
 		if (one->is_entry)
 			soj_entry_reclaim(st, w, one->number, one->state,
 					  epoch);
@@ -109,7 +109,7 @@ void soj_limbo_add(struct soj_store *st, struct soj_worker *w, uint32_t number,
 	const uint32_t every = w->spill ? LOOK_EVERY_SPILL : LOOK_EVERY;
 
 	/* Nobody else may be moving the epoch: see to it now and then. */
-	if (soj_limbo_waiting(w) % every == every - 1) {
+	if (++w->limbo_added % every == 0) {
 		soj_epoch_advance(&st->seg);
 		if (w->spill)
 			soj_limbo_drain(st, w);
@@ -141,6 +141,7 @@ bool soj_limbo_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
 			return false;
 		ring_drop(&w->limbo);
 		*chunk = one.number;
+		fetch_ahead(st, &w->limbo, 0); /* for the next time */
 		if (mine)
 			return true;
 	}

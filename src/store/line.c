@@ -50,40 +50,43 @@ static bool is_owned(const struct soj_store *st, uint64_t ref)
 }
 
 /*
- * Ends one member.  *next: the successor to go on with, 0 if none.  Returns 1
- * if a tip was ended by this call, 0, or an error.
+ * Ends one member.  known: what the caller saw of it in this section, or NULL.
+ * *next: the successor to go on with, 0 if none.  Returns 1 if a tip was ended
+ * by this call, 0, or an error.
  */
 static int end_member(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		      enum soj_status reason, bool *seen, bool *any,
-		      uint64_t *next)
+		      enum soj_status reason, const struct soj_snapshot *known,
+		      bool *seen, bool *any, uint64_t *next)
 {
+	struct soj_snapshot fresh;
+
 	*next = 0;
-	for (unsigned i = 0; i < TRIES; i++) {
-		struct soj_snapshot snap;
-		int rc = look(st, ref, NULL, &snap);
+	for (unsigned i = 0; i < TRIES; i++, known = NULL) {
+		int rc = known ? 0 : look(st, ref, NULL, &fresh);
+		const struct soj_snapshot *snap = known ? known : &fresh;
 
 		if (soj_gone(w))
 			return -ECANCELED;
 		if (rc < 0)
 			return rc == -ENOENT ? 0 : rc;
-		if (soj_ctl_readable(snap.ctl)) {
-			bool tip = soj_ctl_status(snap.ctl) == SOJ_ACTIVE;
+		if (soj_ctl_readable(snap->ctl)) {
+			bool tip = soj_ctl_status(snap->ctl) == SOJ_ACTIVE;
 
 			*seen = true;
 			if (!soj_section_valid(&st->seg, &w->thr))
 				return -ESTALE;
 			SOJ_STEP("line.seen");
-			if (!soj_entry_end_ctl(st, w, ref, snap.ctl, reason))
+			if (!soj_entry_end_ctl(st, w, ref, snap->ctl, reason))
 				continue; /* changed: look again */
 			SOJ_STEP("line.ended");
 			*any = true;
-			*next = snap.has_record ? snap.record.successor : 0;
+			*next = snap->has_record ? snap->record.successor : 0;
 			return tip;
 		}
 		/* Ended by another.  If that one means the login it may have
 		 * died before the rest of the line. */
-		if (*seen || soj_status_ends_line(soj_ctl_status(snap.ctl)))
-			*next = snap.has_record ? snap.record.successor : 0;
+		if (*seen || soj_status_ends_line(soj_ctl_status(snap->ctl)))
+			*next = snap->has_record ? snap->record.successor : 0;
 		return 0;
 	}
 	return -EBUSY;
@@ -108,16 +111,18 @@ static void finish_line(struct soj_store *st, struct soj_worker *w,
 }
 
 int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		 enum soj_status reason, bool seen, bool *any)
+		 enum soj_status reason, const struct soj_snapshot *known,
+		 bool *any)
 {
 	const uint64_t first = ref;
+	bool seen = known != NULL;
 	bool ended_any = false;
 	int ended = 0;
 
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		uint64_t next;
-		int rc = end_member(st, w, ref, reason, &seen, &ended_any,
-				    &next);
+		int rc = end_member(st, w, ref, reason, known, &seen,
+				    &ended_any, &next);
 
 		if (any)
 			*any |= ended_any;
@@ -127,6 +132,7 @@ int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		if (next == 0 || !soj_status_ends_line(reason))
 			break;
 		seen = true;
+		known = NULL;
 		ref = next;
 	}
 	finish_line(st, w, first, ref != first);
@@ -149,7 +155,7 @@ int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		ref = snap.record.successor;
 		if (!soj_entry_idx_ok(st, soj_ref_entry(ref)))
 			return 0;
-		rc = end_member(st, w, ref, reason, &seen, &any, &next);
+		rc = end_member(st, w, ref, reason, NULL, &seen, &any, &next);
 		if (rc < 0)
 			return rc;
 		soj_entry_end_finish_if_ended(st, w, ref);
@@ -159,6 +165,16 @@ int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 			return 0;
 	}
 	return 0;
+}
+
+bool soj_line_alone(const struct soj_store *st, uint64_t ref)
+{
+	struct soj_cold cold;
+	struct soj_copy copy = {.cold = &cold};
+	struct soj_snapshot snap;
+
+	return look(st, ref, &copy, &snap) == 0 && soj_ctl_ended(snap.ctl) &&
+	       !snap.has_record && cold.predecessor == 0;
 }
 
 enum soj_hold soj_line_holds(struct soj_store *st, uint64_t ref,

@@ -86,6 +86,7 @@ struct soj_worker {
 	uint64_t spare; /* entry that eviction must leave alone; 0: none */
 	struct soj_limbo limbo;  /* in limbo_room */
 	struct soj_limbo *spill; /* of an upkeep that it runs; or NULL */
+	uint32_t limbo_added;    /* ever */
 	uint32_t limbo_lost; /* retired, but no room: found by a scan only */
 	struct soj_retired limbo_room[SOJ_LIMBO_MAX];
 	uint32_t held_count;
@@ -456,20 +457,24 @@ bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned);
 
 /*
  * Ends an entry and, if `reason` means the login, the line of its successors.
- * seen: the caller saw the entry readable when its operation began, so the
- * record is followed even if the entry was ended meanwhile.  The caller is in
- * a section, in which it found the entry.  Returns how many tips (readable and
+ * seen: what the caller saw, readable, in the section that it is in; the
+ * record is then followed even if the entry was ended meanwhile.  NULL: it
+ * only found it in that section.  Returns how many tips (readable and
  * not renewed) this call ended; -ESTALE (expelled: nothing may be reported),
  * -EBUSY, -ECANCELED.  *any (may be NULL) becomes true if the call ended any
  * member.
  */
 int soj_line_end(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		 enum soj_status reason, bool seen, bool *any);
+		 enum soj_status reason, const struct soj_snapshot *seen,
+		 bool *any);
 
 /* For upkeep: ends what directly follows an ended entry, as far as nobody has
  * begun with it.  0 or an error as soj_line_end. */
 int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		      enum soj_status reason);
+
+/* An ended entry that neither led on nor was led to: no line is to be ended. */
+bool soj_line_alone(const struct soj_store *st, uint64_t ref);
 
 /* Does the ended entry's record still lead to something in the making (HELD; it
  * is made LIVE here if that can be), or is its predecessor still there?  Then

@@ -111,6 +111,8 @@ static void take_leaf(struct soj_upkeep *up, uint32_t leaf)
 	uint64_t bits = soj_xchg_acq_rel(&up->st->seg.ended[leaf], 0); /* B0 */
 
 	SOJ_STEP("upkeep.hints.taken");
+	for (uint64_t b = bits; b; b &= b - 1)
+		soj_entry_prefetch(up->st, leaf * 64 + soj_ctz64(b));
 	for (; bits; bits &= bits - 1)
 		add_pending(up, leaf * 64 + soj_ctz64(bits));
 }
@@ -181,6 +183,10 @@ static void prepare(struct soj_upkeep *up, struct soj_pending *p)
 
 	soj_index_remove(up->st, up->w, soj_entry_digest(up->st, p->idx),
 			 soj_entry_place(up->st, ref));
+	if (soj_line_alone(up->st, ref)) {
+		p->may = soj_event_settle(up->st, up->w, ref);
+		return;
+	}
 	p->may = true;
 	if (soj_status_ends_line(status) && !SOJ_PLANT(LINE_FORGOTTEN) &&
 	    soj_line_end_next(up->st, up->w, ref, status) < 0)
@@ -342,33 +348,27 @@ static void fetch_ahead(const struct soj_upkeep *up, uint32_t i)
 	const struct soj_store *st = up->st;
 
 	if (i + 2 * AHEAD < up->pending_count)
-		soj_entry_prefetch(st, up->pending[i + 2 * AHEAD].idx);
+		soj_entry_prefetch_all(st, up->pending[i + 2 * AHEAD].idx);
 	if (i + AHEAD < up->pending_count) {
 		const uint32_t idx = up->pending[i + AHEAD].idx;
 
-		soj_chunk_prefetch(st, idx);
+		soj_chunk_head_prefetch(st, idx);
 		soj_index_prefetch(st, soj_entry_digest(st, idx));
 	}
 }
 
-/* The same for a sweep: the head, then the first that it leads to. */
+/* The same for a sweep: the head, then what it leads to, and the next. */
 static void fetch_chain(const struct soj_upkeep *up, uint32_t i)
 {
 	const struct soj_store *st = up->st;
-	const struct soj_seg *seg = &st->seg;
-	uint32_t first;
 
 	if (i + 2 * AHEAD < up->pending_count)
-		soj_prefetch(&seg->heads[up->pending[i + 2 * AHEAD].head]);
+		soj_prefetch(&st->seg.heads[up->pending[i + 2 * AHEAD].head]);
 	if (i + AHEAD >= up->pending_count)
 		return;
-	first = soj_link_entry(
-		soj_load_relaxed(&seg->heads[up->pending[i + AHEAD].head]));
-	soj_entry_prefetch(st, up->pending[i + AHEAD].idx);
-	if (!soj_entry_idx_ok(st, first))
-		return;
-	soj_entry_prefetch(st, first);
-	soj_prefetch(&seg->entry_states[first]);
+	soj_entry_prefetch_all(st, up->pending[i + AHEAD].idx);
+	soj_chain_prefetch(st, up->pending[i + AHEAD].head, false);
+	soj_chain_prefetch(st, up->pending[i + AHEAD / 2].head, true);
 }
 
 /* Sections are kept short: a long one would be expelled by other upkeep. */
@@ -413,8 +413,7 @@ static uint32_t unlink_pending(struct soj_upkeep *up, bool *left)
 
 /* ---- passes ---- */
 
-/* Everything is retired in the worker's name, and more of it than its own limbo
- * holds. */
+/* What is retired is the worker's, and more than its own limbo holds. */
 static uint32_t begin(struct soj_upkeep *up)
 {
 	const uint32_t source = up->w->source;

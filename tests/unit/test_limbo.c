@@ -118,6 +118,21 @@ static void who_replaces_takes_its_own_again(void **state)
 	soj_chunk_abandon(st, w, chunk);
 }
 
+/* To look whether the epoch can move is to look at every thread's slot: not
+ * with each value, however many wait. */
+static void the_epoch_is_not_moved_each_time(void **state)
+{
+	const uint64_t epoch = soj_epoch(&st->seg);
+	const uint32_t times = 64 * 40;
+
+	(void)state;
+	for (uint32_t i = 0; i < times; i++)
+		retired_chunk("again", 5);
+	assert_true(soj_epoch(&st->seg) >= epoch + 30);
+	assert_true(soj_epoch(&st->seg) <= epoch + 40);
+	assert_true(soj_limbo_waiting(w) <= 4 * 64);
+}
+
 /* What another has reclaimed meanwhile is dropped; what is of another class is
  * free for all. */
 static void only_what_is_still_there_is_taken(void **state)
@@ -151,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_pass_keeps_what_it_retires),
 		T(who_replaces_takes_its_own_again),
+		T(the_epoch_is_not_moved_each_time),
 		T(only_what_is_still_there_is_taken),
 	};
 
