@@ -142,16 +142,12 @@ void soj_note_of(struct sojourn *s, struct soj_self *self, enum soj_hook hook,
 static enum soj_hook hook_of(enum soj_event_type type)
 {
 	switch (type) {
-	case SOJ_EVENT_UPDATED:
-		return SOJ_HOOK_UPDATED;
 	case SOJ_EVENT_MISMATCH:
 		return SOJ_HOOK_MISMATCHED;
 	case SOJ_EVENT_VETOED:
 		return SOJ_HOOK_VETOED;
 	case SOJ_EVENT_INVALID:
 		return SOJ_HOOK_INVALID;
-	case SOJ_EVENT_OVER_CAP:
-		return SOJ_HOOK_OVER_CAP;
 	default:
 		return SOJ_HOOKS_USED;
 	}

@@ -200,8 +200,6 @@ static int in_collection(int rc, const char *name)
 {
 	char text[512];
 
-	if (rc == 0)
-		return 0;
 	snprintf(text, sizeof(text), "%s", sojourn_error_text());
 	return soj_report(rc, SOJOURN_INVALID, "collection %s: %s", name, text);
 }

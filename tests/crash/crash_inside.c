@@ -20,45 +20,11 @@
 #include <sys/mman.h>
 
 #include "crash/lib_ops.h"
+#include "lib/scarce.h"
 
 #define ALLOCATIONS_MAX 64u
 
 static int only = -1;
-
-/* ---- allocations that fail ---- */
-
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-
-static struct {
-	unsigned nth; /* counts down; at 1 it fails; 0: none does */
-	unsigned seen;
-} memory;
-
-static bool fails(void)
-{
-	memory.seen++;
-	if (memory.nth == 0 || --memory.nth > 0)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *malloc(size_t bytes)
-{
-	return fails() ? NULL : __libc_malloc(bytes);
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-	return fails() ? NULL : __libc_calloc(count, bytes);
-}
-
-void *realloc(void *old, size_t bytes)
-{
-	return fails() ? NULL : __libc_realloc(old, bytes);
-}
 
 /* ---- one operation ---- */
 

@@ -255,6 +255,35 @@ static void of_the_class_that_is_wanted(void **state)
 	sojourn_detach(s);
 }
 
+/* Nothing can be evicted: the segment is full, as one that rejects. */
+static void full_of_what_is_kept(void **state)
+{
+	static const struct {
+		size_t bytes;
+		uint32_t entries;
+		const char *why;
+	} t[] = {{8, 16, "no entry left"},
+		 {65536, 1000, "no memory for the value left"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		uint32_t count = 0;
+		int rc;
+
+		open_with(SOJOURN_WHEN_FULL_EVICT, true, t[i].entries);
+		while ((rc = put_item(collection, count, t[i].bytes, 0)) == 0)
+			count++;
+		assert_int_equal(rc, -ENOSPC);
+		assert_int_equal(sojourn_reason(), SOJOURN_FULL);
+		assert_non_null(strstr(sojourn_error_text(), t[i].why));
+		assert_true(count >= 16);
+		while (count-- > 0)
+			assert_true(has_item(collection, count));
+		assert_int_equal(sem_counter(s, "evictions"), 0);
+		sojourn_detach(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +294,7 @@ int main(void)
 		cmocka_unit_test(one_of_many_places_is_found),
 		cmocka_unit_test(over_before_used),
 		cmocka_unit_test(of_the_class_that_is_wanted),
+		cmocka_unit_test(full_of_what_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #define MIB 1048576u
 
 #define refused(call)   expect_reason(call, -EINVAL, SOJOURN_INVALID)
+#define no_such(call)   expect_reason(call, -ENOENT, SOJOURN_NOT_FOUND)
 #define too_large(call) expect_reason(call, -EMSGSIZE, SOJOURN_TOO_LARGE)
 
 static char large[MIB + 1];
@@ -43,6 +44,15 @@ static int let(void *arg, const struct sojourn_info *info, const void *data,
 	(void)info;
 	(void)data;
 	(void)data_bytes;
+	return 0;
+}
+
+static int show(void *arg, const void *data, size_t data_bytes, size_t at)
+{
+	(void)arg;
+	(void)data;
+	(void)data_bytes;
+	(void)at;
 	return 0;
 }
 
@@ -98,6 +108,39 @@ static void refuses_what_a_subject_cannot_be(void **state)
 	assert_int_equal(
 		sojourn_session_delete_handle(s, "0000000000010000000000001"),
 		0);
+	sojourn_detach(s);
+}
+
+/* What is no id at all is the id of no session. */
+static void finds_nothing_by_what_is_no_id(void **state)
+{
+	static const char *const none[] = {"", "short",
+					   "an/id/has/no/slash/in/its/text"};
+	struct sojourn *s = sem_make(NULL);
+	const struct sojourn_new what = {.subject = "anna"};
+	struct sojourn_info info;
+	size_t more = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		char made[SOJOURN_ID_CHARS_MAX + 1];
+		uint64_t fence = 1;
+
+		assert_int_equal(sojourn_session_create(s, &what, made, NULL),
+				 0);
+		no_such(sem_read(s, none[i], NULL));
+		no_such(sojourn_session_view(s, none[i], NULL, show, NULL));
+		no_such(sojourn_session_update(s, none[i], "x", 1, 0, NULL));
+		no_such(sojourn_session_modify(s, none[i], 8, keep, &more,
+					       NULL));
+		no_such(sojourn_session_touch(s, none[i]));
+		no_such(sojourn_session_renew(s, none[i], &info));
+		no_such(sojourn_session_unlock(s, none[i], fence));
+		no_such(sojourn_session_delete_subject(s, "anna", none[i]));
+		assert_int_equal(sojourn_session_delete(s, none[i]), 0);
+		assert_int_equal(sem_count(s, "anna"), 1);
+		assert_int_equal(sojourn_session_delete(s, made), 1);
+	}
 	sojourn_detach(s);
 }
 
@@ -228,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_a_session_cannot_be),
 		cmocka_unit_test(refuses_what_a_subject_cannot_be),
+		cmocka_unit_test(finds_nothing_by_what_is_no_id),
 		cmocka_unit_test(refuses_what_an_item_cannot_be),
 		cmocka_unit_test(refuses_what_a_segment_cannot_be),
 	};

@@ -273,6 +273,33 @@ static void s7_lineage(void **state)
 	printf("S7 binding, data, subject, collection, lineage: ok\n");
 }
 
+/* What slides goes on to slide under its new id, by the same ttl. */
+static void s7_slides_on(void **state)
+{
+	const struct sojourn_new n = {.subject = "anna", .ttl_ms = 20000};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_options o;
+	struct sojourn_info info;
+	struct sojourn *s;
+
+	(void)state;
+	sem_options(&o);
+	o.sliding = true;
+	s = sem_make(&o);
+	if (sojourn_session_create(s, &n, id, NULL) != 0)
+		fail_msg("%s", sojourn_error_text());
+	sem_advance(s, 15000);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	strcpy(id, info.new_id);
+	for (unsigned i = 0; i < 3; i++) {
+		sem_advance(s, 19999);
+		assert_int_equal(sem_read(s, id, NULL), 0);
+	}
+	sem_advance(s, 20000);
+	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
+	sojourn_detach(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +310,7 @@ int main(void)
 		cmocka_unit_test(s7_here),
 		cmocka_unit_test(s7_elsewhere_then_its_successor),
 		cmocka_unit_test(s7_lineage),
+		cmocka_unit_test(s7_slides_on),
 	};
 
 	coverage_init();

@@ -286,6 +286,7 @@ static void c5_has_counts_nothing(void **state)
 static void s15_subject_and_metadata(void **state)
 {
 	const struct sojourn_metadata m = {.ip = "192.0.2.7"};
+	const struct sojourn_metadata moved = {.ip = "192.0.2.8"};
 	const struct sojourn_item a = item_of(carts, "a");
 	const struct sojourn_item b = item_of(carts, "b");
 	const struct sojourn_read of_bert = {.subject = "bert"};
@@ -306,6 +307,11 @@ static void s15_subject_and_metadata(void **state)
 	assert_int_equal(info.data_bytes, 1);
 	assert_int_equal(sojourn_get(s, &a, &of_bert, NULL, NULL, NULL),
 			 -ENOENT);
+	v.metadata = &moved;
+	assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
+	assert_int_equal(sojourn_get(s, &a, NULL, NULL, NULL, &info), 0);
+	assert_string_equal(info.metadata.ip, "192.0.2.8");
+	assert_null(info.metadata.location);
 	/* Put for another it is another item. */
 	v.subject = "bert";
 	v.if_exists = true;

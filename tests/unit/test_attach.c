@@ -4,6 +4,7 @@
  * what several processes see of one another. */
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sojourn/collection.h>
 #include <sojourn/sojourn.h>
 #include <sojourn/stat.h>
 
@@ -94,6 +96,7 @@ static int reads_and_changes_nothing(void)
 {
 	struct sojourn *r = attach(true);
 	struct sojourn_new n = {.subject = "bob"};
+	const struct sojourn_item item = {SOJOURN_COLLECTION_CSRF, "k", 1};
 	char other[SOJOURN_ID_CHARS_MAX + 1];
 	struct sojourn_stat stat;
 	struct sojourn_info info;
@@ -103,6 +106,7 @@ static int reads_and_changes_nothing(void)
 	if (sojourn_session_create(r, &n, other, NULL) != -EROFS ||
 	    sojourn_session_update(r, id, "x", 1, 0, NULL) != -EROFS ||
 	    sojourn_session_touch(r, id) != -EROFS ||
+	    sojourn_touch(r, &item) != -EROFS ||
 	    sojourn_session_renew(r, id, &info) != -EROFS ||
 	    sojourn_session_delete(r, id) != -EROFS ||
 	    sojourn_session_delete_subject(r, "alice", NULL) != -EROFS ||
@@ -192,6 +196,91 @@ static void plain_reads_store_nothing(void **state)
 	sojourn_detach(r);
 }
 
+static uint64_t hits(void)
+{
+	struct sojourn_stat stat;
+
+	assert_int_equal(sojourn_stat(s, &stat), 0);
+	for (uint32_t i = 0; i < stat.counters; i++)
+		if (strcmp(stat.counter[i].name, "hits") == 0)
+			return stat.counter[i].value;
+	fail();
+	return 0;
+}
+
+/* Who finds all slots taken reads all the same, and tells how often later. */
+static void reads_are_counted_without_a_slot(void **state)
+{
+	struct sojourn *taker[15], *r;
+	uint64_t before;
+
+	(void)state;
+	/* One has the fixture. */
+	for (unsigned i = 0; i < 15; i++) {
+		taker[i] = attach(false);
+		assert_non_null(taker[i]);
+		assert_int_equal(sojourn_session_update(taker[i], id, "data", 4,
+							0, NULL),
+				 0);
+	}
+	r = attach(false);
+	assert_non_null(r);
+	assert_int_equal(sojourn_session_update(r, id, "x", 1, 0, NULL),
+			 -EAGAIN);
+	before = hits();
+	for (unsigned i = 0; i < 300; i++)
+		assert_true(read_all(r));
+	assert_int_equal(hits(), before);
+	for (unsigned i = 0; i < 15; i++)
+		sojourn_detach(taker[i]);
+	for (unsigned i = 0; i < 300; i++)
+		assert_true(read_all(r));
+	assert_true(hits() >= before + 300);
+	sojourn_detach(r);
+	assert_int_equal(hits(), before + 600);
+}
+
+static void tells_the_date(void **state)
+{
+	struct sojourn_info info;
+
+	(void)state;
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, &info),
+			 0);
+	assert_int_equal(sojourn_clock_advance(s, 5000), 0);
+	assert_int_equal(sojourn_unix_ms(s, sojourn_now_ms(s)),
+			 sojourn_unix_ms(s, info.created_ms) + 5000);
+	/* The clock began with the segment. */
+	assert_true(sojourn_unix_ms(s, info.created_ms) / 1000 -
+			    s->st.seg.hdr->created_unix_ms / 1000 <=
+		    1);
+}
+
+static void *fork_here(void *arg)
+{
+	pid_t *child = arg;
+
+	assert_true(read_all(s));
+	*child = fork();
+	/* In the child this thread is the last one. */
+	return NULL;
+}
+
+/* A thread of a child that never called ends: what was its parent's is left. */
+static void a_childs_thread_ends(void **state)
+{
+	pthread_t thread;
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, fork_here, &child), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_true(read_all(s));
+}
+
 static int works_on(void)
 {
 	struct sojourn *r = attach(false);
@@ -274,6 +363,9 @@ int main(void)
 		T(read_only_cannot_write_a_byte),
 		T(read_only_returns_nothing_expired),
 		T(plain_reads_store_nothing),
+		T(reads_are_counted_without_a_slot),
+		T(tells_the_date),
+		T(a_childs_thread_ends),
 		T(another_process_attaches),
 		T(refuses_strangers),
 		T(taken_names_stay_untouched),

@@ -230,6 +230,10 @@ static void a_slot_is_adopted_with_its_leavings(void **state)
 	assert_int_equal(slot->intent, 7);
 	assert_int_equal(slot->locks, 1);
 	assert_int_equal(soj_slot_adopt(&st->seg, &thr, i, proof), -EAGAIN);
+	/* Not by who may only look. */
+	st->seg.readonly = true;
+	assert_int_equal(soj_slot_adopt(&st->seg, &thr, i, left), -EROFS);
+	st->seg.readonly = false;
 	assert_int_equal(soj_slot_adopt(&st->seg, &thr, i, left), 0);
 	assert_int_equal(soj_slot_settle(&st->seg, &thr), 0);
 	assert_int_equal(slot->claim, thr.claim);
@@ -281,7 +285,8 @@ static void a_forked_child_is_not_its_parent(void **state)
 	pid = fork();
 	if (pid == 0) {
 		bool ok = w->thr.alive == 0 &&
-			  !soj_section_valid(&st->seg, &w->thr);
+			  !soj_section_valid(&st->seg, &w->thr) &&
+			  soj_slot_settle(&st->seg, &w->thr) == -ECANCELED;
 
 		soj_slot_release(&st->seg, &w->thr); /* touches nothing */
 		soj_worker_init(w);

@@ -228,6 +228,25 @@ static void login_numbers_follow_the_order(void **state)
 	}
 }
 
+/* Whoever has no slot owns nothing, and no class holds more than the largest. */
+static void chunks_are_for_who_has_a_slot(void **state)
+{
+	struct soj_worker *other = worker_open(st);
+	uint32_t chunk;
+
+	(void)state;
+	assert_int_equal(soj_chunk_own(st, other, SOJ_CLASSES, &chunk),
+			 -EMSGSIZE);
+	assert_int_equal(soj_chunk_own_in_pages(st, other, SOJ_CLASSES, &chunk),
+			 -EMSGSIZE);
+	assert_int_equal(soj_chunk_own(st, other, 0, &chunk), 0);
+	soj_worker_deinit(st, other);
+	soj_worker_init(other);
+	assert_int_equal(soj_chunk_own(st, other, 0, &chunk), -EAGAIN);
+	assert_int_equal(soj_chunk_own_in_pages(st, other, 0, &chunk), -EAGAIN);
+	worker_close(st, other);
+}
+
 static void relocation_keeps_the_value(void **state)
 {
 	uint8_t in[1000], out[1000];
@@ -355,6 +374,7 @@ int main(void)
 		T(a_full_bucket_says_so),
 		T(ended_entries_leave_by_upkeep),
 		T(login_numbers_follow_the_order),
+		T(chunks_are_for_who_has_a_slot),
 		T(relocation_keeps_the_value),
 		T(pages_change_their_class),
 		T(plain_reads_look_again),

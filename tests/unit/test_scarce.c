@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Each allocation of setting up, and of calls that walk or compute, fails once:
+ * the call says -ENOMEM, has left nothing, and the next one gets what it wants.
+ * (tests/crash/crash_inside.c: those of operations.)
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sojourn/collection.h>
+#include <sojourn/event.h>
+#include <sojourn/stat.h>
+
+#include "lib_shm.h"
+
+#if SANITIZED
+static struct {
+	unsigned nth, seen;
+} memory;
+#else
+#include "lib/scarce.h"
+#endif
+
+/* How many of its allocations end the call; of the others (qsort's) it does
+ * without. */
+static unsigned each_fails(int (*call)(void))
+{
+	unsigned ended = 0;
+
+	for (unsigned n = 1;; n++) {
+		int rc;
+
+		memory.seen = 0;
+		memory.nth = n;
+		rc = call();
+		memory.nth = 0;
+		if (rc < 0) {
+			assert_int_equal(rc, -ENOMEM);
+			ended++;
+		} else if (memory.seen < n) {
+			return ended;
+		}
+	}
+}
+
+/* ---- calls ---- */
+
+static struct sojourn *s;
+static const char *name, *key_file;
+static const struct sojourn_item item = {SOJOURN_COLLECTION_CSRF, "key", 3};
+
+static int create(void)
+{
+	struct sojourn_options o;
+	struct sojourn *made;
+	int rc;
+
+	sojourn_options_init(&o);
+	o.entries_max = 100;
+	o.segment_bytes = 4 << 20;
+	o.threads_max = 8;
+	o.helper = SOJOURN_HELPER_NONE;
+	o.key_file = key_file;
+	rc = sojourn_create(name, &o, &made);
+	assert_true(rc == 0 || made == NULL);
+	if (rc == 0 && s == NULL)
+		s = made;
+	else if (rc == 0)
+		sojourn_detach(made);
+	return rc;
+}
+
+static int attach(void)
+{
+	const struct sojourn_attach_options o = {.key_file = key_file};
+	struct sojourn *other;
+	int rc = sojourn_attach(name, &o, &other);
+
+	assert_true(rc == 0 || other == NULL);
+	if (rc == 0)
+		sojourn_detach(other);
+	return rc;
+}
+
+static unsigned heard;
+
+static void hear(void *arg, struct sojourn *of,
+		 const struct sojourn_hook_call *call)
+{
+	(void)arg;
+	(void)of;
+	(void)call;
+	heard++;
+}
+
+static int set_hooks(void)
+{
+	const struct sojourn_hooks hooks = {.created = hear};
+
+	return sojourn_hooks_set(s, &hooks, NULL);
+}
+
+/* Of a collection that nothing is put into. */
+static int set_validator(void)
+{
+	return sojourn_validator_set(s, SOJOURN_COLLECTION_REVOKED,
+				     sojourn_json_validator, NULL);
+}
+
+static const struct sojourn_filter some = {.collection = SOJOURN_COLLECTION_ANY,
+					   .match = "a*"};
+
+static int count_some(void)
+{
+	return sojourn_count(s, &some);
+}
+
+static int clear_some(void)
+{
+	return sojourn_clear(s, &some);
+}
+
+static int see(void *arg, const struct sojourn_info *info)
+{
+	(void)arg;
+	(void)info;
+	return 0;
+}
+
+static int scan_some(void)
+{
+	uint64_t cursor = 0;
+
+	return sojourn_scan(s, &some, &cursor, 0, see, NULL);
+}
+
+static int numbers(void)
+{
+	struct sojourn_session_stat stat;
+
+	return sojourn_session_stat(s, &stat);
+}
+
+static int keep(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	(void)arg;
+	(void)data;
+	(void)bytes;
+	(void)capacity;
+	return 0;
+}
+
+static int modify(void)
+{
+	const struct sojourn_value absent = {.data = "x", .data_bytes = 1};
+
+	return sojourn_modify_item(s, &item, &absent, 64, keep, NULL, NULL);
+}
+
+static int shape(void)
+{
+	struct sojourn_json_shape *made;
+	int rc = sojourn_json_shape_create(
+		"{\"required\": {\"a\": \"string\", \"b\": {\"optional\": "
+		"{\"c\": \"any\"}}}, \"closed\": true}",
+		&made);
+
+	if (rc == 0)
+		sojourn_json_shape_destroy(made);
+	/* The parser does not tell why it could not parse. */
+	return rc == -EINVAL ? -ENOMEM : rc;
+}
+
+/* ---- tests ---- */
+
+static void setting_up(void **state)
+{
+	(void)state;
+	assert_true(each_fails(create) >= 1);
+	assert_int_equal(sojourn_destroy(name), 0);
+	sojourn_detach(s);
+	s = NULL;
+	assert_int_equal(create(), 0);
+	assert_true(each_fails(attach) >= 1);
+}
+
+static void calls(void **state)
+{
+	const struct sojourn_new n = {.subject = "anna"};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+
+	(void)state;
+	assert_true(each_fails(set_hooks) >= 1);
+	/* Without memory a hook is not called, and the login is there. */
+	memory.seen = 0;
+	memory.nth = 1;
+	assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
+	memory.nth = 0;
+	assert_true(memory.seen >= 1);
+	assert_int_equal(heard, 0);
+	assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
+	assert_int_equal(heard, 1);
+	assert_true(each_fails(set_validator) >= 1);
+	assert_true(each_fails(count_some) >= 1);
+	assert_true(each_fails(scan_some) >= 1);
+	assert_true(each_fails(numbers) >= 1);
+	assert_true(each_fails(modify) >= 1);
+	assert_int_equal(sojourn_has(s, &item), 1);
+	assert_true(each_fails(shape) >= 6);
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, NULL),
+			 0);
+	assert_true(each_fails(clear_some) >= 1);
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, NULL),
+			 -ENOENT);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	sojourn_detach(s);
+	return unlink(key_file) | sojourn_destroy(name);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(setting_up),
+		cmocka_unit_test(calls),
+	};
+	char own_name[64], own_key[96];
+
+	if (SANITIZED)
+		return CHILD_SKIPPED;
+	snprintf(own_name, sizeof(own_name), "test-scarce-%d", (int)getpid());
+	snprintf(own_key, sizeof(own_key), "/tmp/%s.key", own_name);
+	name = own_name;
+	key_file = own_key;
+	return cmocka_run_group_tests(tests, NULL, end);
+}
