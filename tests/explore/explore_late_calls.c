@@ -445,15 +445,41 @@ static void late_puts(void)
 	EXPECT_KEPT();
 }
 
+static bool is_mine(soj_word_t *state)
+{
+	return soj_state_phase(load(state)) == SOJ_OWNED &&
+	       soj_state_aux(load(state)) == me->thr.slot;
+}
+
 static unsigned mine_owned(void)
 {
+	const struct soj_layout *lay = &st->seg.lay;
 	unsigned count = 0;
 
-	for (uint32_t i = 1; i <= st->seg.lay.entries_max; i++)
-		if (soj_state_phase(load(state_word(i))) == SOJ_OWNED &&
-		    soj_state_aux(load(state_word(i))) == me->thr.slot)
-			count++;
+	for (uint32_t i = 1; i <= lay->entries_max; i++)
+		count += is_mine(state_word(i));
+	for (uint64_t i = 0; i < (uint64_t)lay->units * lay->unit_slots; i++)
+		count += is_mine(&st->seg.chunk_states[i]);
 	return count;
+}
+
+/* What was made for a change that came too late is free again. */
+static void losers_give_back(void)
+{
+	struct sojourn_info info;
+
+	before_write(&e->ctl, ctl_next(SOJ_ACTIVE));
+	MUST(soj_chunk_relocate(st, me, soj_ctl_chunk(load(&e->ctl))) ==
+	     -EAGAIN);
+	EXPECT_KEPT();
+	MUST(mine_owned() == 0);
+	before_write(&e->ctl, ctl_next(SOJ_ACTIVE));
+	MUST(sojourn_session_update(w.s, w.known[w.bystander].id, "x", 1, 0,
+				    NULL) == 0);
+	MUST(came() && mine_owned() == 0);
+	before_write(&e->ctl, ctl_next(SOJ_ACTIVE));
+	MUST(renew(&info) == 0 && info.renewal == SOJOURN_RENEWAL_WON);
+	MUST(came() && mine_owned() == 0);
 }
 
 static void end_made(void)
@@ -488,21 +514,22 @@ static void late_makers(void)
 
 /* ---- all ---- */
 
-#define CASES(X)           \
-	X(late_tellers)    \
-	X(late_stages)     \
-	X(late_lockers)    \
-	X(wakers)          \
-	X(late_confirmers) \
-	X(torn_copies)     \
-	X(relocate_stray)  \
-	X(late_repairers)  \
-	X(late_menders)    \
-	X(claimers_free)   \
-	X(late_retirers)   \
-	X(late_renewers)   \
-	X(late_touchers)   \
-	X(late_puts)       \
+#define CASES(X)            \
+	X(late_tellers)     \
+	X(late_stages)      \
+	X(late_lockers)     \
+	X(wakers)           \
+	X(late_confirmers)  \
+	X(torn_copies)      \
+	X(relocate_stray)   \
+	X(late_repairers)   \
+	X(late_menders)     \
+	X(claimers_free)    \
+	X(late_retirers)    \
+	X(late_renewers)    \
+	X(late_touchers)    \
+	X(late_puts)        \
+	X(losers_give_back) \
 	X(late_makers)
 
 FOUND_MAIN(CASES)
