@@ -94,13 +94,23 @@ static void refuses_what_a_session_cannot_be(void **state)
 
 static void refuses_what_a_subject_cannot_be(void **state)
 {
+	uint64_t at = 0;
 	struct sojourn *s = sem_make(NULL);
 
 	(void)state;
 	refused(sojourn_session_delete_subject(s, "", NULL));
 	refused(sojourn_session_delete_subject(s, NULL, NULL));
 	refused(sojourn_session_list_subject(s, "", NULL, see, NULL));
+	refused(sojourn_session_list_subject(s, NULL, NULL, see, NULL));
 	refused(sojourn_session_list_subject(s, "anna", NULL, NULL, NULL));
+	refused(sojourn_session_list_next(s, "anna", NULL, NULL, 1, see, NULL));
+	refused(sojourn_session_list_next(s, "anna", NULL, &at, 0, see, NULL));
+	refused(sojourn_session_list_next(s, "anna", NULL, &at, 100001, see,
+					  NULL));
+	/* Who is no session of the subject is none that is current. */
+	assert_int_equal(
+		sojourn_session_list_next(s, "anna", "none", &at, 1, see, NULL),
+		0);
 	assert_int_equal(sojourn_session_delete_handle(s, "no handle"), 0);
 	assert_int_equal(
 		sojourn_session_delete_handle(s, "00000000000000000000000g"),
@@ -172,6 +182,10 @@ static void refuses_what_an_item_cannot_be(void **state)
 	refused(sojourn_modify_item(s, &item, &value, sizeof(large), keep,
 				    &more, NULL));
 	refused(sojourn_modify_item(s, &item, &value, 64, keep, &more, NULL));
+	refused(sojourn_get_or_create(s, &item, &flight, NULL, &bytes, NULL));
+	bytes = MIB + 1;
+	refused(sojourn_get_or_create(s, &item, &flight, large, &bytes, NULL));
+	bytes = 0;
 	value.if_exists = true;
 	refused(sojourn_get_or_create(s, &item, &flight, large, &bytes, NULL));
 	value.if_exists = false;
@@ -266,6 +280,67 @@ static void refuses_what_a_segment_cannot_be(void **state)
 			    "unknown");
 }
 
+/* One option alone, outside of its bounds. */
+#define refused_option(member, value)                  \
+	do {                                           \
+		sem_options(&o);                       \
+		o.member = (value);                    \
+		refused(sojourn_create(NULL, &o, &s)); \
+	} while (0)
+
+static void refuses_options_out_of_their_bounds(void **state)
+{
+	const uint64_t year_ms = UINT64_C(366) * 86400000;
+	struct sojourn_options o;
+	struct sojourn *s;
+
+	(void)state;
+	refused_option(entries_max, 0);
+	refused_option(entries_max, 67108863);
+	refused_option(threads_max, 0);
+	refused_option(threads_max, 4095);
+	refused_option(events_max, 32);
+	refused_option(events_max, 33554432);
+	refused_option(events_max, 65);
+	refused_option(id_bytes, 15);
+	refused_option(id_bytes, 49);
+	refused_option(lease_ms, 255);
+	refused_option(lease_ms, 3600001);
+	refused_option(expel_after_ms, 0);
+	refused_option(expel_after_ms, 3600001);
+	refused_option(ttl_ms, 0);
+	refused_option(ttl_ms, 10 * year_ms + 1);
+	refused_option(idle_timeout_ms, o.ttl_ms);
+	refused_option(renewal_ms, o.ttl_ms);
+	refused_option(grace_window_ms, o.ttl_ms);
+	refused_option(redelivery_ms, UINT64_C(1) << 32);
+	refused_option(max_lifetime_ms, o.ttl_ms - 1);
+	refused_option(max_lifetime_ms, 10 * year_ms + 1);
+	refused_option(ip4_prefix_bits, 0);
+	refused_option(ip4_prefix_bits, 33);
+	refused_option(ip6_prefix_bits, 0);
+	refused_option(ip6_prefix_bits, 129);
+	sem_options(&o);
+	o.ttl_ms = year_ms;
+	o.idle_timeout_ms = UINT64_C(1) << 32;
+	refused(sojourn_create(NULL, &o, &s));
+	/* At both ends of what is allowed. */
+	sem_options(&o);
+	o.threads_max = 1;
+	o.events_max = 64;
+	o.id_bytes = 48;
+	o.lease_ms = 256;
+	o.expel_after_ms = 3600000;
+	o.ttl_ms = 10 * year_ms;
+	o.idle_timeout_ms = UINT32_MAX;
+	o.redelivery_ms = UINT32_MAX;
+	o.max_lifetime_ms = 10 * year_ms;
+	o.ip4_prefix_bits = 1;
+	o.ip6_prefix_bits = 1;
+	assert_int_equal(sojourn_create(NULL, &o, &s), 0);
+	sojourn_detach(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +349,7 @@ int main(void)
 		cmocka_unit_test(finds_nothing_by_what_is_no_id),
 		cmocka_unit_test(refuses_what_an_item_cannot_be),
 		cmocka_unit_test(refuses_what_a_segment_cannot_be),
+		cmocka_unit_test(refuses_options_out_of_their_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
