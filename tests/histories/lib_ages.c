@@ -9,9 +9,14 @@
  * at least.  If the section was not expelled, two is never seen: the epoch of
  * retirement is not before the section's, and the section holds back the
  * second change of the epoch after that.
+ *
+ * Where nothing else is done, it finds those of many entries, and stays until
+ * the others have replaced as many.
  */
 
 #include <sched.h>
+#include <sojourn/collection.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "histories/lib_work.h"
@@ -20,6 +25,9 @@
 #include "stress/lib_stress.h"
 
 #define YIELDS_MAX 12u
+#define THINGS     32u /* whose values are replaced and looked at */
+#define AT_A_TIME  16u
+#define WAIT_MAX   100u
 
 struct sight {
 	soj_word_t *state; /* NULL: nothing was found */
@@ -54,7 +62,7 @@ static unsigned age_of(const struct soj_seg *seg, const struct sight *sight)
 	    soj_state_phase(state) != SOJ_RETIRED)
 		return AGES - 1;
 	age = (soj_epoch(seg) - soj_state_aux(state)) & SOJ_MASK(SOJ_AUX_BITS);
-	return age < AGES - 1 ? (unsigned)age : AGES - 1;
+	return age < AGES - 2 ? (unsigned)age + 1 : AGES - 1;
 }
 
 void work_look(struct work *w)
@@ -77,8 +85,93 @@ void work_look(struct work *w)
 		age = age_of(&st->seg, &sight);
 	if (soj_section_exit(&st->seg, &self->w.thr) && sight.state) {
 		w->notes->age[age]++;
-		w->notes->looked++;
 	}
+}
+
+/* ---- nothing but that ---- */
+
+static struct sojourn_item thing(const struct work *w, unsigned number,
+				 char name[16])
+{
+	return (struct sojourn_item){
+		.collection = w->collection,
+		.key = name,
+		.key_bytes = (size_t)snprintf(name, 16, "thing %u", number)};
+}
+
+static void replace_some(struct work *w)
+{
+	static const uint8_t data[64];
+	struct sojourn_value v = {.data = data};
+	char name[16];
+
+	for (unsigned i = 0; i < AT_A_TIME; i++) {
+		const struct sojourn_item item = thing(
+			w, (unsigned)(next_random(&w->random) % THINGS), name);
+
+		v.data_bytes = next_random(&w->random) % sizeof(data);
+		if (sojourn_put(w->s, &item, &v, NULL) == 0)
+			w->notes->replaced++;
+	}
+}
+
+/* What is found of each; which is all in one section. */
+static void see_all(struct work *w, struct sight *sights)
+{
+	char name[16];
+
+	for (unsigned i = 0; i < THINGS; i++) {
+		const struct sojourn_item item = thing(w, i, name);
+		struct soj_digest digest;
+		struct soj_found found;
+
+		sights[i].state = NULL;
+		if (soj_item_digest(w->s, &item, &digest) == 0 &&
+		    soj_index_find(&w->s->st, digest, &found) == 0)
+			sights[i] =
+				sight_of(&w->s->st, soj_ref_entry(found.ref));
+	}
+}
+
+/* Until each was replaced twice, on average. */
+static void wait_for_others(struct work *w)
+{
+	const uint64_t until = w->notes->replaced + 2 * THINGS;
+
+	for (unsigned i = 0; i < WAIT_MAX && w->notes->replaced < until; i++)
+		sched_yield();
+}
+
+static void look_at_all(struct work *w)
+{
+	const struct soj_seg *seg = &w->s->st.seg;
+	struct sight sights[THINGS];
+	unsigned age[AGES] = {0};
+	struct soj_self *self;
+	int rc;
+
+	self = soj_self_writing(w->s, &rc);
+	if (self == NULL)
+		return;
+	soj_section_enter(seg, &self->w.thr);
+	see_all(w, sights);
+	wait_for_others(w);
+	for (unsigned i = 0; i < THINGS; i++)
+		if (sights[i].state)
+			age[age_of(seg, &sights[i])]++;
+	if (!soj_section_exit(seg, &self->w.thr))
+		return;
+	for (unsigned i = 0; i < AGES; i++)
+		w->notes->age[i] += age[i];
+}
+
+void work_age(struct work *w)
+{
+	w->notes->ops_used++;
+	if (next_random(&w->random) % 4)
+		replace_some(w);
+	else
+		look_at_all(w);
 }
 
 unsigned work_look_unprotected(struct sojourn *s, uint32_t collection)

@@ -548,7 +548,9 @@ void work_run(struct work *w)
 			steps_to_live = 1 + some(w, 60);
 		else if (w->one_in && some(w, 2 * w->one_in) == 0)
 			ask_for_a_kill(w);
-		if (what < 6)
+		if (w->ages)
+			work_age(w);
+		else if (what < 6)
 			work_look(w);
 		else if (what < 8 && w->never)
 			move_clock(w);

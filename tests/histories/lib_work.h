@@ -13,7 +13,7 @@
 #define PLACES        6u    /* keys in use at a time: three kinds, two each */
 #define SUBJECTS      2u
 #define KEY_OPS       160u /* then another key takes its place */
-#define AGES          3u   /* grace periods: 0, 1, more */
+#define AGES          4u   /* in use; retired 0, 1, more epochs ago */
 #define PROCESSES_MAX 8u
 
 struct known_id {
@@ -38,8 +38,8 @@ struct notes {
 	_Atomic(uint32_t) place[PLACES]; /* a key; KEYS_MAX: none yet */
 	_Atomic(uint64_t) tag;
 	/* Never set back. */
-	_Atomic(uint64_t) torn, late, unexpected, busy, full, looked;
-	_Atomic(uint64_t) age[AGES];
+	_Atomic(uint64_t) torn, late, unexpected, busy, full;
+	_Atomic(uint64_t) age[AGES], replaced;
 	struct key key[KEYS_MAX];
 	struct op op[BATCH_OPS];
 };
@@ -60,6 +60,7 @@ struct work {
 	unsigned batch;
 	uint64_t random;
 	bool never; /* with ends by time and for lack of memory */
+	bool ages;  /* does nothing but replace values and look at them */
 	uint32_t collection;
 	unsigned one_in;   /* so many operations is killed; 0: none */
 	int kill_requests; /* to write to: whom the parent is to kill */
@@ -75,6 +76,9 @@ void work_run(struct work *w);
 
 /* One look at a value in a section, and how old it had become by its end. */
 void work_look(struct work *w);
+/* Some values replaced, or a look at each in one section, which waits for the
+ * others to replace them. */
+void work_age(struct work *w);
 /* The same without a section: the control.  Returns the age that is seen. */
 unsigned work_look_unprotected(struct sojourn *s, uint32_t collection);
 

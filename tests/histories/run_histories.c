@@ -15,6 +15,7 @@
  *
  * In between each process looks at values in a section of its own, and at how
  * many epochs they have been retired for at its end: never two (lib_ages.c).
+ * Last they do nothing else, with values that they replace all the time.
  *
  * In each run the checkers must refute histories that are wrong: some written
  * by hand, and those of processes that lie or run a library with a bug.
@@ -33,13 +34,17 @@
 #include "base/fault.h"
 #include "histories/lib_crew.h"
 
-#define QUICK_BATCHES   12u /* a fourth of them more without order */
-#define FULL_BATCHES    120u
-#define OPS_LEAST_QUICK 100000u
-#define OPS_LEAST_FULL  1000000u
-#define PLANTED_OPS     8000u
-#define PLANTED_TURNS   20u
-#define KILL_ONE_IN     250u
+#define QUICK_BATCHES    12u /* a fourth of them more without order */
+#define FULL_BATCHES     120u
+#define OPS_LEAST_QUICK  100000u
+#define OPS_LEAST_FULL   1000000u
+#define AGED_LEAST_QUICK 400000u /* looks at what had been retired */
+#define AGED_LEAST_FULL  4000000u
+#define AGED_OPS         4000u /* of a batch that does nothing else */
+#define AGED_BATCHES_MAX 400u  /* then it comes to nothing */
+#define PLANTED_OPS      8000u
+#define PLANTED_TURNS    20u
+#define KILL_ONE_IN      250u
 
 static struct {
 	bool full;
@@ -244,6 +249,43 @@ static void run_crew(uint64_t seed, bool never, unsigned batches)
 	crew_deinit(&c);
 }
 
+static uint64_t aged(const struct notes *n)
+{
+	uint64_t looks = 0;
+
+	for (unsigned i = 1; i < AGES; i++)
+		looks += n->age[i];
+	return looks;
+}
+
+/* Looks at values that are replaced, and does nothing else. */
+static void run_ages(uint64_t seed, uint64_t least)
+{
+	struct crew c;
+
+	if (crew_init(&c, seed, false) < 0) {
+		printf("create: %s\n", sojourn_error_text());
+		sum.violations++;
+		return;
+	}
+	c.work.one_in = KILL_ONE_IN;
+	c.work.ages = true;
+	for (unsigned i = 0; i < AGED_BATCHES_MAX && aged(c.work.notes) < least;
+	     i++)
+		crew_run(&c, AGED_OPS);
+	if (aged(c.work.notes) < least) {
+		printf("fewer than %llu looks at retired memory\n",
+		       (unsigned long long)least);
+		sum.violations++;
+	}
+	add_up_crew(&c);
+	if (!crew_drained(&c)) {
+		printf("not all memory came back\n");
+		sum.violations++;
+	}
+	crew_deinit(&c);
+}
+
 /* ---- self-check ---- */
 
 struct bug {
@@ -251,6 +293,7 @@ struct bug {
 	enum plant plant;
 	enum soj_plant library;
 	bool never;
+	bool ages; /* what it does is that memory is too old */
 };
 
 static const struct bug bugs[] = {
@@ -266,6 +309,10 @@ static const struct bug bugs[] = {
 	 true},
 	{"an update publishes whatever ctl has become", PLANT_NONE,
 	 SOJ_PLANT_UPDATE_STORES, false},
+	{"the epoch moves on whoever is in a section", PLANT_NONE,
+	 SOJ_PLANT_GRACE_UNSCANNED, false, .ages = true},
+	{"what is retired has no epoch of its own", PLANT_NONE,
+	 SOJ_PLANT_GRACE_UNSTAMPED, false, .ages = true},
 };
 
 /* The parent has no bug: it is the judge. */
@@ -277,14 +324,16 @@ static bool is_found(const struct bug *bug)
 	if (crew_init(&c, opt.seed, bug->never) < 0)
 		return false;
 	c.work.plant = bug->plant;
+	c.work.ages = bug->ages;
 	for (unsigned i = 0; i < PLANTED_TURNS && !found; i++) {
 		struct verdicts v;
 
 		soj_plant = bug->library;
-		crew_run(&c, PLANTED_OPS);
+		crew_run(&c, bug->ages ? AGED_OPS : PLANTED_OPS);
 		soj_plant = SOJ_PLANT_NONE;
 		v = judge_batch(&c, false);
-		found = v.refuted + v.again > 0;
+		found = v.refuted + v.again > 0 ||
+			(bug->ages && c.work.notes->age[AGES - 1] > 0);
 	}
 	crew_deinit(&c);
 	return found;
@@ -347,10 +396,12 @@ static bool parse(int argc, char **argv)
 
 static void print_ages(void)
 {
+	static const char *const names[AGES] = {"not retired", "0", "1",
+						">= 2"};
+
 	printf("%-20s %12s\n", "epochs since retired", "values");
 	for (unsigned i = 0; i < AGES; i++)
-		printf("%-20s %12llu\n",
-		       i < AGES - 1 ? (i ? "1" : "0") : ">= 2",
+		printf("%-20s %12llu\n", names[i],
 		       (unsigned long long)sum.age[i]);
 }
 
@@ -369,6 +420,7 @@ int main(int argc, char **argv)
 			      : QUICK_BATCHES;
 	run_crew(opt.seed, false, batches);
 	run_crew(opt.seed + 1, true, 1 + batches / 4);
+	run_ages(opt.seed + 2, opt.full ? AGED_LEAST_FULL : AGED_LEAST_QUICK);
 	print_ages();
 	sum.violations += sum.age[AGES - 1] + sum.undecided;
 	least = opt.full ? OPS_LEAST_FULL : OPS_LEAST_QUICK;
@@ -382,11 +434,12 @@ int main(int argc, char **argv)
 	       (unsigned long long)sum.pending,
 	       (unsigned long long)sum.helper_kills,
 	       (unsigned long long)sum.undecided);
-	printf("result histories=%llu operations=%llu kills=%llu ages_ge2=%llu "
-	       "violations=%llu\n",
+	printf("result histories=%llu operations=%llu kills=%llu retired=%llu "
+	       "ages_ge2=%llu violations=%llu\n",
 	       (unsigned long long)sum.histories,
 	       (unsigned long long)sum.operations,
 	       (unsigned long long)sum.kills,
+	       (unsigned long long)(sum.age[1] + sum.age[2] + sum.age[3]),
 	       (unsigned long long)sum.age[AGES - 1],
 	       (unsigned long long)sum.violations);
 	return sum.violations ? 1 : 0;
