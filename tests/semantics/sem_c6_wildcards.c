@@ -52,6 +52,7 @@ static void c6_wildcards(void **state)
 		{"[!a-c]", "d", true},   {"[!a-c]", "a", false},
 		{"[]]", "]", true},      {"[a\\]]", "]", true},
 		{"[*-\\.]", "-", true},  {"[*-\\.]", "\\", false},
+		{"[^a-c]", "d", true},   {"[^a-c]", "b", false},
 		{"[a-]", "-", true},     {"\\*", "*", true},
 		{"\\*", "a", false},     {"*[0-9]", "ab7", true},
 		{"*aab", "aaaab", true}, {"\xc3*", "\xc3\xa4", true},
@@ -74,6 +75,8 @@ static void c6_wildcards(void **state)
 	assert_int_equal(soj_glob_compile(&g, "[", &why), -EINVAL);
 	assert_int_equal(soj_glob_compile(&g, "[a", &why), -EINVAL);
 	assert_int_equal(soj_glob_compile(&g, "[a-", &why), -EINVAL);
+	assert_int_equal(soj_glob_compile(&g, "[a\\", &why), -EINVAL);
+	assert_int_equal(soj_glob_compile(&g, "[a-\\", &why), -EINVAL);
 }
 
 /* Same answers as the naive one over small random patterns. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <sojourn/collection.h>
+#include <sojourn/event.h>
 #include <sojourn/lock.h>
 #include <sojourn/remember.h>
 
@@ -165,6 +166,7 @@ static void refuses_what_an_item_cannot_be(void **state)
 	struct sojourn_one one;
 	char name[SOJOURN_COLLECTION_CHARS_MAX + 1];
 	const struct sojourn_item nowhere = {63, "k", 1};
+	const struct sojourn_item no_key = {SOJOURN_COLLECTION_CSRF, NULL, 1};
 	const struct sojourn_filter pattern = {
 		.collection = SOJOURN_COLLECTION_CSRF, .match = "[a"};
 	const struct sojourn_flight flight = {.compute = keep, .value = &value};
@@ -193,6 +195,7 @@ static void refuses_what_an_item_cannot_be(void **state)
 	refused(sojourn_get_or_create(s, &item, &flight, large, &bytes, NULL));
 	value.if_version = 0;
 	assert_int_equal(sojourn_has(s, &item), 0);
+	refused(sojourn_has(s, &no_key));
 	refused(sojourn_has(s, &nowhere));
 	refused(sojourn_touch(s, &nowhere));
 	refused(sojourn_remove(s, &nowhere, 0));
@@ -277,6 +280,12 @@ static void refuses_what_a_segment_cannot_be(void **state)
 	sojourn_detach(s);
 	sojourn_detach(NULL);
 	assert_string_equal(sojourn_reason_name((enum sojourn_reason)999),
+			    "unknown");
+	assert_string_equal(sojourn_end_name((enum sojourn_end)999), "none");
+	assert_string_equal(
+		sojourn_event_type_name((enum sojourn_event_type)999),
+		"unknown");
+	assert_string_equal(sojourn_source_name((enum sojourn_source)999),
 			    "unknown");
 }
 

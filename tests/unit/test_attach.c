@@ -281,6 +281,22 @@ static void a_childs_thread_ends(void **state)
 	assert_true(read_all(s));
 }
 
+/* Large pages are for speed only: had or not, it is the same segment. */
+static void attaches_with_large_pages(void **state)
+{
+	const struct sojourn_attach_options o = {.key_file = key_file,
+						 .huge = true};
+	struct sojourn *large;
+
+	(void)state;
+	assert_int_equal(sojourn_attach(name, &o, &large), 0);
+	assert_true(read_all(large));
+	assert_int_equal(sojourn_session_update(large, id, "data", 4, 0, NULL),
+			 0);
+	assert_true(read_all(s));
+	sojourn_detach(large);
+}
+
 static int works_on(void)
 {
 	struct sojourn *r = attach(false);
@@ -366,6 +382,7 @@ int main(void)
 		T(reads_are_counted_without_a_slot),
 		T(tells_the_date),
 		T(a_childs_thread_ends),
+		T(attaches_with_large_pages),
 		T(another_process_attaches),
 		T(refuses_strangers),
 		T(taken_names_stay_untouched),
