@@ -94,9 +94,9 @@ static bool is_one_call(const struct op *o)
 {
 	return strcmp(o->name, "get or create, and by the next one") != 0 &&
 	       o->run != run_refresh && o->run != run_pass &&
-	       o->run != run_full && o->run != run_expel &&
-	       o->run != run_expiry && o->run != run_drain_page &&
-	       o->run != run_helper;
+	       o->run != run_update_again && o->run != run_full &&
+	       o->run != run_expel && o->run != run_expiry &&
+	       o->run != run_drain_page && o->run != run_helper;
 }
 
 static unsigned split_everywhere(const struct report *dry, struct report *r)
