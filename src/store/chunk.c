@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "store/fetch.h"
+#include "store/locate.h"
 #include "store/sealed.h"
 
 static uint64_t padded(uint64_t bytes)
@@ -33,7 +34,7 @@ int soj_chunk_write(struct soj_store *st, uint32_t chunk,
 				: v->times ? sizeof(*v->times)
 					   : 0;
 	uint32_t bytes;
-	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
+	soj_word_t *words = soj_chunk_locate(st, chunk, &bytes);
 
 	const uint64_t head[2] = {soj_chunk_head0(v->data_bytes,
 						  v->subject_bytes,
@@ -64,7 +65,7 @@ bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
 		    struct soj_chunk_view *view)
 {
 	uint32_t bytes;
-	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
+	soj_word_t *words = soj_chunk_locate(st, chunk, &bytes);
 	uint64_t head0, head1, need;
 
 	if (words == NULL)
@@ -109,7 +110,7 @@ static void chunk_prefetch(const struct soj_store *st, uint32_t chunk,
 			   uint32_t bytes_max)
 {
 	uint32_t bytes;
-	const void *words = soj_chunk_words(st, chunk, &bytes);
+	const void *words = soj_chunk_locate(st, chunk, &bytes);
 
 	for (uint32_t at = 0; words && at < soj_min(bytes, bytes_max);
 	     at += SOJ_CACHELINE_BYTES)

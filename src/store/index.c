@@ -60,6 +60,7 @@
 
 #include "base/fault.h"
 #include "store/fetch.h"
+#include "store/locate.h"
 #include "store/plain.h"
 
 #define SOJ_FIND_TRIES 4096u
@@ -256,7 +257,7 @@ void soj_index_hint(const struct soj_store *st, const struct soj_worker *w,
 
 	while (p < SOJ_BUCKET_HINTED && soj_load_relaxed(&b->place[p]) != place)
 		p++;
-	words = soj_chunk_words(st, chunk, &chunk_bytes);
+	words = soj_chunk_locate(st, chunk, &chunk_bytes);
 	if (p == SOJ_BUCKET_HINTED || words == NULL || bytes == 0)
 		return;
 	p += SOJ_BUCKET_HINT_AT;

@@ -29,6 +29,15 @@
 #define KEPT_MAX 128u
 #define AHEAD    6u
 
+/* The one that comes so many behind the oldest. */
+static struct soj_retired *ring_at(const struct soj_limbo *ring,
+				   uint32_t behind)
+{
+	const uint32_t at = ring->first + behind;
+
+	return &ring->at[at < ring->max ? at : at - ring->max];
+}
+
 static bool ring_add(struct soj_limbo *ring, const struct soj_retired *one)
 {
 	if (ring == NULL || ring->count == ring->max)
@@ -36,7 +45,7 @@ static bool ring_add(struct soj_limbo *ring, const struct soj_retired *one)
 	/* From the start, where the cache still has it. */
 	if (ring->count == 0)
 		ring->first = 0;
-	ring->at[(ring->first + ring->count++) % ring->max] = *one;
+	*ring_at(ring, ring->count++) = *one;
 	return true;
 }
 
@@ -55,7 +64,7 @@ static const struct soj_retired *ring_ready(const struct soj_limbo *ring,
 
 static void ring_drop(struct soj_limbo *ring)
 {
-	ring->first = (ring->first + 1) % ring->max;
+	ring->first = ring->first + 1 < ring->max ? ring->first + 1 : 0;
 	ring->count--;
 }
 
@@ -67,7 +76,7 @@ static void fetch_ahead(const struct soj_store *st,
 
 	if (ring->count <= ahead)
 		return;
-	one = &ring->at[(ring->first + ahead) % ring->max];
+	one = ring_at(ring, ahead);
 	if (one->is_entry)
 		soj_entry_prefetch_all(st, one->number);
 	else

@@ -37,6 +37,7 @@
 
 #include "base/fault.h"
 #include "store/fetch.h"
+#include "store/locate.h"
 
 #define CHUNK_OVERHEAD_BYTES 32u
 
@@ -96,16 +97,9 @@ void soj_store_init(struct soj_store *st)
 uint32_t soj_page_class(const struct soj_store *st, uint32_t unit,
 			uint64_t *word)
 {
-	*word = soj_load_acquire(&st->seg.units[unit]); /* U1 */
-	if (soj_unit_phase(*word) != SOJ_UNIT_ACTIVE &&
-	    soj_unit_phase(*word) != SOJ_UNIT_DRAINING)
-		return SOJ_CLASSES;
-	/* A page that would reach over the end is none. */
-	if (soj_unit_class(*word) >= SOJ_CLASSES ||
-	    unit + st->classes[soj_unit_class(*word)].page_units >
-		    st->seg.lay.units)
-		return SOJ_CLASSES;
-	return soj_unit_class(*word);
+	const struct soj_class *class = soj_unit_locate(st, unit, word);
+
+	return class ? (uint32_t)(class - st->classes) : SOJ_CLASSES;
 }
 
 static uint64_t unit_freed(uint64_t word)

@@ -48,6 +48,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "store/locate.h"
 
 void soj_worker_init(struct soj_worker *w)
 {
@@ -360,22 +361,7 @@ bool soj_state_publish(soj_word_t *state, uint64_t owned)
 soj_word_t *soj_chunk_words(const struct soj_store *st, uint32_t chunk,
 			    uint32_t *chunk_bytes)
 {
-	uint32_t unit = soj_chunk_unit(chunk);
-	uint32_t class;
-	uint64_t word;
-
-	if (unit >= st->seg.lay.units)
-		return NULL;
-	class = soj_page_class(st, unit, &word);
-	if (class >= SOJ_CLASSES ||
-	    soj_chunk_slot(chunk) >= st->classes[class].page_slots ||
-	    unit + st->classes[class].page_units > st->seg.lay.units)
-		return NULL;
-	*chunk_bytes = st->classes[class].chunk_bytes;
-	return (soj_word_t *)(void *)(st->seg.chunks +
-				      (uint64_t)unit * SOJ_UNIT_BYTES +
-				      (uint64_t)soj_chunk_slot(chunk) *
-					      *chunk_bytes);
+	return soj_chunk_locate(st, chunk, chunk_bytes);
 }
 
 /* all: the head cannot be believed (its writer died). */
@@ -383,7 +369,7 @@ static void chunk_wipe(struct soj_store *st, uint32_t chunk, bool all)
 {
 	struct soj_chunk_view view;
 	uint32_t bytes;
-	soj_word_t *words = soj_chunk_words(st, chunk, &bytes);
+	soj_word_t *words = soj_chunk_locate(st, chunk, &bytes);
 
 	if (words == NULL || SOJ_PLANT(WIPE_SKIPPED))
 		return;

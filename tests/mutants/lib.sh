@@ -9,6 +9,7 @@
 #	                  deadline claim rule
 #	why TEXT          what comes of it
 #	file PATH         the source file that is changed, or
+#	into PATH         of a header: the source file that sees it changed
 #	plant BUG         what base/fault.h plants instead
 #	in FUNCTION       where in the file; without it anywhere
 #	edit SED          a command of sed; several are done one after the other
@@ -67,13 +68,13 @@ load_mutant() {
 	local key value function=""
 
 	# shellcheck disable=SC2034 # plant, ends and says are for run
-	name='' kind='' file='' plant='' by='' ends='' slow=0 edits=''
+	name='' kind='' file='' into='' plant='' by='' ends='' slow=0 edits=''
 	# shellcheck disable=SC2034
 	says=$says_default
 	while read -r key value; do
 		case $key in
 		mutant) name=$value ;;
-		kind | file | plant | by | says | ends)
+		kind | file | into | plant | by | says | ends)
 			printf -v "$key" %s "$value"
 			;;
 		in) function=$value ;;
@@ -244,21 +245,31 @@ unlisted() {
 
 # make_mutant: $file with $edits, compiled and linked into the suite.
 make_mutant() {
-	local test=${by%% *} source object link compile variant
+	local test=${by%% *} unit=${into:-$file} overlay=$work/none
+	local source object link compile variant
 
-	source=$work/$(basename "$file")
-	apply_edits "$source"
+	source=$work/$(basename "$unit")
+	if [ -n "$into" ]; then
+		# Headers are named from src on.
+		overlay=$work/overlay/src
+		rm -rf "$overlay"
+		mkdir -p "$(dirname "$overlay/${file#src/}")"
+		apply_edits "$overlay/${file#src/}"
+		cp "$SOJOURN_SRC/$into" "$source"
+	else
+		apply_edits "$source"
+	fi
 	link=$(commands_of "$test" | grep -F -- " -o bin/$test " | tail -n 1)
 	variant=$(grep -oE 'lib/libsojourn(_faults|_explore)?\.a' <<<"$link" |
 		head -n 1 | sed -E 's,lib/lib(.*)\.a,\1,')
-	case $file in
+	case $unit in
 	src/helper/*) object=sojourn_helper${variant#sojourn}.dir ;;
 	*) object=${variant}_objects.dir ;;
 	esac
-	compile=$(commands_of "$test" | grep -F -- "-c $SOJOURN_SRC/$file" |
+	compile=$(commands_of "$test" | grep -F -- "-c $SOJOURN_SRC/$unit" |
 		grep -F -- "-o CMakeFiles/$object/" | tail -n 1)
 	if [ -z "$link" ] || [ -z "$compile" ]; then
-		wrong "$name: $file is no part of $test"
+		wrong "$name: $unit is no part of $test"
 		return 1
 	fi
 	# -w: what a mutant leaves unused is no concern here.
@@ -268,7 +279,8 @@ make_mutant() {
 		<<<"$link")
 	if (cd "$SOJOURN_BUILD" &&
 		eval "$compile -w '-Dsoj_blind_store$blind' \
-			-o $work/mutant.o -c $source" && eval "$link") \
+			-iquote $overlay -o $work/mutant.o -c $source" &&
+		eval "$link") \
 		>"$work/log" 2>&1; then
 		return
 	fi

@@ -159,6 +159,27 @@ static void only_what_is_still_there_is_taken(void **state)
 	soj_chunk_abandon(st, w, large);
 }
 
+/* It is never empty, so it goes round; nothing is lost where it begins anew. */
+static void a_ring_goes_round(void **state)
+{
+	const uint32_t times = 2 * SOJ_LIMBO_MAX;
+	uint32_t *chunk = calloc(times, sizeof(*chunk));
+
+	(void)state;
+	for (uint32_t i = 0; i < times; i++) {
+		chunk[i] = retired_chunk("again", 5);
+		assert_true(soj_limbo_waiting(w) > 0);
+	}
+	let_grace_pass();
+	soj_limbo_drain(st, w);
+	assert_int_equal(soj_limbo_waiting(w), 0);
+	for (uint32_t i = 0; i < times; i++)
+		assert_int_equal(soj_state_phase(soj_load_acquire(
+					 soj_chunk_state(st, chunk[i]))),
+				 SOJ_FREE);
+	free(chunk);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
 
 int main(void)
@@ -168,6 +189,7 @@ int main(void)
 		T(who_replaces_takes_its_own_again),
 		T(the_epoch_is_not_moved_each_time),
 		T(only_what_is_still_there_is_taken),
+		T(a_ring_goes_round),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
