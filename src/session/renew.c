@@ -17,6 +17,8 @@
  *
  * Regenerating takes the flag from whoever has it: its caller must not be told
  * that the old id is over while another renewal, with a grace window, decides.
+ * It seals no new id, and so the old one is over for those, too, who took the
+ * time before and come right after the CAS of step 3.
  *
  * Crash table (killed after the step)
  *   flag taken              the lease runs out, or the holder is found dead
@@ -222,8 +224,11 @@ static void fill_record(struct renewal *r, uint64_t successor,
 	memset(record, 0, sizeof(*record));
 	record->successor = successor;
 	record->grace_until_ms = r->now_ms;
-	/* Who wants the old id to die at once does not want it to lead on. */
-	if (!r->at_once && c->grace_window_ms > 0) {
+	/* Who wants the old id to die at once does not want it to lead on: the
+	 * new one is not in the record, whatever time others think it is. */
+	if (r->at_once)
+		return;
+	if (c->grace_window_ms > 0) {
 		record->grace_until_ms += c->grace_window_ms;
 		record->redelivery_ms = (uint32_t)c->redelivery_ms;
 	}

@@ -116,7 +116,7 @@ static bool answers(const struct sieve *f, const struct soj_session *one)
 		return false;
 	if (!renewed)
 		return !(snap->life & SOJ_LIFE_EXPIRED);
-	return snap->has_record && snap->record.grace_until_ms > f->now_ms &&
+	return snap->has_record && !soj_session_late(snap, f->now_ms) &&
 	       soj_line_status(&f->s->st, snap, NULL) == SOJ_ACTIVE;
 }
 

@@ -26,12 +26,14 @@ int soj_session_find(struct sojourn *s, struct soj_self *self,
 		     const struct soj_copy *copy, struct soj_snapshot *snap);
 
 /* Renewed, and past its grace window: it leads to the new id, and nowhere else,
- * until its redelivery is over. */
+ * until its redelivery is over.  Who regenerates seals no new id, and whoever
+ * comes then is late by any clock. */
 static inline bool soj_session_late(const struct soj_snapshot *snap,
 				    uint64_t now_ms)
 {
 	return soj_ctl_status(snap->ctl) == SOJ_RENEWED && snap->has_record &&
-	       now_ms >= snap->record.grace_until_ms;
+	       (now_ms >= snap->record.grace_until_ms ||
+		snap->record.sealed_bytes == 0);
 }
 
 /* The same, and 0 or -ENOBUFS also for one that is late; to others that is

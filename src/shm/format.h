@@ -292,7 +292,7 @@ struct soj_shm_record {     /* how a renewed id leads on */
 	uint64_t successor; /* entry reference */
 	uint64_t grace_until_ms;
 	uint64_t nonce;
-	uint32_t sealed_bytes;
+	uint32_t sealed_bytes;  /* 0: it leads nowhere */
 	uint32_t redelivery_ms; /* after the grace window */
 	uint8_t sealed[80];     /* the new id under the old one */
 };

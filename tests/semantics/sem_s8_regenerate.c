@@ -27,8 +27,40 @@ static void request(void *arg, struct report *r)
 	memcpy(r->id, info.new_id, sizeof(info.new_id));
 }
 
+static void newcomer(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+	struct sojourn_info info = {0};
+
+	r->rc = sojourn_session_regenerate(x->s, x->id, &info);
+	memcpy(r->id, info.new_id, sizeof(info.new_id));
+}
+
+/* As below, but who regenerates stands too, right after he decided: the other
+ * one, who took the time before, must not be told what comes of it. */
+static void beside_newcomer(struct scene *x, struct victim *reader,
+			    const struct report *told, unsigned *wrong)
+{
+	const struct plan plan = {.fault = FAULT_NONE,
+				  .pause = "renew.decided"};
+	struct report *r = report_new();
+	struct victim victim;
+
+	sem_advance(x->s, 1);
+	victim_run(&victim, r, &plan, newcomer, x);
+	*wrong += victim.state != VICTIM_STOPPED;
+	victim_continue(reader);
+	victim_continue(&victim);
+	assert_int_equal(reader->state, VICTIM_FINISHED);
+	assert_int_equal(victim.state, VICTIM_FINISHED);
+	*wrong += r->rc != 0 || sem_read(x->s, r->id, NULL) != 0;
+	*wrong += told->id[0] && sem_read(x->s, told->id, NULL) != -ENOENT;
+	*wrong += sem_read(x->s, x->id, NULL) != -ENOENT;
+	report_free(r);
+}
+
 /* 1: that label is passed; *wrong counts what must not be. */
-static unsigned regenerate_at(const char *label, unsigned *wrong)
+static unsigned regenerate_at(const char *label, bool stands, unsigned *wrong)
 {
 	const struct plan plan = {.fault = FAULT_NONE, .pause = label};
 	struct report *r = report_new();
@@ -47,7 +79,9 @@ static unsigned regenerate_at(const char *label, unsigned *wrong)
 	sem_advance(x.s, 10 * MINUTE);
 	victim_run(&victim, r, &plan, request, &x);
 	stood = victim.state == VICTIM_STOPPED;
-	if (stood) {
+	if (stood && stands) {
+		beside_newcomer(&x, &victim, r, wrong);
+	} else if (stood) {
 		*wrong += sojourn_session_regenerate(x.s, x.id, &info) != 0;
 		*wrong += info.renewal != SOJOURN_RENEWAL_WON;
 		victim_continue(&victim);
@@ -73,7 +107,8 @@ static void s8_regenerate_during_renewal(void **state)
 	for (unsigned i = 0; i < label_count(); i++) {
 		unsigned wrong = 0;
 
-		stops += regenerate_at(label_name(i), &wrong);
+		stops += regenerate_at(label_name(i), false, &wrong);
+		regenerate_at(label_name(i), true, &wrong);
 		if (wrong)
 			print_message("S8 at %s: %u wrong\n", label_name(i),
 				      wrong);
