@@ -195,10 +195,11 @@ static void look_around(struct search *f, unsigned i)
 	for (unsigned k = 0; k < f->count; k++) {
 		const struct op *other = f->op[k];
 
-		if (k == i || !overlap(f, i, k) ||
-		    (other->kind != DELETE && other->kind != DELETE_SUBJECT))
+		if (k == i || !overlap(f, i, k))
 			continue;
-		f->about[i].beside_deletion = true;
+		f->about[i].beside_deletion |=
+			other->kind == DELETE || other->kind == DELETE_SUBJECT;
+		f->about[i].beside_regenerate |= other->kind == REGENERATE;
 	}
 }
 
@@ -241,7 +242,8 @@ enum verdict history_check(struct history *h)
 
 static bool only_looks(const struct op *op)
 {
-	return op->kind == READ || op->kind == GET || op->kind == HAS;
+	return op->kind == READ || op->kind == GET || op->kind == HAS ||
+	       (op->rc < 0 && op->kind != RENEW && op->kind != REGENERATE);
 }
 
 /* Only what was known at an instant: what ended later had not ended, and what
@@ -285,12 +287,12 @@ static void cut_short(struct history *h)
 }
 
 /* What only looks can be left out, and what is refuted without it is refuted
- * with it; and so can the looks of those that failed. */
+ * with it; and so can those that failed, unless they may have made a new id. */
 void history_shrink(struct history *h)
 {
 	cut_short(h);
 	for (unsigned i = 0; i < h->count; i++) {
-		if (h->beside[i] || !(only_looks(h->op[i]) || h->op[i]->rc < 0))
+		if (h->beside[i] || !only_looks(h->op[i]))
 			continue;
 		h->beside[i] = true;
 		if (check(h, SHRINK_MAX) != REFUTED)

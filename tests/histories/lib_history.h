@@ -28,7 +28,7 @@ enum kind {
 	UPDATE, /* if_version 0: any */
 	MODIFY,
 	RENEW,
-	REGENERATE, /* is not checked by order, only by what never comes back */
+	REGENERATE,
 	DELETE,
 	DELETE_SUBJECT,
 	/* of items */
@@ -40,6 +40,7 @@ enum kind {
 	MODIFY_ITEM,
 	COUNT_ADD,
 	CLOCK, /* moved on: of no key */
+	LIST,  /* of a subject: lib_lists.c */
 	KINDS
 };
 

@@ -15,6 +15,7 @@ const char *const kind_names[KINDS] = {
 	[GET] = "get",         [HAS] = "has",
 	[REMOVE] = "remove",   [MODIFY_ITEM] = "modify item",
 	[COUNT_ADD] = "count", [CLOCK] = "clock",
+	[LIST] = "list",
 };
 
 /* The place of an id in the line; LINE_MAX: it is none of them. */
@@ -57,9 +58,14 @@ static bool write_over(struct state *s, const struct op *op,
 	return true;
 }
 
-static bool is_stale(struct state *s, const struct op *op)
+/* Not SAME if it tells a version that was not known: it may come too early. */
+static enum step stale(struct state *s, const struct op *op)
 {
-	return op->version != op->if_version && same_version(s, op->version);
+	const uint64_t version = s->version;
+
+	if (op->version == op->if_version || !same_version(s, op->version))
+		return ILLEGAL;
+	return s->version == version ? SAME : CHANGED;
 }
 
 /* ---- logins ---- */
@@ -71,6 +77,7 @@ static enum step create(struct state *s, const struct op *op)
 	s->exists = 1;
 	s->n = 1;
 	s->over = 0;
+	s->cut = 0;
 	s->ids[0] = op->new_id;
 	s->tag = op->tag;
 	s->version = op->version;
@@ -102,6 +109,35 @@ static enum step renew(struct state *s, const struct op *op, unsigned at,
 	return op->new_id ? told_next(s, op, at) : SAME;
 }
 
+static bool is_tip(const struct state *s, const struct op *op)
+{
+	return op->new_id && s->n > 0 && s->ids[s->n - 1u] == op->new_id;
+}
+
+/* The new id is there, by this or by a part that came before. */
+static bool make_tip(struct state *s, const struct op *op, bool known)
+{
+	if (known && is_tip(s, op))
+		return true;
+	if (s->over == s->n || s->n == LINE_MAX)
+		return false;
+	s->ids[s->n++] = known ? op->new_id : UNKNOWN;
+	return true;
+}
+
+static enum step regenerate(struct state *s, const struct op *op,
+			    const struct about *about)
+{
+	if (!about->pending && op->rc != 0)
+		return ILLEGAL;
+	if (!make_tip(s, op, !about->pending))
+		return ILLEGAL;
+	s->cut = s->n - 1u;
+	if (s->over < s->cut)
+		s->over = s->cut;
+	return CHANGED;
+}
+
 static enum step remove_login(struct state *s, const struct op *op,
 			      const struct about *about)
 {
@@ -120,6 +156,30 @@ static enum step remove_login(struct state *s, const struct op *op,
 	return lives ? CHANGED : SAME;
 }
 
+/* A deletion by an old id ends nothing once that leads nowhere; beside who
+ * makes it so, it says which it was. */
+static bool leads_nowhere(const struct state *s, const struct op *op,
+			  unsigned at, const struct about *about)
+{
+	if (!about->beside_regenerate)
+		return at < s->cut;
+	return at < s->over && s->over < s->n && !about->pending && op->rc == 0;
+}
+
+/* Not SAME where a part of it may have made a new id: that must have its turn
+ * first. */
+static enum step not_found(const struct state *s, const struct op *op,
+			   unsigned at, const struct about *about)
+{
+	if (op->kind == REGENERATE)
+		return at < s->over || about->beside_regenerate ? CHANGED
+								: ILLEGAL;
+	if (at < s->over)
+		return SAME;
+	return op->kind == RENEW && about->beside_regenerate ? CHANGED
+							     : ILLEGAL;
+}
+
 static enum step apply_login(struct state *s, const struct op *op,
 			     const struct about *about)
 {
@@ -134,12 +194,17 @@ static enum step apply_login(struct state *s, const struct op *op,
 	at = place_of(s, op->id);
 	if (at == LINE_MAX)
 		return ILLEGAL;
+	if (op->kind == DELETE && leads_nowhere(s, op, at, about))
+		return about->pending || op->rc == 1 ? ILLEGAL : SAME;
 	if (op->kind == DELETE)
 		return remove_login(s, op, about);
-	alive = at >= s->over || (about->beside_deletion && s->over < s->n);
+	alive = at >= s->over ||
+		((about->beside_deletion || about->beside_regenerate) &&
+		 s->over < s->n);
 	if (!about->pending && op->rc == -ENOENT)
-		return at < s->over ? SAME : ILLEGAL;
-	if (!alive)
+		return not_found(s, op, at, about);
+	/* Who has made it is told so, although it may be over by now. */
+	if (!alive && !(op->kind == REGENERATE && is_tip(s, op)))
 		return ILLEGAL;
 	switch (op->kind) {
 	case READ:
@@ -151,10 +216,12 @@ static enum step apply_login(struct state *s, const struct op *op,
 	case UPDATE:
 	case MODIFY:
 		if (!about->pending && op->rc == -ESTALE)
-			return is_stale(s, op) ? SAME : ILLEGAL;
+			return stale(s, op);
 		return write_over(s, op, about) ? CHANGED : ILLEGAL;
 	case RENEW:
 		return renew(s, op, at, about);
+	case REGENERATE:
+		return regenerate(s, op, about);
 	default:
 		return ILLEGAL;
 	}
@@ -230,7 +297,7 @@ static enum step apply_item(struct state *s, const struct op *op,
 	if (op->kind == ADD)
 		return !about->pending && op->rc == -EEXIST ? SAME : ILLEGAL;
 	if (!about->pending && op->rc == -ESTALE)
-		return is_stale(s, op) ? SAME : ILLEGAL;
+		return stale(s, op);
 	if (!about->pending && op->rc != 0)
 		return ILLEGAL;
 	if (op->kind == COUNT_ADD)
@@ -265,6 +332,22 @@ static bool renew_part(struct state *s, const struct op *op,
 	return true;
 }
 
+/* The new id, and the others are over: until it has returned that is no reason
+ * for them not to answer. */
+static bool regenerate_part(struct state *s, const struct op *op,
+			    const struct about *about)
+{
+	bool known = !about->pending && op->rc == 0;
+
+	if (!about->pending && op->rc != 0 && op->rc != -ENOENT)
+		return false;
+	if (place_of(s, op->id) == LINE_MAX || (known && is_tip(s, op)) ||
+	    !make_tip(s, op, known))
+		return false;
+	s->over = s->n - 1u;
+	return true;
+}
+
 bool state_part(struct state *s, const struct op *op, const struct about *about,
 		unsigned nth)
 {
@@ -274,9 +357,12 @@ bool state_part(struct state *s, const struct op *op, const struct about *about,
 		return false;
 	if (op->kind == RENEW)
 		return nth == 0 && renew_part(s, op, about);
+	if (op->kind == REGENERATE)
+		return nth == 0 && regenerate_part(s, op, about);
 	if (op->kind == DELETE) {
 		at = place_of(s, op->id);
-		if (at == LINE_MAX)
+		if (at == LINE_MAX ||
+		    (at < s->cut && !about->beside_regenerate))
 			return false;
 		first = at + 1 > first ? at + 1 : first;
 	} else if (op->kind != DELETE_SUBJECT) {

@@ -18,6 +18,11 @@
  * that has begun may at any time raise `over` beyond its id, and when it
  * returned all are over.  Whoever came by an id just before it ended may still
  * finish at the tip; and of two that end one login both may say that they did.
+ *
+ * To regenerate is to renew and to end all ids but the new one, the one that was
+ * the tip first: meanwhile older ones may still answer, and who wants a new id
+ * for the same login may be told that it is over.  Then these ids do not lead to
+ * the login any more: a deletion by one of them is none.
  */
 
 #include "histories/lib_history.h"
@@ -28,14 +33,16 @@ struct state {
 	uint64_t tag;
 	uint64_t version;       /* 0: not known: a killed process made it */
 	uint64_t ids[LINE_MAX]; /* UNKNOWN: made by a killed process */
-	uint32_t exists;
+	uint16_t exists;
 	uint16_t n, over;
+	uint16_t cut; /* those before it lead nowhere */
 };
 
 /* What more a history says of an operation. */
 struct about {
 	bool pending;
 	bool beside_deletion; /* another one was under way meanwhile */
+	bool beside_regenerate;
 };
 
 enum step { ILLEGAL, SAME, CHANGED };
@@ -47,8 +54,8 @@ enum step state_apply(struct state *s, const struct op *op,
 /*
  * The nth part of what the operation may do before it takes effect as a whole:
  * a deletion ends some of the ids; a renewal that says that the session is over
- * may have made a new id, which others saw, before all ended.  False: it has no
- * such part.
+ * may have made a new id, which others saw, before all ended; and to regenerate
+ * makes one before it has ended the others.  False: it has no such part.
  */
 bool state_part(struct state *s, const struct op *op, const struct about *about,
 		unsigned nth);

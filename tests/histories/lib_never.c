@@ -92,6 +92,20 @@ static unsigned again(const struct op *op, const char *what, uint64_t since)
 	return 1;
 }
 
+/* When it was known who made the new id that o was told and is the only one to
+ * know it; UINT64_MAX. */
+static uint64_t private_since(struct op *const *op, unsigned count,
+			      const struct op *o)
+{
+	if (o->kind == REGENERATE || o->new_id == 0)
+		return UINT64_MAX;
+	for (unsigned i = 0; i < count; i++)
+		if (op[i]->kind == REGENERATE && op[i]->end && op[i]->rc == 0 &&
+		    op[i]->new_id == o->new_id)
+			return op[i]->end;
+	return UINT64_MAX;
+}
+
 static unsigned login_again(struct op *const *op, unsigned count)
 {
 	uint64_t deleted = deleted_at(op, count);
@@ -107,6 +121,9 @@ static unsigned login_again(struct op *const *op, unsigned count)
 		over = id_over_at(op, count, o->id);
 		if (o->begin > over)
 			return again(o, "over", over);
+		over = private_since(op, count, o);
+		if (over != UINT64_MAX)
+			return again(o, "regenerated for another", over);
 		late_ms = id_late_ms(op, count, o->id);
 		if (o->now_ms >= late_ms)
 			return again(o, "past its grace window", late_ms);

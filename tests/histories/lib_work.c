@@ -255,8 +255,12 @@ static void renew_session(struct work *w, struct op *op, const char *id)
 	int rc;
 
 	go(w, op);
-	rc = op->kind == RENEW ? sojourn_session_renew(w->s, id, &info)
-			       : sojourn_session_regenerate(w->s, id, &info);
+	if (op->kind == RENEW)
+		rc = sojourn_session_renew(w->s, id, &info);
+	else if (planted(w, PLANT_KEPT_ID))
+		rc = snprintf(info.new_id, sizeof(info.new_id), "never") < 0;
+	else
+		rc = sojourn_session_regenerate(w->s, id, &info);
 	if (rc == 0) {
 		op->new_id = hash_of(info.new_id);
 		op->renewed = info.renewal == SOJOURN_RENEWAL_DONE;
@@ -331,7 +335,7 @@ static enum kind session_kind(struct work *w, const struct key *k)
 	if (what < 38)
 		return MODIFY;
 	if (what < 50 && k->ids < LINE_MAX / 2)
-		return w->never && what < 42 ? REGENERATE : RENEW;
+		return what < 42 ? REGENERATE : RENEW;
 	return what < 54 ? DELETE : READ;
 }
 

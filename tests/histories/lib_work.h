@@ -50,6 +50,7 @@ enum plant {
 	PLANT_LOST_UPDATE,  /* says that it wrote, and did not */
 	PLANT_UNDELETED,    /* says that it deleted, and did not */
 	PLANT_FORGOTTEN_ID, /* asks by the old id after the end of a new one */
+	PLANT_KEPT_ID,      /* says that it regenerated, and did not */
 	PLANTS_USED
 };
 

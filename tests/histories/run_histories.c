@@ -73,7 +73,8 @@ static uint64_t login_end(const struct history *h)
 	for (unsigned i = 0; i < h->count; i++) {
 		const struct op *op = h->op[i];
 
-		if (op->kind == DELETE && op->end && op->end < at)
+		if (op->kind == DELETE && op->rc == 1 && op->end &&
+		    op->end < at)
 			at = op->end;
 	}
 	return at;
@@ -307,6 +308,8 @@ static const struct bug bugs[] = {
 	 SOJ_PLANT_NONE, true},
 	{"a process finds what is over", PLANT_FORGOTTEN_ID, SOJ_PLANT_NONE,
 	 true},
+	{"a process says that it regenerated, and did not", PLANT_KEPT_ID,
+	 SOJ_PLANT_NONE, false},
 	{"an update publishes whatever ctl has become", PLANT_NONE,
 	 SOJ_PLANT_UPDATE_STORES, false},
 	{"the epoch moves on whoever is in a section", PLANT_NONE,
