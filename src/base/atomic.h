@@ -155,30 +155,37 @@ static inline void soj_store_wide(soj_word_t *words, __m128i value)
  * undefined behaviour.  words: 8-byte aligned shared memory; bytes need not be
  * a multiple of 8, the shared side is then rounded up (chunks are).
  */
-static inline void soj_copy_out(void *dst, const soj_word_t *words,
-				size_t bytes)
+static inline __attribute__((always_inline)) void
+soj_copy_out(void *dst, const soj_word_t *words, size_t bytes)
 {
 	uint8_t *to = dst;
-	size_t i = 0;
+	size_t i = 0; /* in bytes */
 
 #ifdef SOJ_WIDE
-	for (; bytes >= 32; bytes -= 32, i += 4) {
-		const __m128i a = soj_load_wide(&words[i]);
-		const __m128i b = soj_load_wide(&words[i + 2]);
+	for (; i < (bytes & ~(size_t)63); i += 64) {
+		const __m128i a = soj_load_wide(&words[i / 8]);
+		const __m128i b = soj_load_wide(&words[i / 8 + 2]);
+		const __m128i c = soj_load_wide(&words[i / 8 + 4]);
+		const __m128i d = soj_load_wide(&words[i / 8 + 6]);
 
-		_mm_storeu_si128((__m128i *)(void *)(to + 8 * i), a);
-		_mm_storeu_si128((__m128i *)(void *)(to + 8 * i + 16), b);
+		_mm_storeu_si128((__m128i *)(void *)(to + i), a);
+		_mm_storeu_si128((__m128i *)(void *)(to + i + 16), b);
+		_mm_storeu_si128((__m128i *)(void *)(to + i + 32), c);
+		_mm_storeu_si128((__m128i *)(void *)(to + i + 48), d);
 	}
+	for (; i < (bytes & ~(size_t)15); i += 16)
+		_mm_storeu_si128((__m128i *)(void *)(to + i),
+				 soj_load_wide(&words[i / 8]));
 #endif
-	for (; bytes >= 8; bytes -= 8, i++) {
-		uint64_t word = soj_load_relaxed(&words[i]);
+	for (; i < (bytes & ~(size_t)7); i += 8) {
+		uint64_t word = soj_load_relaxed(&words[i / 8]);
 
-		memcpy(to + 8 * i, &word, 8);
+		memcpy(to + i, &word, 8);
 	}
-	if (bytes > 0) {
-		uint64_t word = soj_load_relaxed(&words[i]);
+	if (i < bytes) {
+		uint64_t word = soj_load_relaxed(&words[i / 8]);
 
-		memcpy(to + 8 * i, &word, bytes);
+		memcpy(to + i, &word, bytes % 8);
 	}
 }
 

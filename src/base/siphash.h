@@ -70,31 +70,56 @@ static inline uint64_t soj_siphash_tail(const uint8_t *at, size_t bytes)
 	return word;
 }
 
-/* out: as libsodium's crypto_shorthash_siphashx24 leaves it in memory. */
-static inline void soj_siphash128(uint64_t out[2], const uint8_t key[16],
-				  const void *data, size_t bytes)
+static inline void soj_siphash_begin(struct soj_siphash *h,
+				     const uint8_t key[16])
 {
-	const uint8_t *at = data;
-	uint64_t k[2], word;
-	struct soj_siphash h;
+	uint64_t k[2];
 
 	memcpy(k, key, sizeof(k));
 	k[0] = soj_le64(k[0]);
 	k[1] = soj_le64(k[1]);
-	h.v0 = k[0] ^ UINT64_C(0x736f6d6570736575);
-	h.v1 = k[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee;
-	h.v2 = k[0] ^ UINT64_C(0x6c7967656e657261);
-	h.v3 = k[1] ^ UINT64_C(0x7465646279746573);
-	for (size_t i = 0; i < bytes / 8; i++) {
-		memcpy(&word, at, sizeof(word));
-		soj_siphash_word(&h, soj_le64(word));
-		at += 8;
-	}
-	soj_siphash_word(&h, soj_siphash_tail(at, bytes));
-	h.v2 ^= 0xee;
-	out[0] = soj_siphash_final(&h);
-	h.v1 ^= 0xdd;
-	out[1] = soj_siphash_final(&h);
+	h->v0 = k[0] ^ UINT64_C(0x736f6d6570736575);
+	h->v1 = k[1] ^ UINT64_C(0x646f72616e646f6d) ^ 0xee;
+	h->v2 = k[0] ^ UINT64_C(0x6c7967656e657261);
+	h->v3 = k[1] ^ UINT64_C(0x7465646279746573);
+}
+
+/* Eight whole bytes of the data. */
+static inline void soj_siphash_bytes(struct soj_siphash *h, const void *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	soj_siphash_word(h, soj_le64(word));
+}
+
+/* The first half of the result, for who can use it before there is the second;
+ * both as libsodium's crypto_shorthash_siphashx24 leaves them in memory. */
+static inline uint64_t soj_siphash_first(struct soj_siphash *h, uint64_t tail)
+{
+	soj_siphash_word(h, tail);
+	h->v2 ^= 0xee;
+	return soj_siphash_final(h);
+}
+
+static inline uint64_t soj_siphash_second(struct soj_siphash *h)
+{
+	h->v1 ^= 0xdd;
+	return soj_siphash_final(h);
+}
+
+static inline void soj_siphash128(uint64_t out[2], const uint8_t key[16],
+				  const void *data, size_t bytes)
+{
+	const uint8_t *at = data;
+	struct soj_siphash h;
+
+	soj_siphash_begin(&h, key);
+	for (size_t i = 0; i < bytes / 8; i++)
+		soj_siphash_bytes(&h, at + 8 * i);
+	out[0] = soj_siphash_first(&h,
+				   soj_siphash_tail(at + bytes / 8 * 8, bytes));
+	out[1] = soj_siphash_second(&h);
 }
 
 #endif /* SOJ_BASE_SIPHASH_H */

@@ -16,8 +16,6 @@
 #include "base/fault.h"
 #include "session/item.h"
 
-static const struct sojourn_read get_default;
-
 void soj_item_info(struct sojourn *s, const struct soj_session *found,
 		   struct sojourn_info *info)
 {
@@ -124,7 +122,7 @@ int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 	if (self)
 		self->w.source = SOJ_SOURCE_READ;
 	if (how == NULL)
-		how = &get_default;
+		how = &soj_read_default;
 	rc = info ? -EAGAIN
 		  : soj_read_plainly(s, self, digest, how, item->collection,
 				     data, data_bytes);

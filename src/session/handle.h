@@ -136,7 +136,22 @@ int soj_helper_spawn(struct sojourn *s, const char *name, const char *path);
 /* Sets the calling thread's reason and text, and returns rc. */
 int soj_report(int rc, enum sojourn_reason reason, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-int soj_ok(void);
+
+/* What the thread's last call said.  A text that is constant is not copied:
+ * most are never asked for. */
+struct soj_last_said {
+	enum sojourn_reason reason;
+	const char *text; /* NULL: none */
+};
+extern _Thread_local struct soj_last_said soj_last_said;
+
+static inline int soj_ok(void)
+{
+	soj_last_said.reason = SOJOURN_OK;
+	soj_last_said.text = NULL;
+	return 0;
+}
+
 /* Reason and text are kept over calls of the caller's functions. */
 struct soj_said {
 	enum sojourn_reason reason;

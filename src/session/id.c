@@ -9,12 +9,10 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/fault.h"
 #include "base/siphash.h"
 
-#include "base/fault.h"
-
-#define ID_CHARS_MIN   22u /* of 16 bytes */
-#define ID_CHARS_USUAL 32u /* of 24, the default */
+#define ID_CHARS_MIN 22u /* of 16 bytes */
 
 /* A one in each byte that is greater than n; all are below 64. */
 static uint64_t above(uint64_t bytes, unsigned n)
@@ -166,35 +164,23 @@ bool soj_id_decode(const char *text, size_t chars, uint8_t *raw, size_t bytes)
 	       got == bytes;
 }
 
-static inline bool digest_text(const struct sojourn *s, const char *id,
-			       bool strict, struct soj_digest *digest)
+bool soj_id_digest(const struct sojourn *s, const char *id,
+		   struct soj_digest *digest)
 {
 	const size_t chars = strnlen(id, SOJOURN_ID_CHARS_MAX + 1);
 
 	if (chars < ID_CHARS_MIN || chars > SOJOURN_ID_CHARS_MAX ||
-	    (strict && !is_id(id, chars)))
+	    !is_id(id, chars))
 		return false;
-	/* Inline, and where the length is that of nearly all ids, unrolled:
-	 * nothing of a look-up can begin before it is done. */
-	if (chars == ID_CHARS_USUAL)
-		soj_siphash128(digest->word, s->keys.id, id, ID_CHARS_USUAL);
+	/* Inline where the length is that of nearly all. */
+	if (chars == SOJ_ID_CHARS_USUAL)
+		soj_siphash128(digest->word, s->keys.id, id,
+			       SOJ_ID_CHARS_USUAL);
 	else
 		*digest = soj_digest(s->keys.id, id, chars);
 	if (SOJ_PLANT(SECRET_STORED))
 		memcpy(digest->word, id, sizeof(digest->word));
 	return true;
-}
-
-bool soj_id_digest(const struct sojourn *s, const char *id,
-		   struct soj_digest *digest)
-{
-	return digest_text(s, id, true, digest);
-}
-
-bool soj_id_digest_any(const struct sojourn *s, const char *id,
-		       struct soj_digest *digest)
-{
-	return digest_text(s, id, false, digest);
 }
 
 struct soj_digest soj_key_digest(const struct sojourn *s, uint32_t collection,

@@ -23,11 +23,7 @@ void soj_id_make(const struct sojourn *s, struct soj_self *self,
 bool soj_id_digest(const struct sojourn *s, const char *id,
 		   struct soj_digest *digest);
 
-/* The same for who does nothing but look it up: characters that no id has are
- * let through, for nobody has such an id, and a zero, as keys have one, ends the
- * text. */
-bool soj_id_digest_any(const struct sojourn *s, const char *id,
-		       struct soj_digest *digest);
+#define SOJ_ID_CHARS_USUAL 32u /* of 24 bytes, the default */
 
 /*
  * Strict base64url: exactly `chars` characters of the alphabet that make

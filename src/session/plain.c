@@ -5,14 +5,21 @@
  * a part of the long one (read.c, get.c), which is taken for everything else:
  * by who wants to know more than the data, asks from elsewhere, has hooks or a
  * validator, or finds anything but an entry that lives and is no old id.
+ *
+ * A read by id is one function, from the text to the copy, with the store's part
+ * in it (store/plain_read.h): what is between the loads of one call and those of
+ * the next decides how many of them are under way at once.
  */
-
-#include "store/plain.h"
 
 #include <errno.h>
 
 #include "session/binding.h"
+#include "session/id_usual.h"
 #include "session/session.h"
+#include "shm/now.h"
+#include "store/plain_read.h"
+
+const struct sojourn_read soj_read_default;
 
 static bool suits(struct sojourn *s, const struct sojourn_read *how,
 		  uint32_t collection)
@@ -21,18 +28,27 @@ static bool suits(struct sojourn *s, const struct sojourn_read *how,
 	       soj_load_relaxed(&s->validator[collection]) == NULL;
 }
 
-int soj_read_plainly(struct sojourn *s, struct soj_self *self,
-		     const struct soj_digest *digest,
-		     const struct sojourn_read *how, uint32_t collection,
-		     void *data, size_t *data_bytes)
+static __attribute__((noinline)) int missed(struct sojourn *s,
+					    struct soj_self *self)
 {
-	uint8_t meta[SOJ_PLAIN_META_BYTES];
+	soj_count(&self->w.thr, SOJ_COUNT_misses);
+	soj_self_flush(s, self);
+	return soj_report_ended(SOJ_NONE);
+}
+
+/* meta: of SOJ_PLAIN_META_BYTES; NULL: how->client is. */
+static inline __attribute__((always_inline)) int
+read_plainly(struct sojourn *s, struct soj_self *self,
+	     struct soj_shm_bucket *bucket, struct soj_digest digest,
+	     const struct sojourn_read *how, uint32_t collection, uint8_t *meta,
+	     void *data, size_t *data_bytes)
+{
 	const struct soj_plain want = {
 		.data = data_bytes ? data : NULL,
 		.data_capacity = data_bytes ? *data_bytes : 0,
-		.meta = how->client ? meta : NULL,
+		.meta = meta,
 	};
-	struct soj_snapshot snap;
+	struct soj_plain_seen seen;
 	uint64_t now_ms;
 	int rc;
 
@@ -41,28 +57,64 @@ int soj_read_plainly(struct sojourn *s, struct soj_self *self,
 	self->w.source = SOJ_SOURCE_READ;
 	if (!suits(s, how, collection))
 		return -EAGAIN;
-	now_ms = soj_seg_now_ms(&s->st.seg);
-	rc = soj_plain_read(&s->st, *digest, now_ms, &want, &snap);
-	if (rc == -EAGAIN)
-		return rc;
-	if (rc < 0) {
-		soj_count(&self->w.thr, SOJ_COUNT_misses);
-		soj_report_ended(SOJ_NONE);
-	} else {
-		if (how->client &&
-		    !soj_binding_same(soj_collection(&s->st.seg, collection),
-				      meta, snap.meta_bytes, how->client)) {
-			if (want.data)
-				soj_wipe(data, snap.data_bytes);
-			return -EAGAIN;
-		}
-		if (data_bytes)
-			*data_bytes = snap.data_bytes;
-		if (!how->no_touch && soj_touch_due(&snap.times, now_ms))
-			soj_session_touch_due(s, self, &snap, now_ms);
-		soj_count(&self->w.thr, SOJ_COUNT_hits);
-		soj_ok();
+	now_ms = soj_seg_now_at_once_ms(&s->st.seg);
+	rc = soj_plain_read(&s->st, bucket, digest, now_ms, &want, &seen);
+	if (rc < 0)
+		return rc == -EAGAIN ? rc : missed(s, self);
+	if (meta && !soj_binding_same(soj_collection(&s->st.seg, collection),
+				      meta, seen.meta_bytes, how->client)) {
+		if (want.data)
+			soj_wipe(data, seen.data_bytes);
+		return -EAGAIN;
 	}
+	if (data_bytes)
+		*data_bytes = seen.data_bytes;
+	if (!how->no_touch &&
+	    soj_touch_due_by(soj_life_accessed_ms(seen.life), seen.idle_ms,
+			     seen.sliding_ms, now_ms))
+		soj_session_touch(s, self, soj_place_ref(seen.place), seen.life,
+				  now_ms);
+	soj_count(&self->w.thr, SOJ_COUNT_hits);
 	soj_self_flush(s, self);
-	return rc;
+	return soj_ok();
+}
+
+int soj_read_plainly(struct sojourn *s, struct soj_self *self,
+		     const struct soj_digest *digest,
+		     const struct sojourn_read *how, uint32_t collection,
+		     void *data, size_t *data_bytes)
+{
+	uint8_t meta[SOJ_PLAIN_META_BYTES];
+
+	return read_plainly(s, self, soj_bucket_of(&s->st, digest->word[0]),
+			    *digest, how, collection, how->client ? meta : NULL,
+			    data, data_bytes);
+}
+
+/* The digest comes in registers: else it would have to be in memory for all. */
+static __attribute__((noinline)) int go_on(struct sojourn *s, const char *id,
+					   struct soj_digest digest, void *data,
+					   size_t *data_bytes)
+{
+	return soj_done(s,
+			soj_read_on(s, soj_self(s), id, &digest,
+				    &soj_read_default, data, data_bytes, NULL));
+}
+
+int sojourn_session_read(struct sojourn *s, const char *id,
+			 const struct sojourn_read *how, void *data,
+			 size_t *data_bytes, struct sojourn_info *info)
+{
+	struct soj_shm_bucket *bucket;
+	struct soj_digest digest;
+	int rc;
+
+	if (how != NULL || data == NULL || data_bytes == NULL || info != NULL ||
+	    !soj_id_digest_usual(s, id, &digest, &bucket))
+		return soj_done(s, soj_session_read(s, id, NULL, how, data,
+						    data_bytes, info));
+	/* The way of most reads.  Where it is taken there are no hooks. */
+	rc = read_plainly(s, soj_self(s), bucket, digest, &soj_read_default,
+			  SOJ_COLLECTION_SESSION, NULL, data, data_bytes);
+	return rc != -EAGAIN ? rc : go_on(s, id, digest, data, data_bytes);
 }

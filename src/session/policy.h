@@ -53,22 +53,24 @@ uint64_t soj_lifetime_ttl_ms(const struct soj_times *t);
 void soj_lifetime_renew(uint64_t now_ms, const struct soj_lifetime *old,
 			struct soj_lifetime *life);
 
-/* Least time between two stores of an access time. */
-static inline uint64_t soj_touch_interval_ms(const struct soj_times *t)
+/* Is an access time to be stored anew?  At most once a second, and 64 times in
+ * each period that counts from it; 0: there is none. */
+static inline __attribute__((always_inline)) bool
+soj_touch_due_by(uint64_t accessed_ms, uint32_t idle_ms, uint32_t sliding_ms,
+		 uint64_t now_ms)
 {
-	uint64_t interval = 1000;
+	const uint64_t since_ms = now_ms - accessed_ms;
 
-	if (t->idle_ms)
-		interval = soj_min(interval, t->idle_ms / 64);
-	if (t->sliding_ms)
-		interval = soj_min(interval, t->sliding_ms / 64);
-	return interval;
+	return now_ms > accessed_ms &&
+	       (since_ms >= 1000 ||
+		(idle_ms != 0 && since_ms >= idle_ms / 64) ||
+		(sliding_ms != 0 && since_ms >= sliding_ms / 64));
 }
 
 static inline bool soj_touch_due(const struct soj_times *t, uint64_t now_ms)
 {
-	return now_ms > t->accessed_ms &&
-	       now_ms - t->accessed_ms >= soj_touch_interval_ms(t);
+	return soj_touch_due_by(t->accessed_ms, t->idle_ms, t->sliding_ms,
+				now_ms);
 }
 
 static inline bool soj_renewal_due(const struct soj_shm_collection *c,

@@ -211,24 +211,30 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 	return soj_report_errno(-EBUSY);
 }
 
-void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
-			   const struct soj_snapshot *snap, uint64_t now_ms)
+void soj_session_touch(struct sojourn *s, struct soj_self *self, uint64_t ref,
+		       uint64_t life, uint64_t now_ms)
 {
-	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(snap->ref));
-	uint64_t life = snap->life;
+	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(ref));
 
-	if (s->st.seg.readonly || self == NULL || soj_gone(&self->w) ||
-	    soj_ctl_status(snap->ctl) != SOJ_ACTIVE ||
-	    (life & SOJ_LIFE_EXPIRED) || !soj_touch_due(&snap->times, now_ms))
+	if (s->st.seg.readonly || self == NULL || soj_gone(&self->w))
 		return;
 	SOJ_STEP("touch.seen");
 	/* Lost to another touch, or to the end by time: both are fine. */
 	if (soj_cas_acq_rel(&e->life, &life, /* L0 */
 			    soj_life(soj_life_gen(life), now_ms))) {
 		soj_count(&self->w.thr, SOJ_COUNT_touches);
-		soj_note_of(s, self, SOJ_HOOK_TOUCHED, snap->ref, 0);
+		soj_note_of(s, self, SOJ_HOOK_TOUCHED, ref, 0);
 	}
 	SOJ_STEP("touch.done");
+}
+
+void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
+			   const struct soj_snapshot *snap, uint64_t now_ms)
+{
+	if (soj_ctl_status(snap->ctl) == SOJ_ACTIVE &&
+	    !(snap->life & SOJ_LIFE_EXPIRED) &&
+	    soj_touch_due(&snap->times, now_ms))
+		soj_session_touch(s, self, snap->ref, snap->life, now_ms);
 }
 
 bool soj_record_open(struct sojourn *s, const char *old_id,
@@ -470,8 +476,6 @@ static int go_on(struct reading *r, int found, const void *data,
 	return rc < 0 ? rc : soj_ok();
 }
 
-static const struct sojourn_read read_default;
-
 /* For the hooks. */
 static void note_outcome(struct sojourn *s, struct soj_self *self, uint64_t ref,
 			 int rc)
@@ -486,11 +490,9 @@ static void note_outcome(struct sojourn *s, struct soj_self *self, uint64_t ref,
 					    .reason = sojourn_reason()});
 }
 
-/* The long way.  Its frame is large, and most reads do without it. */
-static __attribute__((noinline)) int
-read_on(struct sojourn *s, struct soj_self *self, const char *id,
-	const struct soj_digest *digest, const struct sojourn_read *how,
-	void *data, size_t *data_bytes, struct sojourn_info *info)
+int soj_read_on(struct sojourn *s, struct soj_self *self, const char *id,
+		const struct soj_digest *digest, const struct sojourn_read *how,
+		void *data, size_t *data_bytes, struct sojourn_info *info)
 {
 	struct reading r;
 	struct soj_copy copy = {.cold = &r.session.cold};
@@ -540,7 +542,7 @@ int soj_session_read(struct sojourn *s, const char *id,
 	int rc;
 
 	if (how == NULL)
-		how = &read_default;
+		how = &soj_read_default;
 	if (self)
 		self->w.source = SOJ_SOURCE_READ;
 	if (known) {
@@ -562,27 +564,5 @@ int soj_session_read(struct sojourn *s, const char *id,
 		if (rc != -EAGAIN)
 			return rc;
 	}
-	return read_on(s, self, id, &digest, how, data, data_bytes, info);
-}
-
-int sojourn_session_read(struct sojourn *s, const char *id,
-			 const struct sojourn_read *how, void *data,
-			 size_t *data_bytes, struct sojourn_info *info)
-{
-	struct soj_digest digest;
-	struct soj_self *self;
-	int rc;
-
-	if (info != NULL || !soj_id_digest_any(s, id, &digest))
-		return soj_done(s, soj_session_read(s, id, NULL, how, data,
-						    data_bytes, info));
-	/* The way of most reads.  Where it is taken there are no hooks. */
-	if (how == NULL)
-		how = &read_default;
-	self = soj_self(s);
-	rc = soj_read_plainly(s, self, &digest, how, SOJ_COLLECTION_SESSION,
-			      data, data_bytes);
-	return rc != -EAGAIN ? rc
-			     : soj_done(s, read_on(s, self, id, &digest, how,
-						   data, data_bytes, NULL));
+	return soj_read_on(s, self, id, &digest, how, data, data_bytes, info);
 }

@@ -9,9 +9,7 @@
 
 #include "session/handle.h"
 
-static _Thread_local enum sojourn_reason last_reason;
-/* A text that is constant is not copied: most are never asked for. */
-static _Thread_local const char *last_said;
+_Thread_local struct soj_last_said soj_last_said;
 static _Thread_local char last_text[sizeof(((struct soj_said *)0)->text)];
 
 static const char *const reason_names[] = {
@@ -53,30 +51,25 @@ const char *sojourn_reason_name(enum sojourn_reason reason)
 
 enum sojourn_reason sojourn_reason(void)
 {
-	return last_reason;
+	return soj_last_said.reason;
 }
 
 const char *sojourn_error_text(void)
 {
-	return last_said ? last_said : "";
+	return soj_last_said.text ? soj_last_said.text : "";
 }
 
 /* text: for good, or last_text. */
 static int say(int rc, enum sojourn_reason reason, const char *text)
 {
-	last_reason = reason;
-	last_said = text;
+	soj_last_said.reason = reason;
+	soj_last_said.text = text;
 	return rc;
-}
-
-int soj_ok(void)
-{
-	return say(0, SOJOURN_OK, NULL);
 }
 
 void soj_say_keep(struct soj_said *said)
 {
-	said->reason = last_reason;
+	said->reason = soj_last_said.reason;
 	snprintf(said->text, sizeof(said->text), "%s", sojourn_error_text());
 }
 

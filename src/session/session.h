@@ -67,7 +67,17 @@ int soj_read_plainly(struct sojourn *s, struct soj_self *self,
 		     const struct sojourn_read *how, uint32_t collection,
 		     void *data, size_t *data_bytes);
 
-/* Moves the access time if that is due. */
+extern const struct sojourn_read soj_read_default;
+
+/* read.c: the same the long way, which takes a large frame.  Not soj_done(). */
+int soj_read_on(struct sojourn *s, struct soj_self *self, const char *id,
+		const struct soj_digest *digest, const struct sojourn_read *how,
+		void *data, size_t *data_bytes, struct sojourn_info *info);
+
+/* Moves the access time of what lives, and was last used as `life` says. */
+void soj_session_touch(struct sojourn *s, struct soj_self *self, uint64_t ref,
+		       uint64_t life, uint64_t now_ms);
+/* The same if that is due. */
 void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
 			   const struct soj_snapshot *snap, uint64_t now_ms);
 

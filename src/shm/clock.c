@@ -29,7 +29,7 @@
 #include <x86intrin.h>
 #endif
 
-#include "base/ticker.h"
+#include "shm/now.h"
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define OFFSETS_PATH "/proc/self/timens_offsets"
@@ -49,15 +49,15 @@ static int64_t boottime_ns(void)
 /* Does the kernel tell the time by it? */
 static soj_half_t counter_tells_time;
 
-static _Thread_local struct soj_ticker ticker;
+_Thread_local struct soj_ticker soj_seg_ticker;
 
-static __attribute__((noinline)) int64_t ask_clock(void)
+static int64_t ask_clock(void)
 {
 	uint64_t before = __rdtsc();
 	int64_t ns = boottime_ns();
 
 	if (soj_load_relaxed(&counter_tells_time))
-		soj_ticker_set(&ticker, before, ns, __rdtsc());
+		soj_ticker_set(&soj_seg_ticker, before, ns, __rdtsc());
 	return ns / 1000000;
 }
 
@@ -65,7 +65,8 @@ static int64_t boottime_ms(void)
 {
 	int64_t ms;
 
-	return soj_ticker_knows(&ticker, __rdtsc(), &ms) ? ms : ask_clock();
+	return soj_ticker_knows(&soj_seg_ticker, __rdtsc(), &ms) ? ms
+								 : ask_clock();
 }
 
 static void look_at_source(void)

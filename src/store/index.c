@@ -68,7 +68,7 @@
 static struct soj_shm_bucket *bucket_of(const struct soj_store *st,
 					struct soj_digest digest)
 {
-	return &st->seg.buckets[soj_scale(digest.word[0], st->seg.lay.buckets)];
+	return soj_bucket_of(st, digest.word[0]);
 }
 
 /* Does the place name an entry with that digest?  Loads ctl first. */

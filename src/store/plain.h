@@ -6,6 +6,12 @@
 
 #include "store/store.h"
 
+static inline struct soj_shm_bucket *soj_bucket_of(const struct soj_store *st,
+						   uint64_t word)
+{
+	return &st->seg.buckets[soj_scale(word, st->seg.lay.buckets)];
+}
+
 /* Which places of a bucket have the digest's tag.  A hint: they are loaded
  * again.  The header is the first of sixteen words, place 0 the second. */
 static inline uint32_t soj_bucket_tagged(const struct soj_shm_bucket *b,
@@ -62,25 +68,5 @@ static inline void soj_entry_times(const struct soj_shm_entry *e, uint64_t life,
 	t->accessed_ms = soj_life_accessed_ms(life);
 	t->grace_until_ms = UINT64_MAX;
 }
-
-/* What is to be copied; NULL: not. */
-#define SOJ_PLAIN_META_BYTES 256u
-
-struct soj_plain {
-	void *data;
-	size_t data_capacity;
-	uint8_t *meta; /* SOJ_PLAIN_META_BYTES */
-};
-
-/*
- * Finds the entry of a digest that lives at now_ms, is no old id, and whose
- * data and metadata fit, and copies them out.  0, and *snap but for renew and
- * record; -ENOENT: there is nothing with that digest; -EAGAIN: it may be
- * anything, look the long way.  But for 0 *snap says nothing and data is none.
- * Stores nothing in the segment.
- */
-int soj_plain_read(const struct soj_store *st, struct soj_digest digest,
-		   uint64_t now_ms, const struct soj_plain *want,
-		   struct soj_snapshot *snap);
 
 #endif /* SOJ_STORE_PLAIN_H */

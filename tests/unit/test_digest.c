@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "session/id.h"
+#include "session/id_usual.h"
 
 #define BYTES_MAX 300u
 
@@ -51,6 +51,8 @@ static void test_id_text(void **state)
 {
 	char text[SOJOURN_ID_CHARS_MAX + 8];
 	struct soj_digest digest, want;
+	struct soj_shm_bucket *bucket;
+	bool usual;
 
 	(void)state;
 	soj_random(s.keys.id, sizeof(s.keys.id));
@@ -59,8 +61,9 @@ static void test_id_text(void **state)
 		text[chars] = 0;
 		assert_int_equal(soj_id_digest(&s, text, &digest),
 				 chars >= 22 && chars <= SOJOURN_ID_CHARS_MAX);
-		assert_int_equal(soj_id_digest_any(&s, text, &digest),
-				 chars >= 22 && chars <= SOJOURN_ID_CHARS_MAX);
+		assert_int_equal(
+			soj_id_digest_usual(&s, text, &digest, &bucket),
+			chars == SOJ_ID_CHARS_USUAL);
 		if (chars < 22 || chars > SOJOURN_ID_CHARS_MAX)
 			continue;
 		for (size_t at = 0; at < chars; at++)
@@ -69,8 +72,13 @@ static void test_id_text(void **state)
 				assert_int_equal(
 					soj_id_digest(&s, text, &digest),
 					is_id_char(c));
-				assert_true(
-					soj_id_digest_any(&s, text, &digest));
+				usual = soj_id_digest_usual(&s, text, &digest,
+							    &bucket);
+				assert_int_equal(usual,
+						 chars == SOJ_ID_CHARS_USUAL);
+				if (!usual)
+					digest = soj_digest(s.keys.id, text,
+							    chars);
 				want = soj_digest(s.keys.id, text, chars);
 				assert_memory_equal(&digest, &want,
 						    sizeof(want));
