@@ -189,6 +189,8 @@ static void set_back(struct notes *notes, uint64_t ops)
 	notes->ops_max = ops;
 	notes->clock = 0;
 	notes->keys_used = 0;
+	memset(notes->list, 0, sizeof(notes->list));
+	notes->lists_used = 0;
 	for (unsigned i = 0; i < PLACES; i++)
 		notes->place[i] = KEYS_MAX;
 }

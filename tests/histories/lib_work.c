@@ -45,8 +45,7 @@ static void on_step(const struct soj_step *step)
 
 /* ---- notes ---- */
 
-/* NULL: the batch is used up. */
-static struct op *begin(struct work *w, enum kind kind, uint32_t key)
+struct op *work_begin(struct work *w, enum kind kind, uint32_t key)
 {
 	uint64_t slot = w->notes->ops_used++;
 	struct op *op = &w->notes->op[slot % BATCH_OPS];
@@ -62,13 +61,12 @@ static struct op *begin(struct work *w, enum kind kind, uint32_t key)
 	return op;
 }
 
-static void go(struct work *w, struct op *op)
+void work_go(struct work *w, struct op *op)
 {
 	op->begin = ++w->notes->clock;
 }
 
-/* What failed for want of memory or of luck did nothing, and is forgotten. */
-static void done(struct work *w, struct op *op, int rc)
+void work_done(struct work *w, struct op *op, int rc)
 {
 	op->rc = rc;
 	if (rc == -ENOSPC || rc == -EBUSY) {
@@ -163,7 +161,7 @@ static void remember(uint32_t key, const struct op *op)
 		last[key].saw = op->saw;
 }
 
-static bool planted(struct work *w, enum plant plant)
+bool work_lies(struct work *w, enum plant plant)
 {
 	return w->plant == plant && some(w, 20) == 0;
 }
@@ -196,7 +194,7 @@ static void read_session(struct work *w, struct op *op, const char *id)
 	struct data d;
 	int rc;
 
-	go(w, op);
+	work_go(w, op);
 	rc = sojourn_session_read(w->s, id, &how, &d, &bytes, &info);
 	if (rc == 0) {
 		op->saw = tag_of(w, &d, bytes, op->key);
@@ -205,12 +203,12 @@ static void read_session(struct work *w, struct op *op, const char *id)
 		op->new_id = hash_of(info.new_id);
 		if (op->now_ms >= info.expires_ms)
 			w->notes->late++;
-		if (planted(w, PLANT_STALE_READ) && last[op->key].saw)
+		if (work_lies(w, PLANT_STALE_READ) && last[op->key].saw)
 			op->saw = last[op->key].saw;
-	} else if (planted(w, PLANT_FORGOTTEN_ID)) {
+	} else if (work_lies(w, PLANT_FORGOTTEN_ID)) {
 		rc = 0;
 	}
-	done(w, op, rc);
+	work_done(w, op, rc);
 	if (rc == 0 && info.new_id[0])
 		learn(w, op->key, info.new_id);
 }
@@ -227,11 +225,11 @@ static void write_session(struct work *w, struct op *op, const char *id)
 		op->if_version = wanted_version(w, op->key);
 		bytes = fill(w, &d, op->key, op->tag);
 	}
-	go(w, op);
+	work_go(w, op);
 	if (op->kind == MODIFY) {
 		rc = sojourn_session_modify(w->s, id, sizeof(d), change, &c,
 					    &op->version);
-	} else if (planted(w, PLANT_LOST_UPDATE) && last[op->key].version) {
+	} else if (work_lies(w, PLANT_LOST_UPDATE) && last[op->key].version) {
 		op->if_version = 0;
 		op->version = last[op->key].version + 1;
 		rc = 0;
@@ -241,7 +239,7 @@ static void write_session(struct work *w, struct op *op, const char *id)
 	}
 	if (rc != 0 && rc != -ESTALE)
 		op->version = 0;
-	done(w, op, rc);
+	work_done(w, op, rc);
 }
 
 static uint64_t grace_ms(const struct work *w)
@@ -254,10 +252,10 @@ static void renew_session(struct work *w, struct op *op, const char *id)
 	struct sojourn_info info = {0};
 	int rc;
 
-	go(w, op);
+	work_go(w, op);
 	if (op->kind == RENEW)
 		rc = sojourn_session_renew(w->s, id, &info);
-	else if (planted(w, PLANT_KEPT_ID))
+	else if (work_lies(w, PLANT_KEPT_ID))
 		rc = snprintf(info.new_id, sizeof(info.new_id), "never") < 0;
 	else
 		rc = sojourn_session_regenerate(w->s, id, &info);
@@ -267,7 +265,7 @@ static void renew_session(struct work *w, struct op *op, const char *id)
 		if (op->new_id)
 			op->late_ms = sojourn_now_ms(w->s) + grace_ms(w);
 	}
-	done(w, op, rc);
+	work_done(w, op, rc);
 	if (rc == 0 && info.new_id[0])
 		learn(w, op->key, info.new_id);
 }
@@ -276,50 +274,51 @@ static void delete_session(struct work *w, struct op *op, const char *id)
 {
 	int rc = 1;
 
-	go(w, op);
-	if (!planted(w, PLANT_UNDELETED))
+	work_go(w, op);
+	if (!work_lies(w, PLANT_UNDELETED))
 		rc = sojourn_session_delete(w->s, id);
-	done(w, op, rc);
+	work_done(w, op, rc);
 }
 
-static void subject_name(char *name, size_t bytes, unsigned batch,
-			 uint32_t subject)
+void work_subject(char *name, size_t bytes, unsigned batch, uint32_t subject)
 {
 	snprintf(name, bytes, "somebody %u %u", batch, subject);
 }
 
 static void delete_all(struct work *w, uint32_t subject)
 {
-	struct op *op = begin(w, DELETE_SUBJECT, KEYS_MAX);
+	struct op *op = work_begin(w, DELETE_SUBJECT, KEYS_MAX);
 	char name[64];
 
 	if (op == NULL)
 		return;
 	op->subject = subject;
-	subject_name(name, sizeof(name), w->batch, subject);
-	go(w, op);
-	done(w, op, sojourn_session_delete_subject(w->s, name, NULL));
+	work_subject(name, sizeof(name), w->batch, subject);
+	work_go(w, op);
+	work_done(w, op, sojourn_session_delete_subject(w->s, name, NULL));
 }
 
 static void make_session(struct work *w, uint32_t key, unsigned place)
 {
-	struct op *op = begin(w, CREATE, key);
-	char name[64], id[SOJOURN_ID_CHARS_MAX + 1];
+	struct op *op = work_begin(w, CREATE, key);
+	char name[64], id[SOJOURN_ID_CHARS_MAX + 1], number[16];
 	struct data d;
-	struct sojourn_new n = {.subject = name, .data = &d};
+	struct sojourn_new n = {
+		.subject = name, .data = &d, .metadata.device_id = number};
 	struct sojourn_info info = {0};
 	int rc;
 
 	if (op == NULL)
 		return;
-	subject_name(name, sizeof(name), w->batch, op->subject);
+	work_subject(name, sizeof(name), w->batch, op->subject);
+	snprintf(number, sizeof(number), "%u", key);
 	op->tag = new_tag(w);
 	n.data_bytes = fill(w, &d, key, op->tag);
-	go(w, op);
+	work_go(w, op);
 	rc = sojourn_session_create(w->s, &n, id, &info);
 	op->version = info.version;
 	op->new_id = rc == 0 ? hash_of(id) : 0;
-	done(w, op, rc);
+	work_done(w, op, rc);
 	if (rc < 0)
 		return;
 	learn(w, key, id);
@@ -352,9 +351,13 @@ static int use_session(struct work *w, uint32_t key)
 		delete_all(w, k->subject);
 		return 0;
 	}
+	if (some(w, 30) == 0) {
+		work_list(w, k->subject);
+		return 0;
+	}
 	if (k->id[at].hash == 0)
 		return -1;
-	op = begin(w, session_kind(w, k), key);
+	op = work_begin(w, session_kind(w, k), key);
 	if (op == NULL)
 		return -1;
 	op->id = k->id[at].hash;
@@ -388,7 +391,7 @@ static void put_item(struct work *w, struct op *op,
 	v.if_exists = op->if_exists;
 	v.if_version = op->if_version;
 	v.data_bytes = fill(w, &d, op->key, op->tag);
-	go(w, op);
+	work_go(w, op);
 	if (op->kind == PUT)
 		rc = sojourn_put(w->s, item, &v, &op->version);
 	else if (op->kind == ADD)
@@ -400,7 +403,7 @@ static void put_item(struct work *w, struct op *op,
 			sizeof(d), change, &c, &op->version);
 	if (rc == -ENOENT)
 		op->version = 0;
-	done(w, op, rc);
+	work_done(w, op, rc);
 }
 
 static void get_item(struct work *w, struct op *op,
@@ -412,7 +415,7 @@ static void get_item(struct work *w, struct op *op,
 	int64_t number;
 	int rc;
 
-	go(w, op);
+	work_go(w, op);
 	rc = sojourn_get(w->s, item, NULL, &d, &bytes, &info);
 	if (rc == 0 && w->notes->key[op->key].is_count) {
 		memcpy(&number, &d, sizeof(number));
@@ -422,7 +425,7 @@ static void get_item(struct work *w, struct op *op,
 	}
 	if (rc == 0)
 		op->version = info.version;
-	done(w, op, rc);
+	work_done(w, op, rc);
 }
 
 static void count_item(struct work *w, struct op *op,
@@ -431,10 +434,10 @@ static void count_item(struct work *w, struct op *op,
 	int64_t sum = 0;
 	int rc;
 
-	go(w, op);
+	work_go(w, op);
 	rc = sojourn_count_add(w->s, item, 1, 0, &sum);
 	op->saw = (uint64_t)sum;
-	done(w, op, rc);
+	work_done(w, op, rc);
 }
 
 static enum kind item_kind(struct work *w, const struct key *k)
@@ -457,7 +460,7 @@ static enum kind item_kind(struct work *w, const struct key *k)
 static void use_item(struct work *w, uint32_t key)
 {
 	const struct key *k = &w->notes->key[key];
-	struct op *op = begin(w, item_kind(w, k), key);
+	struct op *op = work_begin(w, item_kind(w, k), key);
 	char name[64];
 	const struct sojourn_item item = {
 		.collection = w->collection,
@@ -470,12 +473,12 @@ static void use_item(struct work *w, uint32_t key)
 	if (op->kind == GET) {
 		get_item(w, op, &item);
 	} else if (op->kind == HAS) {
-		go(w, op);
-		done(w, op, sojourn_has(w->s, &item));
+		work_go(w, op);
+		work_done(w, op, sojourn_has(w->s, &item));
 	} else if (op->kind == REMOVE) {
 		op->if_version = wanted_version(w, key);
-		go(w, op);
-		done(w, op, sojourn_remove(w->s, &item, op->if_version));
+		work_go(w, op);
+		work_done(w, op, sojourn_remove(w->s, &item, op->if_version));
 	} else if (op->kind == COUNT_ADD) {
 		count_item(w, op, &item);
 	} else {
@@ -524,12 +527,13 @@ static void use_place(struct work *w, unsigned place)
 
 static void move_clock(struct work *w)
 {
-	struct op *op = begin(w, CLOCK, KEYS_MAX);
+	struct op *op = work_begin(w, CLOCK, KEYS_MAX);
 
 	if (op == NULL)
 		return;
-	go(w, op);
-	done(w, op, sojourn_clock_advance(w->s, 1 + some(w, GRACE_MS / 4)));
+	work_go(w, op);
+	work_done(w, op,
+		  sojourn_clock_advance(w->s, 1 + some(w, GRACE_MS / 4)));
 }
 
 /* Whom the parent is to kill, at whatever instruction it then is. */

@@ -16,6 +16,8 @@
 #define AGES          4u   /* in use; retired 0, 1, more epochs ago */
 #define PROCESSES_MAX 8u
 
+#define LISTS_MAX 2048u /* of one batch */
+
 struct known_id {
 	_Atomic(uint64_t) hash; /* 0: not there, or its finder was killed */
 	char text[SOJOURN_ID_CHARS_MAX + 1];
@@ -27,6 +29,14 @@ struct key {
 	uint32_t subject;
 	bool is_login, is_count;
 	struct known_id id[LINE_MAX];
+};
+
+/* What one list told: of which keys, a bit each. */
+struct listing {
+	uint64_t now[KEYS_MAX / 64];   /* by the id that it has now */
+	uint64_t twice[KEYS_MAX / 64]; /* so more than once */
+	uint64_t old[KEYS_MAX / 64];   /* by a renewed one */
+	uint64_t strange;              /* of nobody, or somebody else */
 };
 
 /* In memory that all share, and that outlives them. */
@@ -42,6 +52,8 @@ struct notes {
 	_Atomic(uint64_t) age[AGES], replaced;
 	struct key key[KEYS_MAX];
 	struct op op[BATCH_OPS];
+	_Atomic(uint32_t) lists_used;
+	struct listing list[LISTS_MAX];
 };
 
 enum plant {
@@ -51,6 +63,8 @@ enum plant {
 	PLANT_UNDELETED,    /* says that it deleted, and did not */
 	PLANT_FORGOTTEN_ID, /* asks by the old id after the end of a new one */
 	PLANT_KEPT_ID,      /* says that it regenerated, and did not */
+	PLANT_LISTED_OLD,   /* lists what it listed before */
+	PLANT_LEFT_OUT,     /* leaves one out */
 	PLANTS_USED
 };
 
@@ -71,6 +85,19 @@ struct work {
 #define LONG_GRACE_MS 1800000u
 #define GRACE_MS      40u /* where sessions end by time */
 #define TTL_MS        1000u
+
+/* Notes of an operation.  NULL: the batch is used up. */
+struct op *work_begin(struct work *w, enum kind kind, uint32_t key);
+void work_go(struct work *w, struct op *op);
+/* What failed for want of memory or of luck did nothing, and is forgotten. */
+void work_done(struct work *w, struct op *op, int rc);
+bool work_lies(struct work *w, enum plant plant);
+void work_subject(char *name, size_t bytes, unsigned batch, uint32_t subject);
+
+/* Lists the subject, a page at a time or all. */
+void work_list(struct work *w, uint32_t subject);
+/* How many lists of the batch are wrong, see lib_lists.c. */
+unsigned lists_wrong(struct notes *n, bool never, bool say);
 
 /* Until the batch is used up.  Does not return if it is killed. */
 void work_run(struct work *w);

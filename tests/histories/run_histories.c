@@ -13,6 +13,8 @@
  * window: whatever somebody was told is over must not be found by anybody who
  * began later.
  *
+ * A list of a subject has whom it must have, and nobody else: lib_lists.c.
+ *
  * In between each process looks at values in a section of its own, and at how
  * many epochs they have been retired for at its end: never two (lib_ages.c).
  * Last they do nothing else, with values that they replace all the time.
@@ -54,14 +56,15 @@ static struct {
 
 static struct {
 	uint64_t histories, operations, undecided, violations, kills,
-		helper_kills, pending;
+		helper_kills, pending, lists;
 	uint64_t age[AGES];
 } sum;
 
 /* ---- one batch ---- */
 
 struct verdicts {
-	uint64_t histories, operations, pending, refuted, undecided, again;
+	uint64_t histories, operations, pending, refuted, undecided, again,
+		lists, wrong_lists;
 };
 
 /* The end of what ended all of the login for certain: no later deletion of its
@@ -179,6 +182,7 @@ static struct verdicts judge_batch(struct crew *c, bool say)
 		if (n->op[i].begin == 0)
 			continue;
 		v.operations++;
+		v.lists += n->op[i].kind == LIST && n->op[i].end;
 		if (n->op[i].key < KEYS_MAX)
 			op[count++] = &n->op[i];
 	}
@@ -189,6 +193,7 @@ static struct verdicts judge_batch(struct crew *c, bool say)
 		if (gather(n, &h, op[i]->key, &op[i], end - i))
 			judge(c, &h, say, &v);
 	}
+	v.wrong_lists = lists_wrong(n, c->work.never, say);
 	return v;
 }
 
@@ -200,12 +205,15 @@ static void add_up(const struct crew *c, const struct verdicts *v)
 	sum.operations += v->operations;
 	sum.pending += v->pending;
 	sum.undecided += v->undecided;
-	sum.violations += v->refuted + v->again;
-	if (v->refuted + v->again)
-		printf("seed %llu batch %u: %llu refuted, %llu came back\n",
+	sum.lists += v->lists;
+	sum.violations += v->refuted + v->again + v->wrong_lists;
+	if (v->refuted + v->again + v->wrong_lists)
+		printf("seed %llu batch %u: %llu refuted, %llu came back, "
+		       "%llu wrong lists\n",
 		       (unsigned long long)c->seed, c->work.batch,
 		       (unsigned long long)v->refuted,
-		       (unsigned long long)v->again);
+		       (unsigned long long)v->again,
+		       (unsigned long long)v->wrong_lists);
 }
 
 static void add_up_crew(const struct crew *c)
@@ -310,6 +318,12 @@ static const struct bug bugs[] = {
 	 true},
 	{"a process says that it regenerated, and did not", PLANT_KEPT_ID,
 	 SOJ_PLANT_NONE, false},
+	{"a process lists what it listed before", PLANT_LISTED_OLD,
+	 SOJ_PLANT_NONE, false},
+	{"the same, where nothing else is certain", PLANT_LISTED_OLD,
+	 SOJ_PLANT_NONE, true},
+	{"a process leaves somebody out of a list", PLANT_LEFT_OUT,
+	 SOJ_PLANT_NONE, false},
 	{"an update publishes whatever ctl has become", PLANT_NONE,
 	 SOJ_PLANT_UPDATE_STORES, false},
 	{"the epoch moves on whoever is in a section", PLANT_NONE,
@@ -335,7 +349,7 @@ static bool is_found(const struct bug *bug)
 		crew_run(&c, bug->ages ? AGED_OPS : PLANTED_OPS);
 		soj_plant = SOJ_PLANT_NONE;
 		v = judge_batch(&c, false);
-		found = v.refuted + v.again > 0 ||
+		found = v.refuted + v.again + v.wrong_lists > 0 ||
 			(bug->ages && c.work.notes->age[AGES - 1] > 0);
 	}
 	crew_deinit(&c);
@@ -437,11 +451,12 @@ int main(int argc, char **argv)
 	       (unsigned long long)sum.pending,
 	       (unsigned long long)sum.helper_kills,
 	       (unsigned long long)sum.undecided);
-	printf("result histories=%llu operations=%llu kills=%llu retired=%llu "
+	printf("result histories=%llu operations=%llu lists=%llu kills=%llu "
+	       "retired=%llu "
 	       "ages_ge2=%llu violations=%llu\n",
 	       (unsigned long long)sum.histories,
 	       (unsigned long long)sum.operations,
-	       (unsigned long long)sum.kills,
+	       (unsigned long long)sum.lists, (unsigned long long)sum.kills,
 	       (unsigned long long)(sum.age[1] + sum.age[2] + sum.age[3]),
 	       (unsigned long long)sum.age[AGES - 1],
 	       (unsigned long long)sum.violations);
