@@ -388,6 +388,12 @@ static void s12_what_differs(void **state)
 		{{.device_type = "phone", .device_id = "1"},
 		 {.device_type = "phone", .device_id = "2"},
 		 1},
+		{{.device_name = "pixel"}, {.device_name = "pixel"}, 0},
+		{{.device_name = "pixel"}, {.device_name = "nexus"}, 1},
+		{{.device_id = "1"}, {.device_id = "2"}, 1},
+		{{.device_type = "phone"},
+		 {.device_type = "phone", .device_name = "pixel"},
+		 1},
 		{{.ip = "192.0.2.1", .user_agent = "a"}, {.ip = "::1"}, 6},
 		{{.ip = "192.0.2.1", .location = "here", .device_os = "bsd"},
 		 {.ip = "192.0.2.1", .location = "there"},
@@ -410,6 +416,88 @@ static void s12_what_differs(void **state)
 		from(SOJOURN_BINDING_REJECT, &phone, &phone, &mismatch, &alive),
 		0);
 	printf("S12 device, ip, user agent: ok\n");
+}
+
+/* A rule on one of the three alone. */
+static void s12_one_rule(void **state)
+{
+	static const struct sojourn_metadata home = {.device_type = "phone",
+						     .ip = "192.0.2.1",
+						     .user_agent = "a"},
+					     away = {.device_type = "pc",
+						     .ip = "192.0.2.2",
+						     .user_agent = "b"};
+	const struct sojourn_read same = {.client = &home},
+				  other = {.client = &away};
+
+	(void)state;
+	for (unsigned rule = 0; rule < 4; rule++) {
+		const int rc = rule ? -EPERM : 0;
+		char id[ID], data[8] = "";
+		size_t bytes = sizeof(data);
+		struct sojourn_options o;
+		struct sojourn_info info;
+		struct sojourn *s;
+
+		sem_options(&o);
+		o.device = rule == 1 ? SOJOURN_BINDING_REJECT : 0;
+		o.ip = rule == 2 ? SOJOURN_BINDING_REJECT : 0;
+		o.user_agent = rule == 3 ? SOJOURN_BINDING_REJECT : 0;
+		s = sem_make(&o);
+		login_with(s, &home, id);
+		assert_int_equal(
+			sojourn_session_read(s, id, &other, data, &bytes, NULL),
+			rc);
+		assert_int_equal(memcmp(data, "data", 4) == 0, rc == 0);
+		assert_int_equal(
+			sojourn_session_read(s, id, &other, NULL, NULL, &info),
+			rc);
+		assert_int_equal(info.mismatch, rule ? 1u << (rule - 1) : 0);
+		bytes = sizeof(data);
+		assert_int_equal(
+			sojourn_session_read(s, id, &same, data, &bytes, NULL),
+			0);
+		sojourn_detach(s);
+	}
+}
+
+/* So much of it that a read for the data alone takes the long way. */
+static void s12_long_metadata(void **state)
+{
+	static char agent[1000];
+	const struct sojourn_metadata home = {.user_agent = agent},
+				      away = {.user_agent = agent + 1};
+	const struct sojourn_read same = {.client = &home},
+				  other = {.client = &away};
+	struct sojourn_options o;
+	struct sojourn *s;
+	char id[ID], data[8] = "";
+	size_t bytes = sizeof(data);
+
+	(void)state;
+	memset(agent, 'a', sizeof(agent) - 1);
+	for (unsigned sealed = 0; sealed < 2; sealed++) {
+		sem_options(&o);
+		o.user_agent = SOJOURN_BINDING_REJECT;
+		o.seal = sealed ? SOJOURN_SEAL_ON : SOJOURN_SEAL_OFF;
+		s = sem_make(&o);
+		login_with(s, &home, id);
+		memset(data, 0, sizeof(data));
+		expect_reason(
+			sojourn_session_read(s, id, &other, data, &bytes, NULL),
+			-EPERM, SOJOURN_BINDING);
+		assert_memory_not_equal(data, "data", 4);
+		expect_reason(
+			sojourn_session_read(s, id, &other, NULL, NULL, NULL),
+			-EPERM, SOJOURN_BINDING);
+		bytes = sizeof(data);
+		assert_int_equal(
+			sojourn_session_read(s, id, &same, data, &bytes, NULL),
+			0);
+		assert_int_equal(bytes, 4);
+		assert_memory_equal(data, "data", 4);
+		sojourn_detach(s);
+	}
 }
 
 static void s12_policies(void **state)
@@ -483,6 +571,8 @@ int main(void)
 		cmocka_unit_test(s13_veto_leaves_it_alone),
 		cmocka_unit_test(s12_addresses),
 		cmocka_unit_test(s12_what_differs),
+		cmocka_unit_test(s12_one_rule),
+		cmocka_unit_test(s12_long_metadata),
 		cmocka_unit_test(s12_policies),
 		cmocka_unit_test(s12_trap_binding_lost_by_renewal),
 	};

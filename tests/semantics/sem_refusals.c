@@ -194,6 +194,22 @@ static void refuses_what_an_item_cannot_be(void **state)
 	value.if_version = 1;
 	refused(sojourn_get_or_create(s, &item, &flight, large, &bytes, NULL));
 	value.if_version = 0;
+	more = 0;
+	refused(sojourn_modify_item(s, &nowhere, &value, 64, keep, &more,
+				    NULL));
+	refused(sojourn_count_add(s, &nowhere, 1, 0, NULL));
+	value.if_exists = true;
+	refused(sojourn_add(s, &item, &value, NULL));
+	value.if_exists = false;
+	value.if_version = 1;
+	refused(sojourn_add(s, &item, &value, NULL));
+	value.if_version = 0;
+	value.subject = "";
+	refused(sojourn_put(s, &item, &value, NULL));
+	value.subject = long_text;
+	refused(sojourn_put(s, &item, &value, NULL));
+	refused(sojourn_modify_item(s, &item, &value, 64, keep, &more, NULL));
+	value.subject = NULL;
 	assert_int_equal(sojourn_has(s, &item), 0);
 	refused(sojourn_has(s, &no_key));
 	refused(sojourn_has(s, &nowhere));
@@ -207,6 +223,28 @@ static void refuses_what_an_item_cannot_be(void **state)
 	expect_reason(sojourn_collection_name(s, 63, name), -ENOENT,
 		      SOJOURN_NOT_FOUND);
 	sojourn_detach(s);
+}
+
+static void refuses_names_that_are_none(void **state)
+{
+	struct sojourn_collection own;
+	struct sojourn_options o;
+	struct sojourn *s;
+
+	(void)state;
+	sem_options(&o);
+	sojourn_collection_init(&own, "");
+	o.collections = &own;
+	o.collections_count = 1;
+	refused(sojourn_create(NULL, &o, &s));
+	own.name = "a-name-of-thirty-two-characters.";
+	refused(sojourn_create(NULL, &o, &s));
+	own.name = "a-name-of-thirty-one-characters";
+	assert_int_equal(sojourn_create(NULL, &o, &s), 0);
+	sojourn_detach(s);
+	refused(sojourn_attach("no/name", NULL, &s));
+	assert_int_equal(sojourn_attach("sojtest-refused-none", NULL, &s),
+			 -ENOENT);
 }
 
 /* Options that contradict each other, or what a collection can be. */
@@ -293,6 +331,9 @@ static void names_what_it_does_not_know(void **state)
 		"unknown");
 	assert_string_equal(sojourn_source_name((enum sojourn_source)999),
 			    "unknown");
+	assert_string_equal(sojourn_strerror(99999), "unknown error");
+	assert_string_equal(sojourn_strerror(-99999), "unknown error");
+	assert_string_equal(sojourn_strerror(EBUSY), sojourn_strerror(-EBUSY));
 }
 
 /* One option alone, outside of its bounds. */
@@ -363,6 +404,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_a_subject_cannot_be),
 		cmocka_unit_test(finds_nothing_by_what_is_no_id),
 		cmocka_unit_test(refuses_what_an_item_cannot_be),
+		cmocka_unit_test(refuses_names_that_are_none),
 		cmocka_unit_test(refuses_what_a_segment_cannot_be),
 		cmocka_unit_test(refuses_options_out_of_their_bounds),
 		cmocka_unit_test(names_what_it_does_not_know),

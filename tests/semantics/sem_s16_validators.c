@@ -285,6 +285,7 @@ static void s16_bad_shapes_are_named(void **state)
 		 "either"},
 		{"{\"closed\": 1}", "closed"},
 		{"{\"bytes_max\": 1}", "bytes_max"},
+		{"{\"optional\": []}", "optional"},
 		{"{\"required\": {\"a\": {\"bytes_max\": 9}}}", "outermost"},
 	};
 	struct sojourn_json_shape *shape;
@@ -297,6 +298,43 @@ static void s16_bad_shapes_are_named(void **state)
 		if (!strstr(sojourn_error_text(), t[i].why))
 			fail_msg("%s: %s", t[i].text, sojourn_error_text());
 	}
+}
+
+/* Sixteen objects, each in the one before, in the outermost; and one more. */
+static void s16_shapes_are_not_bottomless(void **state)
+{
+	static const char open[] = "{\"required\": {\"a\": ";
+	const struct sojourn_value nothing = {.data = NULL};
+	const struct sojourn_item a = item_of("a");
+	struct sojourn_json_shape *shape;
+	char text[1024];
+
+	(void)state;
+	for (unsigned depth = 17; depth < 19; depth++) {
+		char *at = text;
+
+		for (unsigned i = 0; i < depth; i++)
+			at = stpcpy(at, open);
+		at = stpcpy(at, "\"any\"");
+		for (unsigned i = 0; i < depth; i++)
+			at = stpcpy(at, "}}");
+		if (depth == 17) {
+			assert_int_equal(
+				sojourn_json_shape_create(text, &shape), 0);
+			sojourn_json_shape_destroy(shape);
+		}
+	}
+	expect_reason(sojourn_json_shape_create(text, &shape), -EINVAL,
+		      SOJOURN_INVALID);
+	assert_non_null(strstr(sojourn_error_text(), "16 deep"));
+	/* No data is no JSON. */
+	assert_int_equal(sojourn_json_shape_create("{}", &shape), 0);
+	assert_int_equal(
+		sojourn_validator_set(s, carts, sojourn_json_validator, shape),
+		0);
+	expect_reason(sojourn_put(s, &a, &nothing, NULL), -EILSEQ,
+		      SOJOURN_INVALID_DATA);
+	sojourn_json_shape_destroy(shape);
 }
 
 /* ---- many ---- */
@@ -357,7 +395,7 @@ static void s15_get_many(void **state)
 struct looked {
 	char text[16];
 	uint64_t version;
-	bool slow;
+	int answer;
 };
 
 static int look(void *arg, const void *data, size_t bytes, uint64_t version)
@@ -368,7 +406,7 @@ static int look(void *arg, const void *data, size_t bytes, uint64_t version)
 	memcpy(l->text, data, bytes);
 	l->text[bytes] = 0;
 	l->version = version;
-	return 7;
+	return l->answer;
 }
 
 static void s15_views(void **state)
@@ -377,7 +415,7 @@ static void s15_views(void **state)
 	const struct sojourn_item a = item_of("a"), b = item_of("b");
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 	struct sojourn_info info;
-	struct looked l;
+	struct looked l = {.answer = 7};
 	unsigned calls = 0;
 
 	(void)state;
@@ -408,10 +446,51 @@ static void s15_views(void **state)
 		      SOJOURN_INVALID_DATA);
 }
 
+/* What a view that its function was content with leaves: a use, of what was
+ * asked for by its subject, unless it is not to count as one. */
+static void s15_views_are_uses(void **state)
+{
+	const struct sojourn_item a = item_of("a"), none = {63, "a", 1};
+	const struct sojourn_read of_anna = {.subject = "anna"},
+				  aside = {.no_touch = true};
+	const struct sojourn_value v = {
+		.subject = "anna", .data = "x", .data_bytes = 1};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct looked l = {.answer = 0};
+	struct sojourn_info info;
+	uint64_t began, hits;
+
+	(void)state;
+	assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
+	sem_login(s, "anna", "one", id);
+	began = sojourn_now_ms(s);
+	sem_advance(s, 60000);
+	hits = sem_counter(s, "hits");
+	assert_int_equal(sojourn_view(s, &a, &aside, look, &l), 0);
+	assert_int_equal(sem_counter(s, "touches"), 0);
+	assert_int_equal(sojourn_session_view(s, id, &aside, look, &l), 0);
+	assert_int_equal(sojourn_session_read(s, id, &aside, NULL, NULL, &info),
+			 0);
+	assert_int_equal(info.accessed_ms, began);
+	assert_int_equal(sem_counter(s, "hits"), hits + 3);
+	assert_int_equal(sojourn_view(s, &a, &of_anna, look, &l), 0);
+	assert_string_equal(l.text, "x");
+	assert_int_equal(sem_counter(s, "touches"), 1);
+	assert_int_equal(sojourn_session_view(s, id, &of_anna, look, &l), 0);
+	assert_string_equal(l.text, "one");
+	assert_int_equal(sem_counter(s, "touches"), 2);
+	sem_advance(s, 60000);
+	assert_int_equal(sojourn_view(s, &a, NULL, look, &l), 0);
+	assert_int_equal(sem_counter(s, "touches"), 3);
+	assert_int_equal(sem_counter(s, "hits"), hits + 6);
+	expect_reason(sojourn_view(s, &none, NULL, look, &l), -EINVAL,
+		      SOJOURN_INVALID);
+}
+
 static void view_late(void *arg, struct report *r)
 {
 	const struct sojourn_item a = item_of("a");
-	struct looked l;
+	struct looked l = {.answer = 7};
 
 	(void)arg;
 	r->rc = sojourn_view(s, &a, NULL, look, &l);
@@ -462,8 +541,10 @@ int main(void)
 		TEST(s16_json_kinds),
 		TEST(s16_refuses_without_a_word),
 		TEST(s16_bad_shapes_are_named),
+		TEST(s16_shapes_are_not_bottomless),
 		TEST(s15_get_many),
 		TEST(s15_views),
+		TEST(s15_views_are_uses),
 		TEST(s15_view_expelled),
 	};
 	int failed;

@@ -437,6 +437,46 @@ static void s21_session_metrics(void **state)
 	assert_int_equal(stat.total + stat.entries[carts], 0);
 }
 
+static unsigned scanned(const struct sojourn_filter *f)
+{
+	uint64_t cursor = 0;
+	unsigned seen = 0;
+	int calls = sojourn_scan(s, f, &cursor, 1000, nothing, &seen);
+
+	assert_int_equal(calls, seen);
+	return seen;
+}
+
+/* Each subject counts once, however many there are; and an old id is none that
+ * answers once its grace window is over, or its login has ended. */
+
+static void s21_subjects_and_old_ids(void **state)
+{
+	const struct sojourn_filter all = {.collection =
+						   SOJOURN_COLLECTION_SESSION};
+	struct sojourn_session_stat stat;
+	char id[SOJOURN_ID_CHARS_MAX + 1], subject[16];
+	struct sojourn_info info;
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		snprintf(subject, sizeof(subject), "user%u", i * 7 % 20);
+		sem_login(s, subject, "x", id);
+	}
+	assert_int_equal(sojourn_session_stat(s, &stat), 0);
+	assert_int_equal(stat.total, 40);
+	assert_int_equal(stat.subjects, 20);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	assert_int_equal(scanned(&all), 41);
+	sem_advance(s, 5000);
+	assert_int_equal(scanned(&all), 40);
+	assert_int_equal(sojourn_session_renew(s, info.new_id, &info), 0);
+	assert_int_equal(scanned(&all), 41);
+	assert_int_equal(sojourn_session_delete(s, info.new_id), 1);
+	assert_int_equal(scanned(&all), 39);
+	assert_int_equal(sojourn_count(s, &all), 39);
+}
+
 /* The naive one divides by how many there are. */
 static void s21_trap_nan_on_no_sessions(void **state)
 {
@@ -466,6 +506,7 @@ int main(void)
 		TEST(c5_prune_ends_what_is_over),
 		TEST(c6_clear_by_wildcard),
 		TEST(s21_session_metrics),
+		TEST(s21_subjects_and_old_ids),
 		TEST(s21_trap_nan_on_no_sessions),
 	};
 	int failed;

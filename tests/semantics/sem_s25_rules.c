@@ -309,6 +309,48 @@ static void s25_the_lock_is_its_threads(void **state)
 	sojourn_detach(s);
 }
 
+/* Neither another fence nor another id gives a lock back, or lets write. */
+static void s25_a_lock_is_known_by_id_and_fence(void **state)
+{
+	static const char nobody[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	struct sojourn *s = make();
+	char other[SOJOURN_ID_CHARS_MAX + 1];
+	uint64_t fence, others;
+
+	(void)state;
+	sem_login(s, "bert", "0", other);
+	fence = locked(s);
+	/* So that the two fences differ. */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(sojourn_session_lock(s, other, 0, 0, &others),
+				 0);
+		if (i == 0)
+			assert_int_equal(
+				sojourn_session_unlock(s, other, others), 0);
+	}
+	assert_int_not_equal(fence, others);
+	expect_reason(sojourn_session_unlock(s, id, fence + others), -ESTALE,
+		      SOJOURN_STALE);
+	expect_reason(sojourn_session_unlock(s, other, fence), -ESTALE,
+		      SOJOURN_STALE);
+	expect_reason(sojourn_session_unlock(s, nobody, fence), -ESTALE,
+		      SOJOURN_STALE);
+	expect_reason(
+		sojourn_session_update_locked(s, nobody, fence, "1", 1, NULL),
+		-ENOENT, SOJOURN_NOT_FOUND);
+	assert_int_equal(elsewhere(s, try_lock, NULL), -EBUSY);
+	/* Who holds it learns how it ended; the other lock is as it was. */
+	assert_int_equal(sojourn_session_delete(s, other), 1);
+	expect_reason(
+		sojourn_session_update_locked(s, other, others, "1", 1, NULL),
+		-ENOENT, SOJOURN_DELETED);
+	assert_int_equal(
+		sojourn_session_update_locked(s, id, fence, "1", 1, NULL), 0);
+	assert_int_equal(sojourn_session_unlock(s, id, fence), 0);
+	assert_int_equal(elsewhere(s, try_lock, NULL), 0);
+	sojourn_detach(s);
+}
+
 /* Its hold time is over and nobody came: it may go on.  But whoever writes
  * without a lock then ends it. */
 static void s25_a_write_ends_a_late_lock(void **state)
@@ -451,6 +493,7 @@ int main(void)
 		cmocka_unit_test(s25_a_read_does_not_renew_what_is_locked),
 		cmocka_unit_test(s25_logout_ends_what_is_locked),
 		cmocka_unit_test(s25_the_lock_is_its_threads),
+		cmocka_unit_test(s25_a_lock_is_known_by_id_and_fence),
 		cmocka_unit_test(s25_a_write_ends_a_late_lock),
 		cmocka_unit_test(s25_a_hundred_waiters_get_it),
 		cmocka_unit_test(s25_waiters_learn_that_it_ended),

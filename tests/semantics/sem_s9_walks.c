@@ -93,10 +93,133 @@ static void s9_delete_all_where_it_began(void **state)
 	report_free(r);
 }
 
+/* ---- lists ---- */
+
+struct listed {
+	uint32_t renewals[8];
+	unsigned count, stop_at;
+};
+
+static int list_one(void *arg, const struct sojourn_info *info)
+{
+	struct listed *l = arg;
+
+	if (l->count < 8)
+		l->renewals[l->count] = info->renewals;
+	return ++l->count == l->stop_at;
+}
+
+/* Of a login the newest id comes first, wherever its entries lie. */
+static void s10_newest_id_first(void **state)
+{
+	char id[ID], spare[6][ID];
+
+	(void)state;
+	s = sem_make(NULL);
+	for (unsigned round = 0; round < 4; round++) {
+		struct listed l = {.count = 0};
+		struct sojourn_info info;
+
+		for (unsigned i = 0; i < 6; i++)
+			sem_login(s, "spare", "x", spare[i]);
+		for (unsigned i = 0; i < 6; i++) {
+			unsigned next = round % 2 ? 5 - i : i;
+
+			assert_int_equal(sojourn_session_delete(s, spare[next]),
+					 1);
+			full_passes(round < 2 ? 4 : 0);
+		}
+		full_passes(4);
+		sem_login(s, "anna", "x", id);
+		for (unsigned i = 0; i < 3; i++) {
+			assert_int_equal(sojourn_session_renew(s, id, &info),
+					 0);
+			strcpy(id, info.new_id);
+		}
+		assert_int_equal(sojourn_session_list_subject(s, "anna", id,
+							      list_one, &l),
+				 4);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(l.renewals[i], 3 - i);
+		assert_int_equal(sojourn_session_delete(s, id), 1);
+	}
+	sojourn_detach(s);
+}
+
+/* More than a page of the walk behind it holds, and where it is to stop. */
+static void s10_lists_of_any_length(void **state)
+{
+	static const char nobody[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	struct listed all = {.count = 0}, some = {.stop_at = 1033};
+	struct sojourn_options o;
+	uint64_t cursor = 0;
+	char id[ID];
+
+	(void)state;
+	sem_options(&o);
+	o.entries_max = 1200;
+	s = sem_make(&o);
+	for (unsigned i = 0; i < 1100; i++)
+		sem_login(s, "anna", NULL, id);
+	assert_int_equal(
+		sojourn_session_list_subject(s, "anna", nobody, list_one, &all),
+		1100);
+	assert_int_equal(all.count, 1100);
+	assert_int_equal(
+		sojourn_session_list_subject(s, "anna", NULL, list_one, &some),
+		1033);
+	expect_reason(sojourn_session_list_next(s, "", NULL, &cursor, 1,
+						list_one, &all),
+		      -EINVAL, SOJOURN_INVALID);
+	assert_int_equal(all.count, 1100);
+	sojourn_detach(s);
+}
+
+/* ---- handles ---- */
+
+/* Which handles end a login: of any of its ids that still answers, as it was
+ * given. */
+static void s10_handles_end_what_answers(void **state)
+{
+	char id[ID], handle[SOJOURN_HANDLE_CHARS + 1];
+	struct sojourn_info info;
+
+	(void)state;
+	s = sem_make(NULL);
+	sem_login(s, "anna", "x", id);
+	assert_int_equal(sem_read(s, id, &info), 0);
+	strcpy(handle, info.handle);
+	/* That of another id, in the same place. */
+	handle[SOJOURN_HANDLE_CHARS - 1] =
+		handle[SOJOURN_HANDLE_CHARS - 1] == '0' ? '1' : '0';
+	assert_int_equal(sojourn_session_delete_handle(s, handle), 0);
+	strcpy(handle, info.handle);
+	handle[SOJOURN_HANDLE_CHARS - 1] = 0; /* cut off */
+	assert_int_equal(sojourn_session_delete_handle(s, handle), 0);
+	strcpy(handle, info.handle);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	assert_int_equal(sem_count(s, "anna"), 2);
+	assert_int_equal(sojourn_session_delete_handle(s, handle), 1);
+	assert_int_equal(sem_read(s, info.new_id, NULL), -ENOENT);
+	assert_int_equal(sem_count(s, "anna"), 0);
+	/* One that was found over by time is nothing that could be ended. */
+	sem_login(s, "anna", "x", id);
+	assert_int_equal(sem_read(s, id, &info), 0);
+	sem_advance(s, info.expires_ms - sojourn_now_ms(s));
+	assert_int_equal(sem_read(s, id, NULL), -ENOENT);
+	expect_reason(sojourn_session_delete_handle(s, info.handle), 0,
+		      SOJOURN_NOT_FOUND);
+	assert_int_equal(sem_counter(s, "deletes"), 1);
+	sojourn_detach(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s9_delete_all_where_it_began),
+		cmocka_unit_test(s10_newest_id_first),
+		cmocka_unit_test(s10_lists_of_any_length),
+		cmocka_unit_test(s10_handles_end_what_answers),
 	};
 
 	coverage_init();

@@ -13,11 +13,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <sojourn/collection.h>
 #include <sojourn/event.h>
+#include <sojourn/lock.h>
 #include <sojourn/stat.h>
 
 #include "lib_shm.h"
@@ -69,6 +71,8 @@ static int create(void)
 	o.segment_bytes = 4 << 20;
 	o.threads_max = 8;
 	o.helper = SOJOURN_HELPER_NONE;
+	o.manual_clock = true;
+	o.ip = SOJOURN_BINDING_DELETE;
 	o.key_file = key_file;
 	rc = sojourn_create(name, &o, &made);
 	assert_true(rc == 0 || made == NULL);
@@ -223,6 +227,162 @@ static void calls(void **state)
 			 -ENOENT);
 }
 
+/* ---- as nobody ---- */
+
+/* No page can be had for a thread's part of a handle. */
+static void have_no_pages(bool none)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = none ? 0 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+#define as_nobody(expected, call)                \
+	do {                                     \
+		int got;                         \
+                                                 \
+		have_no_pages(true);             \
+		got = call;                      \
+		have_no_pages(false);            \
+		assert_int_equal(got, expected); \
+	} while (0)
+
+static int refuse(void *arg, const struct sojourn_info *info, const void *data,
+		  size_t data_bytes)
+{
+	(void)arg;
+	(void)info;
+	(void)data;
+	(void)data_bytes;
+	return 1;
+}
+
+static int invalid(void *arg, const void *data, size_t bytes, char *why,
+		   size_t why_bytes)
+{
+	(void)arg;
+	(void)data;
+	(void)bytes;
+	(void)why;
+	(void)why_bytes;
+	return 1;
+}
+
+static struct sojourn *other; /* the same, and this thread is nobody there */
+static char home_id[SOJOURN_ID_CHARS_MAX + 1];
+
+static void begin_as_nobody(void)
+{
+	const struct sojourn_attach_options o = {.key_file = key_file};
+	const struct sojourn_hooks hooks = {
+		.hit = hear, .missed = hear, .mismatched = hear};
+	const struct sojourn_new n = {.subject = "anna",
+				      .data = "data",
+				      .data_bytes = 4,
+				      .metadata = {.ip = "192.0.2.1"}};
+
+	assert_int_equal(sojourn_attach(name, &o, &other), 0);
+	assert_int_equal(sojourn_hooks_set(other, &hooks, NULL), 0);
+	assert_int_equal(sojourn_session_create(s, &n, home_id, NULL), 0);
+	heard = 0;
+}
+
+/* A thread that has no memory for its part of a handle reads all the same; but
+ * nothing that would have to be written is said to have been. */
+static void nobody_reads(void **state)
+{
+	static const struct sojourn_metadata abroad = {.ip = "192.0.2.2"};
+	const struct sojourn_read away = {.client = &abroad},
+				  vetoed = {.veto = refuse},
+				  of_bert = {.subject = "bert"};
+	const struct sojourn_value v = {.data = "v", .data_bytes = 1};
+	char old[SOJOURN_ID_CHARS_MAX + 1], data[8];
+	struct sojourn_info info;
+	size_t bytes = sizeof(data);
+
+	(void)state;
+	begin_as_nobody();
+	as_nobody(0, sojourn_session_read(other, home_id, NULL, data, &bytes,
+					  NULL));
+	assert_int_equal(bytes, 4);
+	assert_memory_equal(data, "data", 4);
+	as_nobody(0, sojourn_session_read(other, home_id, NULL, NULL, NULL,
+					  &info));
+	assert_string_equal(info.subject, "anna");
+	as_nobody(-EPERM, sojourn_session_read(other, home_id, &vetoed, NULL,
+					       NULL, NULL));
+	/* It was to be ended, and could not be. */
+	as_nobody(-ENOMEM, sojourn_session_read(other, home_id, &away, NULL,
+						NULL, NULL));
+	assert_int_equal(
+		sojourn_session_read(s, home_id, NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	bytes = sizeof(data);
+	as_nobody(0, sojourn_get(other, &item, NULL, data, &bytes, NULL));
+	as_nobody(-ENOENT,
+		  sojourn_get(other, &item, &of_bert, data, &bytes, NULL));
+	assert_int_equal(
+		sojourn_validator_set(other, item.collection, invalid, NULL),
+		0);
+	bytes = sizeof(data);
+	as_nobody(-EILSEQ, sojourn_get(other, &item, NULL, data, &bytes, NULL));
+	/* An old id tells the new one, after the grace window as well. */
+	strcpy(old, home_id);
+	assert_int_equal(sojourn_session_renew(s, old, &info), 0);
+	strcpy(home_id, info.new_id);
+	assert_int_equal(sojourn_clock_advance(s, 5000), 0);
+	as_nobody(-ENOENT,
+		  sojourn_session_read(other, old, NULL, NULL, NULL, &info));
+	assert_string_equal(info.new_id, home_id);
+	/* And not when the login has ended. */
+	assert_int_equal(sojourn_session_renew(s, home_id, &info), 0);
+	assert_int_equal(sojourn_session_delete(s, info.new_id), 1);
+	as_nobody(-ENOENT,
+		  sojourn_session_read(other, home_id, NULL, NULL, NULL, NULL));
+	assert_int_equal(sojourn_reason(), SOJOURN_DELETED);
+	assert_int_equal(heard, 0);
+	sojourn_detach(other);
+}
+
+static int look(void *arg, const void *data, size_t bytes, uint64_t version)
+{
+	(void)arg;
+	(void)data;
+	(void)bytes;
+	(void)version;
+	return 0;
+}
+
+static void nobody_writes(void **state)
+{
+	struct sojourn_info info;
+	uint64_t fence;
+
+	(void)state;
+	begin_as_nobody();
+	assert_int_equal(
+		sojourn_session_read(s, home_id, NULL, NULL, NULL, &info), 0);
+	as_nobody(-ENOMEM,
+		  sojourn_session_update(other, home_id, "x", 1, 0, NULL));
+	as_nobody(-ENOMEM, sojourn_session_lock(other, home_id, 0, 0, &fence));
+	as_nobody(-ENOMEM, sojourn_session_unlock(other, home_id, 1));
+	as_nobody(-ENOMEM,
+		  sojourn_session_view(other, home_id, NULL, look, NULL));
+	as_nobody(-ENOMEM, sojourn_session_renew(other, home_id, &info));
+	as_nobody(-ENOMEM, sojourn_session_delete(other, home_id));
+	as_nobody(-ENOMEM, sojourn_session_delete_handle(other, info.handle));
+	as_nobody(-ENOMEM, sojourn_session_delete_subject(other, "anna", NULL));
+	as_nobody(-ENOMEM,
+		  sojourn_session_list_subject(other, "anna", NULL, see, NULL));
+	as_nobody(-ENOMEM, sojourn_clear(other, &some));
+	as_nobody(-ENOMEM, sojourn_prune(other));
+	/* It is nobody for want of memory only. */
+	assert_int_equal(sojourn_session_delete(other, home_id), 1);
+	sojourn_detach(other);
+}
+
 static int end(void **state)
 {
 	(void)state;
@@ -235,6 +395,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(setting_up),
 		cmocka_unit_test(calls),
+		cmocka_unit_test(nobody_reads),
+		cmocka_unit_test(nobody_writes),
 	};
 	char own_name[64], own_key[96];
 
