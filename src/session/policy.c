@@ -368,8 +368,6 @@ int soj_lifetime_begin(const struct soj_shm_collection *c, uint64_t now_ms,
 
 uint64_t soj_lifetime_ttl_ms(const struct soj_times *t)
 {
-	if (t->sliding_ms)
-		return t->sliding_ms;
 	return t->expires_ms > t->created_ms ? t->expires_ms - t->created_ms
 					     : 1;
 }

@@ -47,7 +47,8 @@ int soj_lifetime_begin(const struct soj_shm_collection *c, uint64_t now_ms,
 		       uint64_t ttl_ms, uint64_t idle_timeout_ms,
 		       struct soj_lifetime *life);
 /* The ttl that an entry's times were made of.  One that the maximum lifetime
- * cut short comes out shorter, and leads to the same deadlines. */
+ * cut short comes out shorter, and leads to the same deadlines.  One that
+ * slides has it in sliding_ms: what comes out for it is not looked at. */
 uint64_t soj_lifetime_ttl_ms(const struct soj_times *t);
 /* The successor's: a full ttl from now, never past the maximum lifetime. */
 void soj_lifetime_renew(uint64_t now_ms, const struct soj_lifetime *old,
