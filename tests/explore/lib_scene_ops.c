@@ -405,6 +405,8 @@ const struct operation operations[] = {
 	{"expire", op_expire, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
 	{"upkeep", op_pass, {{NULL, 0, 0}}, OP_PARTIAL, ALL, ABOUT_ALL},
 	{"full-upkeep", op_full, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
+	/* It ends one of a random sample, of what is there at each of its looks:
+	 * with another's half of a change there, no order has the same one. */
 	{"evict",
 	 op_evict,
 	 {{NULL, 0, 0}},
@@ -414,6 +416,9 @@ const struct operation operations[] = {
 	{"relocate", op_relocate, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
 	{"put", op_put, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY},
 	{"put-annas", op_put_annas, {{NULL, 0, 0}}, 0, FIRST, ABOUT_KEY << 1},
+	/* An item for another subject is another entry: the old one is ended,
+	 * then the new one made.  In between there is none, for whoever looks,
+	 * and for good if the maker dies there; no order has that. */
 	{"put-for-bert",
 	 op_put_for_bert,
 	 {{NULL, 0, 0}},
