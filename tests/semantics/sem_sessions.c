@@ -40,6 +40,38 @@ static void s1_ids_are_random_base64url(void **state)
 	sojourn_detach(s);
 }
 
+/* A read for the data alone finds ids of each length that there can be, and
+ * nothing by one that is cut short. */
+static void s1_ids_of_any_length(void **state)
+{
+	static const uint32_t lengths[] = {16, 24, 25, 48};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		char id[SOJOURN_ID_CHARS_MAX + 1], data[8] = "";
+		size_t bytes = sizeof(data);
+		struct sojourn_options o;
+		struct sojourn *s;
+
+		sem_options(&o);
+		o.id_bytes = lengths[i];
+		s = sem_make(&o);
+		sem_login(s, "anna", "data", id);
+		assert_int_equal(strlen(id), (lengths[i] * 4 + 2) / 3);
+		assert_int_equal(
+			sojourn_session_read(s, id, NULL, data, &bytes, NULL),
+			0);
+		assert_int_equal(bytes, 4);
+		assert_memory_equal(data, "data", 4);
+		id[strlen(id) - 1] = 0;
+		bytes = sizeof(data);
+		expect_reason(
+			sojourn_session_read(s, id, NULL, data, &bytes, NULL),
+			-ENOENT, SOJOURN_NOT_FOUND);
+		sojourn_detach(s);
+	}
+}
+
 static void s1_trap_absurd_ttl(void **state)
 {
 	const uint64_t bad[] = {UINT64_MAX, (uint64_t)-1000,
@@ -533,6 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s1_ids_are_random_base64url),
+		cmocka_unit_test(s1_ids_of_any_length),
 		cmocka_unit_test(s1_trap_absurd_ttl),
 		cmocka_unit_test(s3_trap_renewals_do_not_live_for_ever),
 		cmocka_unit_test(s5_touch_extends_and_writes_no_data),
