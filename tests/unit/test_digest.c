@@ -51,10 +51,13 @@ static void test_id_text(void **state)
 {
 	char text[SOJOURN_ID_CHARS_MAX + 8];
 	struct soj_digest digest, want;
+	static struct soj_shm_bucket there;
 	struct soj_shm_bucket *bucket;
 	bool usual;
 
 	(void)state;
+	s.st.seg.buckets = &there;
+	s.st.seg.lay.buckets = 1;
 	soj_random(s.keys.id, sizeof(s.keys.id));
 	for (size_t chars = 0; chars <= SOJOURN_ID_CHARS_MAX + 2; chars++) {
 		memset(text, 'x', sizeof(text));
