@@ -25,22 +25,33 @@ function quantile_of(mix, who, i,    key) {
 }
 
 function at_least(item, text, want, value) {
-	row(item, text, ">= " want, value, value >= want)
+	row(item, text, ">= " want, value, value >= want, "")
 }
 
 function at_most(item, text, want, value) {
-	row(item, text, "<= " want, value, value <= want)
+	row(item, text, "<= " want, value, value <= want, "")
 }
 
-function row(item, text, want, value, met) {
+# A rate beside a peer's, and what the sketch has in that place: more than that
+# is not to be had here.
+function beside(item, text, want, mix, peer,    value, most) {
+	value = ratio(mix, "sojourn", peer)
+	most = ratio(mix, peer == "sketch" ? "limit-2" : "sketch", peer)
+	beyond += most >= 0 && value >= 0 && want > most
+	row(item, text, ">= " want, value, value >= want,
+	    most < 0 ? "" : three(most))
+}
+
+function row(item, text, want, value, met, most) {
 	if (value < 0) {
-		printf "| %s | %s | %s | - | not measured |\n", item, text, want
+		printf "| %s | %s | %s | - | %s | not measured |\n", item, text,
+			want, most
 		return
 	}
 	wanted++
 	reached += met
-	printf "| %s | %s | %s | %s | %s |\n", item, text, want, three(value),
-		met ? "yes" : "**no**"
+	printf "| %s | %s | %s | %s | %s | %s |\n", item, text, want,
+		three(value), most, met ? "yes" : "**no**"
 }
 
 function targets(    me, zipf, uniform) {
@@ -48,22 +59,22 @@ function targets(    me, zipf, uniform) {
 	zipf = "get zipf 2"
 	uniform = "get uniform 2"
 	print "\n## Targets\n"
-	print "| | Sojourn, two processes | wanted | measured | met |"
-	rule(5)
-	at_least(1, "get zipf / 64 locks", 1.3, ratio(zipf, me, "rwlock-64"))
-	at_least(1, "get uniform / 64 locks", 1.05, ratio(uniform, me, "rwlock-64"))
-	at_least(1, "get zipf / LMDB", 3.5, ratio(zipf, me, "lmdb"))
-	at_least(1, "get zipf / APCu", 2, ratio(zipf, me, "apcu"))
-	at_least(1, "get zipf / memcached", 40, ratio(zipf, me, "memcached"))
-	at_least(1, "get zipf / Redis", 120, ratio(zipf, me, "redis"))
-	at_least(1, "get zipf / best-case sketch", 0.9, ratio(zipf, me, "sketch"))
-	at_least(1, "get uniform / best-case sketch", 0.9, ratio(uniform, me, "sketch"))
-	at_least(2, "95:5 / 64 locks", 1.2, ratio("95:5 zipf 2", me, "rwlock-64"))
-	at_least(2, "50:50 / 64 locks", 1.5, ratio("50:50 zipf 2", me, "rwlock-64"))
-	at_least(2, "95:5 / cds_lfht memb", 2, ratio("95:5 zipf 2", me, "lfht-memb"))
-	at_least(2, "50:50 / cds_lfht memb", 2, ratio("50:50 zipf 2", me, "lfht-memb"))
-	at_least(3, "churn / 64 locks", 1, ratio("churn uniform 2", me, "rwlock-64"))
-	at_least(3, "churn / memcached", 10, ratio("churn uniform 2", me, "memcached"))
+	print "| | Sojourn, two processes | wanted | measured | best case | met |"
+	rule(6)
+	beside(1, "get zipf / 64 locks", 1.3, zipf, "rwlock-64")
+	beside(1, "get uniform / 64 locks", 1.05, uniform, "rwlock-64")
+	beside(1, "get zipf / LMDB", 3.5, zipf, "lmdb")
+	beside(1, "get zipf / APCu", 2, zipf, "apcu")
+	beside(1, "get zipf / memcached", 40, zipf, "memcached")
+	beside(1, "get zipf / Redis", 120, zipf, "redis")
+	beside(1, "get zipf / best-case sketch", 0.9, zipf, "sketch")
+	beside(1, "get uniform / best-case sketch", 0.9, uniform, "sketch")
+	beside(2, "95:5 / 64 locks", 1.2, "95:5 zipf 2", "rwlock-64")
+	beside(2, "50:50 / 64 locks", 1.5, "50:50 zipf 2", "rwlock-64")
+	beside(2, "95:5 / cds_lfht memb", 2, "95:5 zipf 2", "lfht-memb")
+	beside(2, "50:50 / cds_lfht memb", 2, "50:50 zipf 2", "lfht-memb")
+	beside(3, "churn / 64 locks", 1, "churn uniform 2", "rwlock-64")
+	beside(3, "churn / memcached", 10, "churn uniform 2", "memcached")
 	at_least(4, "one hot session: two processes / twice one", 0.9,
 		 quotient(rate_of("hot zipf 2", me), 2 * rate_of("hot zipf 1", me)))
 	at_most(5, "cost of a miss / of a hit", 0.6,
@@ -91,8 +102,10 @@ function targets(    me, zipf, uniform) {
 		"idle" in found ? found["idle"] : -1)
 	at_least(11, "pages of 2 MiB / of 4 KiB, get uniform, by id", 1,
 		 ratio(uniform, "sojourn-id", "sojourn-4k"))
-	printf "\n%d of %d met. Item 9's bounds allow for what no longer fits the caches.\n",
-		reached, wanted
+	printf "\n%d of %d met. Best case is what the sketch has in Sojourn's place, " \
+	       "and beside the sketch\ntwo dependent misses: %d of the targets are " \
+	       "beyond that on this machine.\nItem 9's bounds allow for what no longer " \
+	       "fits the caches.\n", reached, wanted, beyond
 }
 
 # Time of an operation on all of n sessions, for each of them; -1: not measured.
