@@ -552,8 +552,7 @@ sojourn_session_delete_subject(struct sojourn *s, const char *subject,
  * within its grace window is listed too (info->renewed).  current_id may be
  * NULL.  fn may call the library; nonzero stops.  Returns the number of calls.
  * -ENOMEM.  A login that lives throughout is listed, whatever it is renewed to
- * meanwhile; one may be missing while it is given a new id without any grace
- * window (regenerate), or if who does so dies, until upkeep has finished that.
+ * meanwhile, also if who does so dies.
  */
 typedef int (*sojourn_list_fn)(void *arg, const struct sojourn_info *info);
 SOJOURN_API SOJOURN_MUST_CHECK int

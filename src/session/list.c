@@ -11,9 +11,16 @@
  * at again when its turn comes, and looked for again if it was renewed until
  * then; all that is stored is a page of references.
  *
+ * A login may be renewed, and its old id be over, while the walk goes past
+ * both.  So a successor that is still being made is picked in any case, and
+ * whether it is there asked when its turn comes; and entries come in at the
+ * head only, so what came in meanwhile is walked, too, until nothing did.
+ * Where others come in all the time that is given up; what is there is listed.
+ *
  * No ordered access is decided here: crash and stop leave nothing.
  *
  * Edges
+ *   K2  load of a chain's head   store/chain.c K0
  *   S1  load of a state          store/slab.c S0
  */
 
@@ -28,6 +35,7 @@
 #define LIMIT_DEFAULT     1000u
 #define LOOKS_PER_SECTION 4096u
 #define AGAIN_MAX         5u
+#define WALKS_MAX         100u
 
 struct picked {
 	uint64_t login;
@@ -44,6 +52,8 @@ struct page {
 	size_t count, capacity;
 	bool more; /* there are others for another page */
 	int error;
+	/* References: where the next walk ends, and at the head of this one. */
+	uint64_t stop_at, first;
 	/* telling */
 	uint64_t current;
 	sojourn_list_fn fn;
@@ -65,23 +75,30 @@ static int newest_first(const void *a, const void *b)
 	return p->ref < q->ref ? -1 : p->ref > q->ref;
 }
 
-/* Leaves the newest `limit` logins, each with all of its ids, in order. */
+/* Leaves the newest `limit` logins, each with all of its ids, in order; what
+ * two walks met once. */
 static void trim(struct page *p)
 {
+	size_t count = p->count, kept = 0;
 	uint32_t logins = 0;
 
-	if (p->count == 0)
+	if (count == 0)
 		return;
-	qsort(p->pick, p->count, sizeof(p->pick[0]), newest_first);
-	for (size_t i = 0; i < p->count; i++) {
-		logins += i == 0 || p->pick[i].login != p->pick[i - 1].login;
-		if (logins <= p->limit)
+	qsort(p->pick, count, sizeof(p->pick[0]), newest_first);
+	for (size_t i = 0; i < count; i++) {
+		const struct picked *last = kept ? &p->pick[kept - 1] : NULL;
+
+		if (last && p->pick[i].ref == last->ref)
 			continue;
-		/* From now on older ones need not be picked. */
-		p->count = i;
-		p->more = true;
-		return;
+		logins += last == NULL || p->pick[i].login != last->login;
+		if (logins > p->limit) {
+			/* From now on older ones need not be picked. */
+			p->more = true;
+			break;
+		}
+		p->pick[kept++] = p->pick[i];
 	}
+	p->count = kept;
 }
 
 static bool make_room(struct page *p)
@@ -105,16 +122,30 @@ static bool make_room(struct page *p)
 	return true;
 }
 
+/* May it be there when its turn comes?  A new login in the making is known to
+ * nobody yet. */
+static bool may_be_there(const struct soj_store *st, uint32_t idx,
+			 uint64_t state)
+{
+	return soj_session_is_there(st, idx, state) ||
+	       (soj_state_phase(state) == SOJ_OWNED &&
+		soj_load_relaxed(&soj_entry(st, idx)->predecessor) != 0);
+}
+
 static bool pick(void *arg, uint32_t idx)
 {
 	struct page *p = arg;
 	struct soj_store *st = &p->s->st;
 	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	uint64_t ref = soj_ref(idx, soj_state_gen(state));
 	uint64_t login;
 
-	/* OWNED: being made, known to nobody yet. */
-	if (soj_state_phase(state) != SOJ_LIVE ||
-	    !soj_digest_equal(soj_entry_subject(st, idx), p->subject))
+	if (ref == p->stop_at)
+		return false;
+	if (p->first == 0)
+		p->first = ref;
+	if (!soj_digest_equal(soj_entry_subject(st, idx), p->subject) ||
+	    !may_be_there(st, idx, state))
 		return true;
 	login = soj_load_relaxed(&soj_entry(st, idx)->login);
 	if (login >= p->below ||
@@ -124,7 +155,7 @@ static bool pick(void *arg, uint32_t idx)
 		return false;
 	p->pick[p->count++] =
 		(struct picked){.login = login,
-				.ref = soj_ref(idx, soj_state_gen(state)),
+				.ref = ref,
 				.renewals = soj_misc_renewals(soj_load_relaxed(
 					&soj_entry(st, idx)->misc))};
 	return true;
@@ -134,8 +165,7 @@ static void begin(void *arg)
 {
 	struct page *p = arg;
 
-	p->count = 0;
-	p->more = false;
+	p->first = 0;
 }
 
 static int pick_page(struct page *p, struct soj_self *self)
@@ -144,15 +174,24 @@ static int pick_page(struct page *p, struct soj_self *self)
 					   .fn = pick,
 					   .arg = p,
 					   .per_section = LOOKS_PER_SECTION};
-	uint64_t head;
-	int rc = soj_chain_walk_long(&p->s->st, &self->w,
-				     soj_head_of(&p->s->st, p->subject), &head,
-				     &walk);
+	struct soj_store *st = &p->s->st;
+	const uint32_t chain = soj_head_of(st, p->subject);
+	uint64_t head = 0;
 
-	if (p->error < 0)
-		return p->error;
+	p->count = 0;
+	p->more = false;
+	p->stop_at = 0;
+	for (unsigned walks = 0; walks < WALKS_MAX; walks++) {
+		int rc = soj_chain_walk_long(st, &self->w, chain, &head, &walk);
+
+		if (rc < 0 || p->error < 0)
+			return p->error < 0 ? p->error : rc;
+		if (soj_load_acquire(&st->seg.heads[chain]) == head) /* K2 */
+			break;
+		p->stop_at = p->first ? p->first : p->stop_at;
+	}
 	trim(p);
-	return rc;
+	return 0;
 }
 
 /* ---- telling ---- */
@@ -162,16 +201,20 @@ static bool look(struct page *p, uint64_t ref, struct soj_session *one)
 {
 	struct soj_copy copy = {
 		.cold = &one->cold, .subject = one->subject, .meta = one->meta};
-	uint64_t now_ms = soj_seg_now_ms(&p->s->st.seg);
-	int rc = soj_entry_look(&p->s->st, ref, NULL, &copy, &one->snap);
+	struct soj_store *st = &p->s->st;
+	uint64_t now_ms = soj_seg_now_ms(&st->seg);
+	uint32_t idx = soj_ref_entry(ref);
+	uint64_t state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 
-	return rc == 0 && soj_ctl_readable(one->snap.ctl) &&
+	return soj_session_is_there(st, idx, state) &&
+	       soj_entry_look(st, ref, NULL, &copy, &one->snap) == 0 &&
+	       soj_ctl_readable(one->snap.ctl) &&
 	       !soj_session_late(&one->snap, now_ms) &&
 	       (!(one->snap.life & SOJ_LIFE_EXPIRED) ||
 		soj_ctl_status(one->snap.ctl) == SOJ_RENEWED) &&
 	       soj_digest_equal(one->cold.subject, p->subject) &&
 	       (soj_ctl_status(one->snap.ctl) != SOJ_RENEWED ||
-		soj_line_status(&p->s->st, &one->snap, NULL) == SOJ_ACTIVE) &&
+		soj_line_status(st, &one->snap, NULL) == SOJ_ACTIVE) &&
 	       soj_times_judge(&one->snap.times, now_ms) == SOJ_ACTIVE;
 }
 

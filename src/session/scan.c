@@ -137,10 +137,8 @@ static bool has_line(const struct sieve *f, const struct soj_session *one)
 	return answers(f, one);
 }
 
-/* In the making: under a caller's key it is there once it is in the index,
- * though its maker may have died before he could make it LIVE; a successor,
- * when its predecessor names it. */
-static bool is_there(struct soj_store *st, uint32_t idx, uint64_t state)
+bool soj_session_is_there(const struct soj_store *st, uint32_t idx,
+			  uint64_t state)
 {
 	uint64_t ref = soj_ref(idx, soj_state_gen(state));
 	uint64_t before;
@@ -173,7 +171,7 @@ static bool look(struct sieve *f, uint32_t idx, struct soj_session *one)
 	misc = soj_load_relaxed(&soj_entry(st, idx)->misc);
 	if ((f->collection != SOJOURN_COLLECTION_ANY &&
 	     f->collection != soj_misc_collection(misc)) ||
-	    !is_there(st, idx, state))
+	    !soj_session_is_there(st, idx, state))
 		return false;
 	rc = soj_entry_look(st, soj_ref(idx, soj_state_gen(state)), NULL, &copy,
 			    &one->snap);

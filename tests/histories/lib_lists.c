@@ -11,9 +11,6 @@
  * before.
  *
  * Where sessions end by time and for lack of memory only the latter is said.
- * And one gap there is: whoever regenerates leaves the old id no grace window,
- * and the new one is not listed until it is LIVE, so that in between the login
- * may be missing, also if its process is killed there.
  */
 
 #include <errno.h>
@@ -106,7 +103,7 @@ void work_list(struct work *w, uint32_t subject)
 struct facts {
 	uint64_t made_begin, made_end; /* UINT64_MAX: not known */
 	uint64_t regenerated;          /* its begin; 0: not before the list */
-	bool may_end, ended, moving, gap, renewed_since;
+	bool may_end, ended, moving, renewed_since;
 };
 
 static void look_at(struct facts *f, const struct op *o, const struct op *list)
@@ -125,7 +122,6 @@ static void look_at(struct facts *f, const struct op *o, const struct op *list)
 				     : o->rc >= 0 && o->begin > f->made_end);
 	} else if (o->kind == RENEW || o->kind == REGENERATE) {
 		f->moving |= !before;
-		f->gap |= !before && o->kind == REGENERATE;
 		if (o->kind == REGENERATE && before && o->rc == 0 &&
 		    o->begin > f->regenerated)
 			f->regenerated = o->begin;
@@ -146,7 +142,7 @@ static const char *wrong_about(const struct facts *f, const struct listing *l,
 			       uint32_t key, bool never)
 {
 	bool now = has(l->now, key), old = has(l->old, key);
-	bool must = !f->may_end && !f->gap && !never;
+	bool must = !f->may_end && !never;
 
 	if (has(l->twice, key))
 		return "is there twice";
