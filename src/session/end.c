@@ -18,7 +18,8 @@
  * short sections (soj_chain_walk_long), and so ends any number of sessions.
  *
  * Of those who end one login only he says 1 who found it alive, or ended its
- * newest id: not who met an old id that others had left behind.
+ * newest id: not who met an old id that others had left behind.  By a handle
+ * only the latter.
  *
  * Crash table: killed between two sessions: the others live; the call was not
  * acknowledged.  Killed inside a line: upkeep completes the line.
@@ -298,20 +299,13 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	return delete_done(s, self, rc, any);
 }
 
-/* An old id of a login that has ended is no login. */
-static bool line_lives(const struct sojourn *s, const struct soj_snapshot *snap)
-{
-	return !snap->has_record ||
-	       soj_line_status(&s->st, snap, NULL) == SOJ_ACTIVE;
-}
-
 static int delete_handle(struct sojourn *s, const char *handle)
 {
 	struct soj_cold cold = {0};
 	const struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	struct soj_self *self;
-	bool any = false, found, lived, readable, valid;
+	bool any, found, valid;
 	uint64_t ref;
 	int rc;
 
@@ -322,7 +316,6 @@ static int delete_handle(struct sojourn *s, const char *handle)
 	soj_section_enter(&s->st.seg, &self->w.thr);
 	ref = soj_handle_ref(&s->st, handle);
 	rc = ref ? soj_entry_look(&s->st, ref, NULL, &copy, &snap) : -ENOENT;
-	lived = rc == 0 && line_lives(s, &snap);
 	/* Over by time it leads to nothing that is to be ended; and what was
 	 * revoked stays so. */
 	found = rc == 0 &&
@@ -331,11 +324,10 @@ static int delete_handle(struct sojourn *s, const char *handle)
 		 (soj_ctl_readable(snap.ctl) &&
 		  soj_times_judge(&snap.times, soj_seg_now_ms(&s->st.seg)) ==
 			  SOJ_ACTIVE));
-	readable = found && soj_ctl_readable(snap.ctl);
 	if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
-				  readable ? &snap : NULL, &any);
-	any = any && (rc > 0 || (readable && lived));
+				  &snap, NULL);
+	any = rc > 0;
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);

@@ -237,6 +237,7 @@ static void refuses_names_that_are_none(void **state)
 	o.collections = &own;
 	o.collections_count = 1;
 	refused(sojourn_create(NULL, &o, &s));
+	assert_non_null(strstr(sojourn_error_text(), "1 to 31 letters"));
 	own.name = "a-name-of-thirty-two-characters.";
 	refused(sojourn_create(NULL, &o, &s));
 	own.name = "a-name-of-thirty-one-characters";

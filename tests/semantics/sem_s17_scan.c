@@ -459,23 +459,23 @@ static void s21_subjects_and_old_ids(void **state)
 	struct sojourn_info info;
 
 	(void)state;
-	for (unsigned i = 0; i < 40; i++) {
+	for (unsigned i = 0; i < 200; i++) {
 		snprintf(subject, sizeof(subject), "user%u",
 			 i * (i < 20 ? 7 : 3) % 20);
 		sem_login(s, subject, "x", id);
 	}
 	assert_int_equal(sojourn_session_stat(s, &stat), 0);
-	assert_int_equal(stat.total, 40);
+	assert_int_equal(stat.total, 200);
 	assert_int_equal(stat.subjects, 20);
 	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
-	assert_int_equal(scanned(&all), 41);
+	assert_int_equal(scanned(&all), 201);
 	sem_advance(s, 5000);
-	assert_int_equal(scanned(&all), 40);
+	assert_int_equal(scanned(&all), 200);
 	assert_int_equal(sojourn_session_renew(s, info.new_id, &info), 0);
-	assert_int_equal(scanned(&all), 41);
+	assert_int_equal(scanned(&all), 201);
 	assert_int_equal(sojourn_session_delete(s, info.new_id), 1);
-	assert_int_equal(scanned(&all), 39);
-	assert_int_equal(sojourn_count(s, &all), 39);
+	assert_int_equal(scanned(&all), 199);
+	assert_int_equal(sojourn_count(s, &all), 199);
 }
 
 /* The naive one divides by how many there are. */
