@@ -51,6 +51,7 @@ struct bench {
 	uint32_t *zipf, *uniform; /* whom each call is about */
 	uint8_t *lines;           /* for "limit" */
 	char data[VALUE_BYTES];
+	bool bound; /* sessions are, to a device */
 	uint64_t failures;
 };
 
@@ -130,6 +131,38 @@ static void read_hot(struct bench *b)
 	}
 }
 
+/* By who has to be where the session began. */
+static const struct sojourn_metadata device = {.device_id = "d41d8cd98f00b204"};
+
+static void read_as(struct bench *b, const struct sojourn_metadata *client,
+		    bool hot)
+{
+	const struct sojourn_read how = {.client = client};
+
+	for (uint32_t i = 0; i < b->calls; i++) {
+		size_t bytes = VALUE_BYTES;
+
+		b->failures +=
+			sojourn_session_read(b->s, b->id[hot ? 0 : b->zipf[i]],
+					     &how, b->data, &bytes, NULL) != 0;
+	}
+}
+
+static void bound_hot(struct bench *b)
+{
+	read_as(b, &device, true);
+}
+
+static void bound_zipf(struct bench *b)
+{
+	read_as(b, &device, false);
+}
+
+static void asked_hot(struct bench *b)
+{
+	read_as(b, NULL, true);
+}
+
 static void read_absent(struct bench *b)
 {
 	for (uint32_t i = 0; i < b->calls; i++) {
@@ -195,10 +228,12 @@ static void touch_zipf(struct bench *b)
 static void create_one(struct bench *b, uint32_t i)
 {
 	char subject[16];
-	const struct sojourn_new what = {
+	struct sojourn_new what = {
 		.subject = subject, .data = b->data, .data_bytes = VALUE_BYTES};
 
 	snprintf(subject, sizeof(subject), "user%u", i);
+	if (b->bound)
+		what.metadata = device;
 	check(sojourn_session_create(b->s, &what, b->id[i], NULL), "create");
 }
 
@@ -251,6 +286,9 @@ static struct workload workloads[] = {
 	{"read-zipf", read_zipf, {0}},
 	{"read-uniform", read_uniform, {0}},
 	{"read-info", read_info, {0}},
+	{"bound-hot", bound_hot, {0}},
+	{"bound-zipf", bound_zipf, {0}},
+	{"asked-hot", asked_hot, {0}},
 	{"read-many", read_many, {0}},
 	{"read-absent", read_absent, {0}},
 	{"get-zipf", get_zipf, {0}},
@@ -326,6 +364,8 @@ static void make_all(struct bench *b, bool items)
 	options.segment_bytes =
 		(UINT64_C(16) << 20) + UINT64_C(640) * options.entries_max;
 	options.helper = SOJOURN_HELPER_NONE;
+	if (b->bound)
+		options.device = SOJOURN_BINDING_REJECT;
 	options.huge = huge ? SOJOURN_HUGE_ON : SOJOURN_HUGE_OFF;
 	options.collections = &collection;
 	options.collections_count = 1;
@@ -387,6 +427,8 @@ int main(int argc, char **argv)
 
 	if (b.entries < 16 || b.calls < 16 || rounds < 1 || rounds > ROUNDS_MAX)
 		return 2;
+	b.bound = wanted("bound-hot", argc, argv) ||
+		  wanted("bound-zipf", argc, argv);
 	make_orders(&b);
 	make_all(&b, wanted("get-zipf", argc, argv) ||
 			     wanted("put-zipf", argc, argv));

@@ -14,8 +14,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "session/meta.h"
-
 static bool same(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
@@ -112,38 +110,4 @@ unsigned soj_binding_check(const struct soj_shm_collection *c,
 			*policy = checks[i].policy;
 	}
 	return mismatch;
-}
-
-static bool equals(const char *text, const struct soj_meta_part *part)
-{
-	return text && strnlen(text, part->bytes + 1) == part->bytes &&
-	       memcmp(text, part->value, part->bytes) == 0;
-}
-
-bool soj_binding_same(const struct soj_shm_collection *c, const uint8_t *packed,
-		      size_t bytes, const struct sojourn_metadata *client)
-{
-	struct soj_meta_part part;
-	size_t at = 0;
-	unsigned names =
-		(client->device_type != NULL) + (client->device_name != NULL);
-
-	if (c->device_policy == SOJ_BINDING_IGNORE &&
-	    c->ip_policy == SOJ_BINDING_IGNORE &&
-	    c->user_agent_policy == SOJ_BINDING_IGNORE)
-		return true;
-	while (soj_meta_next(packed, bytes, &at, &part)) {
-		const char *const *field = soj_meta_field(client, part.tag);
-		const bool name = field == &client->device_type ||
-				  field == &client->device_name;
-
-		if (!name && field != &client->device_id &&
-		    field != &client->ip && field != &client->user_agent)
-			continue;
-		if (!equals(*field, &part))
-			return false;
-		names -= name;
-	}
-	/* What the client has and the session has not is for the long way. */
-	return names == 0;
 }

@@ -22,12 +22,4 @@ unsigned soj_binding_check(const struct soj_shm_collection *c,
 			   const struct sojourn_metadata *client,
 			   unsigned *policy);
 
-/*
- * The short way to "nothing differs", by the metadata as it is packed: true if
- * everything that could differ is the same in both, or nobody minds.  False: it
- * may be either.
- */
-bool soj_binding_same(const struct soj_shm_collection *c, const uint8_t *packed,
-		      size_t bytes, const struct sojourn_metadata *client);
-
 #endif /* SOJ_SESSION_BINDING_H */

@@ -2,19 +2,17 @@
 
 #include "session/meta.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
-/* Tags are part of the format: new ones at the end. */
-#define FIELDS(X)           \
-	X(1, ip)            \
-	X(2, user_agent)    \
-	X(3, location)      \
-	X(4, device_id)     \
-	X(5, device_name)   \
-	X(6, device_type)   \
-	X(7, device_client) \
-	X(8, device_os)
+#define X(tag, field)                                             \
+	static_assert(offsetof(struct sojourn_metadata, field) == \
+			      (tag - 1) * sizeof(char *),         \
+		      "soj_meta_field() finds the strings by their tags");
+SOJ_META_FIELDS(X)
+#undef X
 
 static ssize_t pack_one(uint8_t tag, const char *value, uint8_t *out, size_t at)
 {
@@ -38,22 +36,9 @@ ssize_t soj_meta_pack(const struct sojourn_metadata *m, uint8_t *out)
 #define X(tag, field) \
 	if (at >= 0)  \
 		at = pack_one(tag, m->field, out, (size_t)at);
-	FIELDS(X)
+	SOJ_META_FIELDS(X)
 #undef X
 	return at;
-}
-
-const char *const *soj_meta_field(const struct sojourn_metadata *m, uint8_t tag)
-{
-	switch (tag) {
-#define X(number, field) \
-	case number:     \
-		return &m->field;
-		FIELDS(X)
-#undef X
-	default:
-		return NULL;
-	}
 }
 
 bool soj_meta_next(const uint8_t *packed, size_t bytes, size_t *at,

@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-#include "session/binding.h"
+#include "session/binding_usual.h"
 #include "session/id_usual.h"
 #include "session/session.h"
 #include "shm/now.h"
@@ -36,17 +36,17 @@ static __attribute__((noinline)) int missed(struct sojourn *s,
 	return soj_report_ended(SOJ_NONE);
 }
 
-/* meta: of SOJ_PLAIN_META_BYTES; NULL: how->client is. */
 static inline __attribute__((always_inline)) int
 read_plainly(struct sojourn *s, struct soj_self *self,
 	     struct soj_shm_bucket *bucket, struct soj_digest digest,
-	     const struct sojourn_read *how, uint32_t collection, uint8_t *meta,
-	     void *data, size_t *data_bytes)
+	     const struct sojourn_read *how, uint32_t collection, void *data,
+	     size_t *data_bytes)
 {
+	uint8_t meta[SOJ_PLAIN_META_BYTES + 1];
 	const struct soj_plain want = {
 		.data = data_bytes ? data : NULL,
 		.data_capacity = data_bytes ? *data_bytes : 0,
-		.meta = meta,
+		.meta = how->client ? meta : NULL,
 	};
 	struct soj_plain_seen seen;
 	uint64_t now_ms;
@@ -61,8 +61,9 @@ read_plainly(struct sojourn *s, struct soj_self *self,
 	rc = soj_plain_read(&s->st, bucket, digest, now_ms, &want, &seen);
 	if (rc < 0)
 		return rc == -EAGAIN ? rc : missed(s, self);
-	if (meta && !soj_binding_same(soj_collection(&s->st.seg, collection),
-				      meta, seen.meta_bytes, how->client)) {
+	if (want.meta &&
+	    !soj_binding_same(meta, seen.meta_bytes, how->client) &&
+	    !soj_binding_ignored(soj_collection(&s->st.seg, collection))) {
 		if (want.data)
 			soj_wipe(data, seen.data_bytes);
 		return -EAGAIN;
@@ -84,21 +85,18 @@ int soj_read_plainly(struct sojourn *s, struct soj_self *self,
 		     const struct sojourn_read *how, uint32_t collection,
 		     void *data, size_t *data_bytes)
 {
-	uint8_t meta[SOJ_PLAIN_META_BYTES];
-
 	return read_plainly(s, self, soj_bucket_of(&s->st, digest->word[0]),
-			    *digest, how, collection, how->client ? meta : NULL,
-			    data, data_bytes);
+			    *digest, how, collection, data, data_bytes);
 }
 
 /* The digest comes in registers: else it would have to be in memory for all. */
 static __attribute__((noinline)) int go_on(struct sojourn *s, const char *id,
-					   struct soj_digest digest, void *data,
-					   size_t *data_bytes)
+					   struct soj_digest digest,
+					   const struct sojourn_read *how,
+					   void *data, size_t *data_bytes)
 {
-	return soj_done(s,
-			soj_read_on(s, soj_self(s), id, &digest,
-				    &soj_read_default, data, data_bytes, NULL));
+	return soj_done(s, soj_read_on(s, soj_self(s), id, &digest, how, data,
+				       data_bytes, NULL));
 }
 
 int sojourn_session_read(struct sojourn *s, const char *id,
@@ -109,12 +107,14 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	struct soj_digest digest;
 	int rc;
 
-	if (how != NULL || data == NULL || data_bytes == NULL || info != NULL ||
+	if (how == NULL)
+		how = &soj_read_default;
+	if (data == NULL || data_bytes == NULL || info != NULL ||
 	    !soj_id_digest_usual(s, id, &digest, &bucket))
 		return soj_done(s, soj_session_read(s, id, NULL, how, data,
 						    data_bytes, info));
 	/* The way of most reads.  Where it is taken there are no hooks. */
-	rc = read_plainly(s, soj_self(s), bucket, digest, &soj_read_default,
-			  SOJ_COLLECTION_SESSION, NULL, data, data_bytes);
-	return rc != -EAGAIN ? rc : go_on(s, id, digest, data, data_bytes);
+	rc = read_plainly(s, soj_self(s), bucket, digest, how,
+			  SOJ_COLLECTION_SESSION, data, data_bytes);
+	return rc != -EAGAIN ? rc : go_on(s, id, digest, how, data, data_bytes);
 }

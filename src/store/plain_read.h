@@ -49,7 +49,7 @@
 struct soj_plain {
 	void *data;
 	size_t data_capacity;
-	uint8_t *meta; /* SOJ_PLAIN_META_BYTES */
+	uint8_t *meta; /* SOJ_PLAIN_META_BYTES; whole words of it are written */
 };
 
 /* What was found. */
@@ -193,10 +193,11 @@ SOJ_PLAIN_INLINE bool soj_plain_entry(const struct soj_store *st,
 	    (want->meta && seen->meta_bytes > SOJ_PLAIN_META_BYTES) ||
 	    (want->data && seen->data_bytes > want->data_capacity))
 		return false;
-	if (want->meta)
-		soj_copy_out(want->meta,
-			     from - soj_align_up(seen->meta_bytes, 8) / 8,
-			     seen->meta_bytes);
+	if (want->meta) { /* with what is behind it in its last word */
+		const uint64_t whole = soj_align_up(seen->meta_bytes, 8);
+
+		soj_copy_out(want->meta, from - whole / 8, whole);
+	}
 	if (want->data)
 		soj_copy_out(want->data, from, seen->data_bytes);
 	soj_fence_acquire(); /* E2 */
