@@ -129,8 +129,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		plan->json = true;
 		break;
 	case ARGP_KEY_ARG:
-		soj_args_take_name(state, key, arg, &plan->name);
-		break;
+		return soj_args_name(state, key, arg, &plan->name);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

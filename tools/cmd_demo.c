@@ -21,6 +21,7 @@
 #include "demo_api.h"
 #include "demo_server.h"
 #include "lib_args.h"
+#include "lib_options.h"
 #include "shm/segment.h"
 
 #define DEFAULT_PORT    8080u
@@ -45,14 +46,6 @@ enum {
 	OPT_SEGMENT,
 	OPT_KEY_FILE,
 	OPT_TLS_TERMINATED,
-	OPT_ENTRIES,
-	OPT_BYTES,
-	OPT_TTL,
-	OPT_IDLE,
-	OPT_RENEWAL,
-	OPT_GRACE_WINDOW,
-	OPT_MAX_LIFETIME,
-	OPT_HELPER,
 };
 
 static const struct argp_option demo_options[] = {
@@ -69,85 +62,27 @@ static const struct argp_option demo_options[] = {
 	{"key-file", OPT_KEY_FILE, "FILE", 0,
 	 "Its key file, if not the default", 0},
 	{NULL, 0, NULL, 0, "For a segment that is made:", 3},
-	{"entries", OPT_ENTRIES, "N", 0, "Sessions at a time (20000)", 0},
-	{"bytes", OPT_BYTES, "SIZE", 0, "Memory, all included (32MiB)", 0},
-	{"ttl", OPT_TTL, "D", 0, "From login (30min)", 0},
-	{"idle", OPT_IDLE, "D", 0, "From last use (0: does not matter)", 0},
-	{"renewal", OPT_RENEWAL, "D", 0,
+	{"entries", SOJ_OPT_ENTRIES, "N", 0, "Sessions at a time (20000)", 0},
+	{"bytes", SOJ_OPT_BYTES, "SIZE", 0, "Memory, all included (32MiB)", 0},
+	{"ttl", SOJ_OPT_TTL, "D", 0, "From login (30min)", 0},
+	{"idle", SOJ_OPT_IDLE, "D", 0, "From last use (0: does not matter)", 0},
+	{"renewal", SOJ_OPT_RENEWAL, "D", 0,
 	 "Age at which a session gets a new id (5min; 0: never)", 0},
-	{"grace-window", OPT_GRACE_WINDOW, "D", 0,
+	{"grace-window", SOJ_OPT_GRACE_WINDOW, "D", 0,
 	 "How long the old id still answers (5s)", 0},
-	{"max-lifetime", OPT_MAX_LIFETIME, "D", 0,
+	{"max-lifetime", SOJ_OPT_MAX_LIFETIME, "D", 0,
 	 "From login, whatever the renewals (0: no limit)", 0},
-	{"helper", OPT_HELPER, "spawn|external|none", 0,
+	{"helper", SOJ_OPT_HELPER, "spawn|external|none", 0,
 	 "Start sojournd (spawn), leave that to you (external), or do without "
 	 "(none)",
 	 0},
 	{0},
 };
 
-static enum sojourn_helper need_helper(struct argp_state *state,
-				       const char *word)
-{
-	static const char *const names[] = {"spawn", "external", "none"};
-
-	for (int i = 0; i < 3; i++)
-		if (strcmp(word, names[i]) == 0)
-			return (enum sojourn_helper)i;
-	argp_error(state, "--helper %s: it is spawn, external or none", word);
-	return SOJOURN_HELPER_SPAWN;
-}
-
-static error_t parse_policy(int key, char *arg, struct argp_state *state)
-{
-	struct demo_input *in = state->input;
-	struct sojourn_options *o = &in->options;
-
-	switch (key) {
-	case OPT_ENTRIES:
-		in->policy = "--entries";
-		o->entries_max = (uint32_t)soj_args_need_number(
-			state, in->policy, arg, 1, 67108862);
-		return 0;
-	case OPT_BYTES:
-		in->policy = "--bytes";
-		o->segment_bytes = soj_args_need_size(state, in->policy, arg);
-		return 0;
-	case OPT_TTL:
-		in->policy = "--ttl";
-		o->ttl_ms = soj_args_need_duration(state, in->policy, arg);
-		return 0;
-	case OPT_IDLE:
-		in->policy = "--idle";
-		o->idle_timeout_ms =
-			soj_args_need_duration(state, in->policy, arg);
-		return 0;
-	case OPT_RENEWAL:
-		in->policy = "--renewal";
-		o->renewal_ms = soj_args_need_duration(state, in->policy, arg);
-		return 0;
-	case OPT_GRACE_WINDOW:
-		in->policy = "--grace-window";
-		o->grace_window_ms =
-			soj_args_need_duration(state, in->policy, arg);
-		return 0;
-	case OPT_MAX_LIFETIME:
-		in->policy = "--max-lifetime";
-		o->max_lifetime_ms =
-			soj_args_need_duration(state, in->policy, arg);
-		return 0;
-	case OPT_HELPER:
-		in->policy = "--helper";
-		o->helper = need_helper(state, arg);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 static error_t parse_demo(int key, char *arg, struct argp_state *state)
 {
 	struct demo_input *in = state->input;
+	const char *policy;
 
 	switch (key) {
 	case OPT_PORT:
@@ -171,7 +106,11 @@ static error_t parse_demo(int key, char *arg, struct argp_state *state)
 		argp_error(state, "\"%s\" is no option", arg);
 		return 0;
 	default:
-		return parse_policy(key, arg, state);
+		policy = soj_options_take(key, arg, state, &in->options);
+		if (policy == NULL)
+			return ARGP_ERR_UNKNOWN;
+		in->policy = policy;
+		return 0;
 	}
 }
 

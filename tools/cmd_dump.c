@@ -78,17 +78,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_KEY_FILE:
 		in->key_file = arg;
 		break;
-	case ARGP_KEY_ARG:
-		soj_args_take_name(state, key, arg, &in->name);
-		break;
 	case ARGP_KEY_END:
-		soj_args_take_name(state, key, arg, &in->name);
+		soj_args_name(state, key, arg, &in->name);
 		if (in->subject != NULL && in->subject_digest != NULL)
 			argp_error(state, "one of --subject and "
 					  "--subject-digest only");
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return soj_args_name(state, key, arg, &in->name);
 	}
 	return 0;
 }

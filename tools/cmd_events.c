@@ -49,12 +49,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 						 SOJ_MASK(38));
 		in->has_since = true;
 		break;
-	case ARGP_KEY_ARG:
-	case ARGP_KEY_END:
-		soj_args_take_name(state, key, arg, &in->name);
-		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return soj_args_name(state, key, arg, &in->name);
 	}
 	return 0;
 }

@@ -97,7 +97,7 @@ static error_t parse_value(int key, char *arg, struct argp_state *state,
 						     1, UINT64_MAX);
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return soj_args_name(state, key, arg, &in->name);
 	}
 	return 0;
 }
@@ -144,11 +144,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_NO_TOUCH:
 		in->no_touch = true;
 		break;
-	case ARGP_KEY_ARG:
-		soj_args_take_name(state, key, arg, &in->name);
-		break;
 	case ARGP_KEY_END:
-		soj_args_take_name(state, key, arg, &in->name);
+		soj_args_name(state, key, arg, &in->name);
 		check(in, state);
 		break;
 	default:

@@ -40,16 +40,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_PROMETHEUS:
 		in->prometheus = true;
 		break;
-	case ARGP_KEY_ARG:
-		soj_args_take_name(state, key, arg, &in->name);
-		break;
 	case ARGP_KEY_END:
-		soj_args_take_name(state, key, arg, &in->name);
+		soj_args_name(state, key, arg, &in->name);
 		if (in->json && in->prometheus)
 			argp_error(state, "--json or --prometheus, not both");
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return soj_args_name(state, key, arg, &in->name);
 	}
 	return 0;
 }

@@ -255,32 +255,19 @@ static void print_pair(const struct request *r, const char *access,
 static char access_text[SOJOURN_TOKEN_BYTES_MAX + 1];
 static char refresh_text[SOJOURN_REFRESH_CHARS + 1];
 
-static int create(struct request *r)
+static int create(const struct request *r, struct opened *o, const char *token)
 {
 	struct sojourn_token_info info;
 	size_t bytes = sizeof(access_text);
-	struct opened o;
-	void *claims = NULL;
-	int code = 0, rc;
+	int rc = sojourn_token_create(o->tokens, &r->what, access_text, &bytes,
+				      r->no_refresh ? NULL : refresh_text,
+				      &info);
 
-	if (r->claims)
-		code = soj_args_data(r->claims, SOJOURN_CLAIMS_BYTES_MAX,
-				     &claims, &r->what.claims_bytes);
-	r->what.claims = claims;
-	if (code == 0)
-		code = begin(r, &o);
-	if (code == 0) {
-		rc = sojourn_token_create(
-			o.tokens, &r->what, access_text, &bytes,
-			r->no_refresh ? NULL : refresh_text, &info);
-		if (rc < 0)
-			code = soj_args_fail(rc, "make a token");
-		else
-			print_pair(r, access_text, refresh_text, &info);
-		finish(&o);
-	}
-	free(claims);
-	return code;
+	(void)token;
+	if (rc < 0)
+		return soj_args_fail(rc, "make a token");
+	print_pair(r, access_text, refresh_text, &info);
+	return 0;
 }
 
 static void print_refusal(const struct sojourn_token_info *info)
@@ -294,53 +281,36 @@ static void print_refusal(const struct sojourn_token_info *info)
 	soj_json_close(&j);
 }
 
-static int verify(struct request *r)
+static int verify(const struct request *r, struct opened *o, const char *token)
 {
 	static char claims[SOJOURN_CLAIMS_BYTES_MAX + 1];
 	struct sojourn_token_info info;
 	size_t bytes = sizeof(claims);
-	struct opened o;
-	char *token;
-	int code = read_token(r, &token), rc;
+	int code, rc;
 
-	if (code == 0)
-		code = begin(r, &o);
-	if (code == 0) {
-		rc = sojourn_token_verify(o.tokens, token, strlen(token),
-					  claims, &bytes, &info);
-		if (rc == 0)
-			puts(claims);
-		else
-			code = failed(rc, "verify the token");
-		if (rc == -EACCES && r->json)
-			print_refusal(&info);
-		finish(&o);
+	rc = sojourn_token_verify(o->tokens, token, strlen(token), claims,
+				  &bytes, &info);
+	if (rc == 0) {
+		puts(claims);
+		return 0;
 	}
-	free(token);
+	code = failed(rc, "verify the token");
+	if (rc == -EACCES && r->json)
+		print_refusal(&info);
 	return code;
 }
 
-static int refresh(struct request *r)
+static int refresh(const struct request *r, struct opened *o, const char *token)
 {
 	struct sojourn_token_info info;
 	size_t bytes = sizeof(access_text);
-	struct opened o;
-	char *token;
-	int code = read_token(r, &token), rc;
+	int rc = sojourn_token_refresh(o->tokens, token, NULL, access_text,
+				       &bytes, refresh_text, &info);
 
-	if (code == 0)
-		code = begin(r, &o);
-	if (code == 0) {
-		rc = sojourn_token_refresh(o.tokens, token, NULL, access_text,
-					   &bytes, refresh_text, &info);
-		if (rc < 0)
-			code = failed(rc, "refresh");
-		else
-			print_pair(r, access_text, refresh_text, &info);
-		finish(&o);
-	}
-	free(token);
-	return code;
+	if (rc < 0)
+		return failed(rc, "refresh");
+	print_pair(r, access_text, refresh_text, &info);
+	return 0;
 }
 
 static int revoke_by(const struct request *r, struct opened *o,
@@ -356,22 +326,13 @@ static int revoke_by(const struct request *r, struct opened *o,
 			    : sojourn_token_revoke(o->tokens, token);
 }
 
-static int revoke(struct request *r)
+static int revoke(const struct request *r, struct opened *o, const char *token)
 {
-	struct opened o;
-	char *token = NULL;
-	int code = r->what.subject ? 0 : read_token(r, &token), rc;
+	int rc = revoke_by(r, o, token);
 
-	if (code == 0)
-		code = begin(r, &o);
-	if (code == 0) {
-		rc = revoke_by(r, &o, token);
-		if (rc < 0 || (rc == 0 && r->what.subject == NULL))
-			code = failed(rc < 0 ? rc : -ENOENT, "revoke");
-		finish(&o);
-	}
-	free(token);
-	return code;
+	if (rc < 0 || (rc == 0 && r->what.subject == NULL))
+		return failed(rc < 0 ? rc : -ENOENT, "revoke");
+	return 0;
 }
 
 /* ---- words ---- */
@@ -439,7 +400,9 @@ static const struct argp_option options[][16] = {
 
 static const struct {
 	const char *name, *full, *doc;
-	int (*run)(struct request *r);
+	/* 0, or the exit code; `token` is NULL where none is read. */
+	int (*act)(const struct request *r, struct opened *o,
+		   const char *token);
 } commands[] = {
 	[CREATE] = {"create", "sojourn token create",
 		    "Prints an access token, and on the next line the refresh "
@@ -467,6 +430,31 @@ static const char usage[] =
 	"       sojourn token key new ALG | key show FILE\n"
 	"Access tokens (JWT) that can be revoked. Each has --help.\n";
 
+/* Reads what the command works on, opens, acts, and closes. */
+static int run(struct request *r)
+{
+	struct opened o;
+	char *token = NULL;
+	void *claims = NULL;
+	int code = 0;
+
+	if (r->claims)
+		code = soj_args_data(r->claims, SOJOURN_CLAIMS_BYTES_MAX,
+				     &claims, &r->what.claims_bytes);
+	else if (r->what.subject == NULL)
+		code = read_token(r, &token);
+	r->what.claims = claims;
+	if (code == 0)
+		code = begin(r, &o);
+	if (code == 0) {
+		code = commands[r->command].act(r, &o, token);
+		finish(&o);
+	}
+	free(token);
+	free(claims);
+	return code;
+}
+
 int cmd_token(int argc, char **argv)
 {
 	struct request r = {0};
@@ -492,7 +480,7 @@ int cmd_token(int argc, char **argv)
 		snprintf(full, sizeof(full), "%s", commands[i].full);
 		argv[1] = full;
 		soj_args_parse(&argp, argc - 1, argv + 1, &r);
-		return commands[i].run(&r);
+		return run(&r);
 	}
 	fputs(usage, stderr);
 	return EX_USAGE;

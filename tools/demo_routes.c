@@ -142,6 +142,17 @@ static void answer_stat(struct soj_demo_request *r)
 
 /* ---- login ---- */
 
+/* What an act on the session came to: 0 or what it failed by. */
+static void see_profile(struct soj_demo_request *r, int rc)
+{
+	if (rc != 0)
+		failed(r, rc);
+	else if (r->json)
+		soj_demo_json_profile(r);
+	else
+		see(r, "/profile");
+}
+
 static bool is_label(const char *text, size_t bytes, size_t bytes_max)
 {
 	if (bytes > bytes_max || !soj_text_is_utf8(text, bytes))
@@ -176,12 +187,7 @@ static void answer_login(struct soj_demo_request *r)
 	rc = soj_demo_session_login(r, user, device, ttl_ms);
 	if (rc == 0)
 		rc = soj_demo_remember_login(r);
-	if (rc != 0)
-		failed(r, rc);
-	else if (r->json)
-		soj_demo_json_profile(r);
-	else
-		see(r, "/profile");
+	see_profile(r, rc);
 }
 
 static void answer_counter(struct soj_demo_request *r)
@@ -189,12 +195,7 @@ static void answer_counter(struct soj_demo_request *r)
 	int rc = soj_demo_session_count(r);
 
 	r->counted = rc == 0;
-	if (rc != 0)
-		failed(r, rc);
-	else if (r->json)
-		soj_demo_json_profile(r);
-	else
-		see(r, "/profile");
+	see_profile(r, rc);
 }
 
 /* ---- devices ---- */

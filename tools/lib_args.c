@@ -366,16 +366,17 @@ const struct argp_child soj_args_key_file_child[] = {
 	{0},
 };
 
-void soj_args_take_name(struct argp_state *state, int key, const char *arg,
-			const char **name)
+error_t soj_args_name(struct argp_state *state, int key, const char *arg,
+		      const char **name)
 {
 	if (key == ARGP_KEY_END && *name == NULL)
 		argp_error(state, "NAME is missing");
-	if (key != ARGP_KEY_ARG)
-		return;
-	if (*name != NULL)
+	if (key == ARGP_KEY_ARG && *name != NULL)
 		argp_error(state, "one NAME only");
-	*name = arg;
+	if (key == ARGP_KEY_ARG)
+		*name = arg;
+	return key == ARGP_KEY_ARG || key == ARGP_KEY_END ? 0
+							  : ARGP_ERR_UNKNOWN;
 }
 
 /* ---- errors ---- */

@@ -82,11 +82,12 @@ void soj_args_parse(const struct argp *argp, int argc, char **argv,
 		    void *input);
 
 /*
- * The only argument, NAME, of ARGP_KEY_ARG and ARGP_KEY_END: there is one, and
- * no other.
+ * What a parser does with the keys that are none of its options, for commands
+ * with one argument, NAME: there is one, and no other.  0, or
+ * ARGP_ERR_UNKNOWN.
  */
-void soj_args_take_name(struct argp_state *state, int key, const char *arg,
-			const char **name);
+error_t soj_args_name(struct argp_state *state, int key, const char *arg,
+		      const char **name);
 
 /*
  * Child parser of --key-file, for commands that attach: its input is a

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib_args.h"
+#include "lib_options.h"
 
 /* A word that is none of the rules. */
 static int unknown(char *why, size_t why_bytes, const char *word)
@@ -58,11 +59,8 @@ static bool *flag_of(struct sojourn_collection *c, const char *name)
 
 static int when_over(const char *value, enum sojourn_when_over *out)
 {
-	static const char *const names[] = {"reject", "evict-oldest",
-					    "exclusive"};
-
-	for (unsigned i = 0; i < 3; i++)
-		if (strcmp(names[i], value) == 0) {
+	for (unsigned i = 0; soj_when_over_names[i] != NULL; i++)
+		if (strcmp(soj_when_over_names[i], value) == 0) {
 			*out = (enum sojourn_when_over)i;
 			return 0;
 		}

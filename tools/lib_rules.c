@@ -4,25 +4,21 @@
 
 #include <string.h>
 
+#include "lib_options.h"
 #include "lib_text.h"
 
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
-static const char *const when_over_names[] = {"reject", "evict-oldest",
-					      "exclusive"};
-static const char *const binding_names[] = {"ignore", "report", "reject",
-					    "delete"};
-
 /* Nothing that an image says is believed. */
-static const char *name_of(const char *const *names, size_t count, unsigned i)
+static const char *name_of(const char *const *names, unsigned i)
 {
-	return i < count ? names[i] : "unknown";
+	while (i > 0 && *names != NULL) {
+		names++;
+		i--;
+	}
+	return *names != NULL ? *names : "unknown";
 }
 
-#define WHEN_OVER(c) \
-	name_of(when_over_names, COUNT(when_over_names), (c)->cap_policy)
-#define BINDING(c, what) \
-	name_of(binding_names, COUNT(binding_names), (c)->what##_policy)
+#define WHEN_OVER(c)     name_of(soj_when_over_names, (c)->cap_policy)
+#define BINDING(c, what) name_of(soj_binding_names, (c)->what##_policy)
 
 static bool is_defined(const struct soj_shm_collection *c)
 {
@@ -89,7 +85,7 @@ static void put_binding(FILE *out, const char *name, unsigned policy)
 {
 	if (policy != SOJ_BINDING_IGNORE)
 		fprintf(out, ", %s %s", name,
-			name_of(binding_names, COUNT(binding_names), policy));
+			name_of(soj_binding_names, policy));
 }
 
 static void put_rules(FILE *out, const struct soj_shm_collection *c)

@@ -99,7 +99,10 @@ static int put_line(struct soj_audit *a, FILE *out, char **line, size_t *bytes)
 	return rc;
 }
 
-/* missed: so many from a->next on, instead of the event. */
+/*
+ * missed: so many from a->next on, instead of the event.  Neither: a new file
+ * begins with where it goes on, for whoever takes over.
+ */
 static int append(struct soj_audit *a, const struct soj_store *st,
 		  const struct soj_event *event, uint64_t missed)
 {
@@ -111,27 +114,14 @@ static int append(struct soj_audit *a, const struct soj_store *st,
 	if (out == NULL)
 		return -ENOMEM;
 	begin_line(&j, out, a, st);
-	if (missed)
+	if (missed) {
 		soj_event_missed_json(&j, a->next + missed - 1, missed);
-	else
+	} else if (event) {
 		soj_event_json(&j, st->seg.hdr, event);
-	soj_json_close(&j);
-	return put_line(a, out, &line, &bytes);
-}
-
-/* A new file begins with where it goes on, for whoever takes over. */
-static int append_mark(struct soj_audit *a, const struct soj_store *st)
-{
-	struct soj_json j;
-	char *line = NULL;
-	size_t bytes = 0;
-	FILE *out = open_memstream(&line, &bytes);
-
-	if (out == NULL)
-		return -ENOMEM;
-	begin_line(&j, out, a, st);
-	soj_json_u64(&j, "seq", a->next - 1);
-	soj_json_string(&j, "type", "continued");
+	} else {
+		soj_json_u64(&j, "seq", a->next - 1);
+		soj_json_string(&j, "type", "continued");
+	}
 	soj_json_close(&j);
 	return put_line(a, out, &line, &bytes);
 }
@@ -158,7 +148,7 @@ static int resume(struct soj_audit *a, const struct soj_store *st)
 	found = last_seq(a, st, tail) + 1;
 	if (found > a->next)
 		a->next = found;
-	return found < a->next ? append_mark(a, st) : 0;
+	return found < a->next ? append(a, st, NULL, 0) : 0;
 }
 
 int soj_audit_open(struct soj_audit *a, const struct soj_store *st)
