@@ -55,28 +55,20 @@ static void run_reclaim(void *arg, struct report *r)
  */
 static void late_repairer(void)
 {
-	const struct world_options o = {0};
 	struct victim maker, late;
 	struct world w;
-	uint32_t idx = 0;
+	uint32_t idx;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	park(&maker, "create.ctl", run_create, &w);
 	kill_parked(&maker);
-	for (uint32_t e = 1; e <= w.s->st.seg.lay.entries_max; e++)
-		if (soj_state_phase(state_of(&w, e)) == SOJ_OWNED)
-			idx = e;
-	MUST(idx != 0);
+	idx = owned_entry(&w);
 	park(&late, "repair.seen", run_upkeep, &w);
 	world_upkeep(&w);
 	fill(&w, "carl", BYTES);
 	MUST(whose_entry(&w, idx) >= 0);
 	unpark(&late);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /*
@@ -117,14 +109,12 @@ static uint64_t die_reclaiming(struct world *w, uint32_t *chunk)
  */
 static void chunk_of_another(void)
 {
-	const struct world_options o = {0};
 	struct soj_snapshot snap;
 	struct world w;
 	uint32_t chunk;
 	uint64_t ref;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, NULL, NULL);
 	ref = die_reclaiming(&w, &chunk);
 	soj_limbo_drain(&w.s->st, &world_self(&w)->w);
 	MUST(chunk_phase(&w, chunk) == SOJ_FREE);
@@ -134,9 +124,7 @@ static void chunk_of_another(void)
 	world_verify(&w);
 	world_upkeep(&w);
 	MUST(!is_in(&w, ref, SOJ_LIVE) && entry_phase(&w, ref) != SOJ_OWNED);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /*
@@ -146,14 +134,12 @@ static void chunk_of_another(void)
  */
 static void chunk_of_a_slow_reclaimer(void)
 {
-	const struct world_options o = {0};
 	struct victim slow;
 	struct world w;
 	uint32_t chunk;
 	uint64_t ref;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, NULL, NULL);
 	ref = die_reclaiming(&w, &chunk);
 	park(&slow, "slab.reclaim.owned", run_reclaim, &w);
 	MUST(chunk_phase(&w, chunk) == SOJ_OWNED);
@@ -162,9 +148,7 @@ static void chunk_of_a_slow_reclaimer(void)
 	fill(&w, "bert", LARGE_BYTES);
 	world_verify(&w);
 	unpark(&slow);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /*
@@ -173,14 +157,12 @@ static void chunk_of_a_slow_reclaimer(void)
  */
 static void chunk_scrubbed_meanwhile(void)
 {
-	const struct world_options o = {0};
 	struct victim late, slow, reader;
 	struct world w;
 	uint32_t chunk;
 	uint64_t ref;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, NULL, NULL);
 	MUST(world_create(&w, "anna", LARGE_BYTES) == 0);
 	ref = ref_of(&w, w.known[0].id);
 	chunk = chunk_of(&w, ref);
@@ -202,9 +184,7 @@ static void chunk_scrubbed_meanwhile(void)
 	fill(&w, "bert", LARGE_BYTES);
 	world_verify(&w);
 	unpark(&slow);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /* ---- delete ---- */
@@ -224,15 +204,13 @@ struct stalled {
  */
 static void delete_stalled(const struct stalled *how)
 {
-	const struct world_options o = {0};
 	struct sojourn_info info;
 	struct victim v;
 	struct world w;
 	struct known *k;
 	uint64_t ref;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, NULL, NULL);
 	trying("delete stalled at %s, grace window %u ms, %s", how->label,
 	       (unsigned)how->grace_ms,
 	       how->expelled ? "expelled" : "not expelled");
@@ -259,9 +237,7 @@ static void delete_stalled(const struct stalled *how)
 	unpark(&v);
 	MUST(v.report->rc == 1);
 	k->fate = k->later = GONE;
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 static void delete_stalls(void)
@@ -291,13 +267,11 @@ static void delete_stalls(void)
  */
 static void delete_stalled_for_long(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 	struct known *k;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, NULL, NULL);
 	w.s->st.seg.collection[0].grace_window_ms = 100;
 	prepare_people(&w);
 	k = &w.known[w.target];
@@ -318,9 +292,7 @@ static void delete_stalled_for_long(void)
 	unpark(&v);
 	MUST(v.report->rc == 1);
 	k->fate = k->later = GONE;
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /* ---- renewal ---- */
@@ -344,13 +316,10 @@ static void renewer_parked(struct world *w, struct victim *v)
 
 static void renewer_comes_back(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	renewer_parked(&w, &v);
 	world_update(&w, w.target, false);
 	unpark(&v);
@@ -358,22 +327,17 @@ static void renewer_comes_back(void)
 	MUST(strcmp(v.report->id, w.known[w.target].id) == 0);
 	world_verify(&w);
 	world_update(&w, w.target, true);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /* The successor is over, and its entry another's. */
 static void renewer_comes_back_late(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 	uint64_t ref;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	renewer_parked(&w, &v);
 	ref = ref_of(&w, w.known[w.target].id);
 	world_delete(&w, w.target, false);
@@ -382,9 +346,7 @@ static void renewer_comes_back_late(void)
 	MUST(whose_entry(&w, soj_ref_entry(ref)) >= 0);
 	unpark(&v);
 	MUST(v.report->rc == -ENOENT);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /* The old session is over, by its own time or with its grace window, and its
@@ -415,20 +377,16 @@ static void old_one_ends(struct world *w, struct victim *v, bool by_grace,
 static void renewer_finds_expired(void)
 {
 	for (unsigned by_grace = 0; by_grace < 2; by_grace++) {
-		const struct world_options o = {0};
 		struct victim v;
 		struct world w;
 		uint64_t old;
 
-		if (!world_make(&w, &o))
-			return;
+		found_begin(&w, NULL, NULL);
 		old_one_ends(&w, &v, by_grace, &old);
 		unpark(&v);
 		MUST(v.report->rc == 0);
 		MUST(strcmp(v.report->id, w.known[w.target].id) == 0);
-		world_verify(&w);
-		world_drain(&w, 0);
-		world_free(&w);
+		found_end(&w);
 	}
 }
 
@@ -436,14 +394,12 @@ static void renewer_finds_expired(void)
  * entry's last reclaimer is slow: it withdrew that other session. */
 static void renewer_finds_expired_and_reused(void)
 {
-	const struct world_options o = {0};
 	struct victim v, reader, slow;
 	uint64_t old, next;
 	uint32_t nth = 0;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, NULL, NULL);
 	old_one_ends(&w, &v, false, &old);
 	next = ref_of(&w, w.known[w.target].id);
 	world_delete(&w, w.target, false);
@@ -464,16 +420,13 @@ static void renewer_finds_expired_and_reused(void)
 	MUST(v.report->rc == -ENOENT);
 	world_verify(&w);
 	unpark(&slow);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /* Within its grace window an old id shows what was written since, also by
  * itself; it showed the value at the renewal. */
 static void old_id_reads_its_writes(void)
 {
-	const struct world_options o = {0};
 	struct sojourn_info info;
 	uint64_t version = 0;
 	char data[64];
@@ -481,9 +434,7 @@ static void old_id_reads_its_writes(void)
 	struct world w;
 	struct known *k;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_renewed(&w);
+	found_begin(&w, NULL, prepare_renewed);
 	k = &w.known[w.target];
 	world_update(&w, w.target, true);
 	world_verify(&w);
@@ -511,8 +462,7 @@ static void old_id_reads_its_writes(void)
 	}
 	k->fate = GONE;
 	MUST(sojourn_session_delete(w.s, k->id) == 1);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /* ---- the end of a login ---- */
@@ -521,7 +471,6 @@ static void old_id_reads_its_writes(void)
  * entry before long. */
 static void logout_takes_the_old_id(void)
 {
-	const struct world_options o = {0};
 
 	for (unsigned how = 0; how < 3; how++) {
 		struct sojourn_info info;
@@ -529,8 +478,7 @@ static void logout_takes_the_old_id(void)
 		struct world w;
 		uint64_t ref[2];
 
-		if (!world_make(&w, &o))
-			return;
+		found_begin(&w, NULL, NULL);
 		trying("the old id at a logout by %s",
 		       how == 0   ? "the new id"
 		       : how == 1 ? "the new handle"
@@ -558,9 +506,7 @@ static void logout_takes_the_old_id(void)
 		upkeep_now(&w, 8);
 		for (unsigned i = 0; i < 2; i++)
 			MUST(!is_in(&w, ref[i], SOJ_LIVE));
-		world_verify(&w);
-		world_drain(&w, 0);
-		world_free(&w);
+		found_end(&w);
 	}
 }
 

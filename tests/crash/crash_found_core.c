@@ -76,7 +76,6 @@ static void stamps_of_the_future(void)
  */
 static void scan_older_than_the_stamp(void)
 {
-	const struct world_options o = {0};
 	struct soj_upkeep_work work;
 	struct victim scan, other;
 	struct soj_self *self;
@@ -84,10 +83,8 @@ static void scan_older_than_the_stamp(void)
 	struct world w;
 	uint32_t chunk;
 
-	if (!world_make(&w, &o))
-		return;
 	stamps_of_the_future();
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	first = ref_of(&w, w.known[w.target].id);
 	second = ref_of(&w, w.known[w.bystander].id);
 	chunk = chunk_of(&w, second);
@@ -111,9 +108,7 @@ static void scan_older_than_the_stamp(void)
 	MUST(soj_section_exit(&w.s->st.seg, &self->w.thr));
 	world_upkeep(&w);
 	MUST(!is_in(&w, second, SOJ_RETIRED));
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /* ---- thread slots ---- */
@@ -144,9 +139,7 @@ static void mutex_without_mark(void)
 	struct world w;
 	uint32_t tid;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, &o, prepare_people);
 	MUST(world_self(&w)->w.thr.slot == 0);
 	victim_run(&v, report_new(), &none, run_claim, &w);
 	MUST(v.state == VICTIM_STOPPED);
@@ -169,9 +162,7 @@ static void mutex_without_mark(void)
 		soj_upkeep_pass(&w.up, &work);
 		MUST(work.repaired == 1);
 	}
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 static pthread_barrier_t claimed;
@@ -191,13 +182,10 @@ static void *hold_a_slot(void *arg)
  * number that it has here. */
 static void in_own_namespace(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	pthread_barrier_init(&claimed, NULL, 2);
 	for (unsigned i = 0; i < HOLDERS; i++) {
 		struct world copy = w; /* its own up */
@@ -278,8 +266,7 @@ static void drain_with_nothing_to_gain(void)
 	struct world w;
 	struct known *k;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, &o, NULL);
 	MUST(w.s->st.seg.lay.units == HUGE_UNITS);
 	MUST(w.s->st.classes[soj_class_of(HUGE_BYTES + 100)].page_units ==
 	     HUGE_UNITS);
@@ -294,9 +281,7 @@ static void drain_with_nothing_to_gain(void)
 	k = world_known(&w, "anna", BYTES);
 	strcpy(k->id, idle.report->id);
 	k->number = OP_NUMBER;
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 static void forget_hints(struct world *w)
@@ -318,8 +303,7 @@ static void drain_without_hints(void)
 	struct victim v;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, &o, NULL);
 	for (unsigned i = 0; i < 70; i++)
 		MUST(world_create(&w, "anna", BYTES) >= 0);
 	first_unit = soj_chunk_unit(chunk_of(&w, ref_of(&w, w.known[0].id)));
@@ -341,8 +325,7 @@ static void drain_without_hints(void)
 	world_verify(&w);
 	if (v.report->rc == 0)
 		MUST(sojourn_session_delete(w.s, v.report->id) == 1);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 int main(int argc, char **argv)

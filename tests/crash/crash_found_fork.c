@@ -121,15 +121,12 @@ static void split_done(struct world *w, const struct split_op *op,
 /* False: the operation has fewer labels. */
 static bool split_at(const struct split_op *op, uint32_t nth)
 {
-	const struct world_options o = {0};
 	struct report r = {0};
 	struct world w;
 
 	memset(&split, 0, sizeof(split));
-	if (!world_make(&w, &o))
-		return false;
 	trying("%s, forked at step %u", op->name, nth);
-	op->prepare(&w);
+	found_begin(&w, NULL, op->prepare);
 	world_let_go(&w); /* so that a slot is claimed on the way */
 	split.w = &w;
 	split.nth = nth;
@@ -146,10 +143,7 @@ static bool split_at(const struct split_op *op, uint32_t nth)
 	MUST(!split.changed || split.is_decided);
 	MUST(r.rc >= 0);
 	split_done(&w, op, &r);
-	world_verify(&w);
-	world_upkeep(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 	return true;
 }
 
@@ -225,16 +219,13 @@ static int fork_in_list(void *arg, const struct sojourn_info *info)
 static void fork_in_callbacks(void)
 {
 	for (unsigned uses = 0; uses < 2; uses++) {
-		const struct world_options o = {0};
 		bool child_uses = uses != 0;
 		struct known *k;
 		struct world w;
 		int rc;
 
 		memset(&split, 0, sizeof(split));
-		if (!world_make(&w, &o))
-			return;
-		prepare_people(&w);
+		found_begin(&w, NULL, prepare_people);
 		split.w = &w;
 		MUST(w.target != 0);
 		k = &w.known[w.target];
@@ -251,23 +242,18 @@ static void fork_in_callbacks(void)
 		w.known[0].later = GONE;
 		MUST(sojourn_session_delete(w.s, w.known[0].id) == 1);
 		w.known[0].fate = GONE;
-		world_verify(&w);
-		world_drain(&w, 0);
-		world_free(&w);
+		found_end(&w);
 	}
 }
 
 static void fork_in_lists(void)
 {
-	const struct world_options o = {0};
 	unsigned listed = 0;
 	struct world w;
 	int rc;
 
 	memset(&split, 0, sizeof(split));
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	split.w = &w;
 	rc = sojourn_session_list_subject(w.s, "anna", NULL, fork_in_list,
 					  &listed);
@@ -275,9 +261,7 @@ static void fork_in_lists(void)
 		_exit(rc == 3 && listed == 3 ? 0 : 1);
 	MUST(rc == 3 && listed == 3);
 	MUST(split.child == 0 && !split.changed);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 int main(int argc, char **argv)

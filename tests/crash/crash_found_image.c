@@ -359,12 +359,10 @@ static void tampered(void)
 	for (unsigned i = 0; i < many * how; i++) {
 		const struct tampering *t = &tamperings[i / how];
 		const struct probe *p = &probes[i % how];
-		const struct world_options o = {0};
 		struct victim v;
 		struct world w;
 
-		if (!world_make(&w, &o))
-			return;
+		found_begin(&w, NULL, NULL);
 		trying("%s, %s", t->name, p->name);
 		prepare_renewed(&w);
 		t->write(&w);

@@ -23,15 +23,6 @@ static struct known *target(struct world *w)
 	return &w->known[w->target];
 }
 
-static void end_world(struct world *w)
-{
-	world_verify(w);
-	world_upkeep(w);
-	world_verify(w);
-	world_drain(w, 0);
-	world_free(w);
-}
-
 static bool is_over(struct world *w, const char *id, enum sojourn_reason reason)
 {
 	return sojourn_session_read(w->s, id, NULL, NULL, NULL, NULL) ==
@@ -64,13 +55,10 @@ static void hand_over(struct world *w)
  */
 static void grace_window_ends_first(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	park(&v, "renew.decided", run_renew, &w);
 	hand_over(&w);
 	world_update(&w, w.target, false);
@@ -81,18 +69,16 @@ static void grace_window_ends_first(void)
 	MUST(v.report->rc == 0);
 	MUST(v.report->renewal == SOJOURN_RENEWAL_WON);
 	MUST(strcmp(v.report->id, target(&w)->id) == 0);
-	end_world(&w);
+	found_end(&w);
 }
 
 /* The same without any grace window: the login ended by being read. */
 static void no_grace_window(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, NULL, NULL);
 	w.s->st.seg.collection[0].grace_window_ms = 0;
 	prepare_people(&w);
 	park(&v, "renew.decided", run_renew, &w);
@@ -102,7 +88,7 @@ static void no_grace_window(void)
 	MUST(v.report->renewal == SOJOURN_RENEWAL_WON);
 	known_renewed(target(&w), v.report->id);
 	target(&w)->old_gone = 1;
-	end_world(&w);
+	found_end(&w);
 }
 
 /*
@@ -119,8 +105,7 @@ static void entries_of_strangers(void)
 		int who;
 
 		trying("order %u", order);
-		if (!world_make(&w, &o))
-			return;
+		found_begin(&w, &o, NULL);
 		w.target = (unsigned)world_create(&w, "anna", BYTES);
 		park(&v, "renew.decided", run_renew, &w);
 		hand_over(&w);
@@ -137,7 +122,7 @@ static void entries_of_strangers(void)
 		target(&w)->fate = target(&w)->later = GONE;
 		world_verify(&w);
 		unpark(&v);
-		end_world(&w);
+		found_end(&w);
 	}
 }
 
@@ -152,8 +137,7 @@ static void reads_beside_a_renewal(void)
 	struct victim v;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
+	found_begin(&w, &o, NULL);
 	w.target = (unsigned)world_create(&w, "anna", BYTES);
 	world_advance(&w, 1500);
 	park(&v, "renew.flag", run_read, &w);
@@ -170,7 +154,7 @@ static void reads_beside_a_renewal(void)
 	/* What he renewed is not less in use for having been read before. */
 	MUST(reads(&w, target(&w)->id));
 	MUST(reads(&w, target(&w)->old_id[0]));
-	end_world(&w);
+	found_end(&w);
 }
 
 /* ---- ends ---- */
@@ -181,14 +165,11 @@ static void reads_beside_a_renewal(void)
  */
 static void two_deleters(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 	int rc;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_renewed_twice(&w);
+	found_begin(&w, NULL, prepare_renewed_twice);
 	park(&v, "line.ended", run_delete_old, &w);
 	rc = sojourn_session_delete(w.s, target(&w)->old_id[0]);
 	MUST(rc == 1);
@@ -199,13 +180,12 @@ static void two_deleters(void)
 	/* Each of them ended a part of it. */
 	MUST(v.report->rc == 1);
 	target(&w)->fate = target(&w)->later = GONE;
-	end_world(&w);
+	found_end(&w);
 }
 
 /* A login whose renewal is under way, decided or not, is one login. */
 static void counts_beside_a_renewal(void)
 {
-	const struct world_options o = {0};
 	static const char *const labels[] = {"renew.built", "renew.record",
 					     "renew.decided"};
 
@@ -214,15 +194,13 @@ static void counts_beside_a_renewal(void)
 		struct world w;
 
 		trying("%s", labels[i]);
-		if (!world_make(&w, &o))
-			return;
-		prepare_people(&w);
+		found_begin(&w, NULL, prepare_people);
 		park(&v, labels[i], run_renew, &w);
 		world_delete_subject(&w, "anna", -1);
 		world_delete_subject(&w, "anna", -1);
 		unpark(&v);
 		MUST(v.report->rc < 0);
-		end_world(&w);
+		found_end(&w);
 	}
 }
 
@@ -240,20 +218,17 @@ static void run_create_short(void *arg, struct report *r)
  * read, beside an id of nothing. */
 static void over_when_created(void)
 {
-	const struct world_options o = {0};
 	struct victim v;
 	struct world w;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	park(&v, "entry.live", run_create_short, &w);
 	world_advance(&w, 1);
 	unpark(&v);
 	MUST(v.report->rc == -ECANCELED);
 	MUST(v.report->number == SOJOURN_SUPERSEDED);
 	MUST(v.report->id[0] == 0);
-	end_world(&w);
+	found_end(&w);
 }
 
 /*
@@ -263,7 +238,6 @@ static void over_when_created(void)
  */
 static void ended_in_the_middle(void)
 {
-	const struct world_options o = {0};
 	static const enum soj_status reasons[] = {
 		SOJ_ENDED_EVICTED, SOJ_ENDED_IDLE, SOJ_ENDED_GRACE};
 
@@ -274,9 +248,7 @@ static void ended_in_the_middle(void)
 		uint64_t ref, ctl;
 
 		trying("reason %d", reasons[i / 2]);
-		if (!world_make(&w, &o))
-			return;
-		prepare_renewed_twice(&w);
+		found_begin(&w, NULL, prepare_renewed_twice);
 		middle = target(&w)->old_id[1];
 		ref = ref_of(&w, middle);
 		ctl = soj_load_acquire(
@@ -293,7 +265,7 @@ static void ended_in_the_middle(void)
 		MUST(sojourn_session_delete(w.s, target(&w)->old_id[0]) == 1);
 		MUST(!reads(&w, target(&w)->id));
 		target(&w)->fate = target(&w)->later = GONE;
-		end_world(&w);
+		found_end(&w);
 	}
 }
 
@@ -360,7 +332,7 @@ static void long_line(void)
 	MUST(entries_used(&w) == 1);
 	MUST(!reads(&w, first));
 	MUST(sojourn_session_delete(w.s, tip) == 1);
-	end_world(&w);
+	found_end(&w);
 }
 
 /* ---- owners ---- */
@@ -371,30 +343,18 @@ static void run_passes(void *arg, struct report *r)
 	r->rc = 0;
 }
 
-static uint32_t owned_entry(struct world *w)
-{
-	for (uint32_t e = 1; e <= w->s->st.seg.lay.entries_max; e++)
-		if (soj_state_phase(state_of(w, e)) == SOJ_OWNED)
-			return e;
-	failed("nobody owns an entry");
-	return 1;
-}
-
 /*
  * The same state word must not mean two owners in turn: what the first one
  * would do by an exact CAS, long after, would hit the second one's.
  */
 static void generation_of_a_new_owner(void)
 {
-	const struct world_options o = {0};
 	struct victim maker, v;
 	uint64_t was, ref, now;
 	struct world w;
 	uint32_t idx;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	/* A repairer takes over what the dead one had not made visible. */
 	park(&maker, "slab.owned", run_create, &w);
 	idx = owned_entry(&w);
@@ -429,7 +389,7 @@ static void generation_of_a_new_owner(void)
 	}
 	world_upkeep(&w);
 	MUST(entry_phase(&w, ref) == SOJ_FREE);
-	end_world(&w);
+	found_end(&w);
 }
 
 /* ---- creators of one name ---- */

@@ -64,6 +64,26 @@ int found_main(int argc, char **argv, const struct found_case *cases,
 	return failures() != 0;
 }
 
+void found_begin(struct world *w, const struct world_options *o,
+		 void (*prepare)(struct world *w))
+{
+	const struct world_options usual = {0};
+
+	if (!world_make(w, o ? o : &usual))
+		_exit(1);
+	if (prepare)
+		prepare(w);
+}
+
+void found_end(struct world *w)
+{
+	world_verify(w);
+	world_upkeep(w);
+	world_verify(w);
+	world_drain(w, 0);
+	world_free(w);
+}
+
 /* ---- victims ---- */
 
 void park_nth(struct victim *v, const char *label, uint32_t nth, victim_fn fn,
@@ -129,6 +149,15 @@ uint64_t state_of(struct world *w, uint64_t ref)
 enum soj_phase entry_phase(struct world *w, uint64_t ref)
 {
 	return soj_state_phase(state_of(w, ref));
+}
+
+uint32_t owned_entry(struct world *w)
+{
+	for (uint32_t e = 1; e <= w->s->st.seg.lay.entries_max; e++)
+		if (entry_phase(w, e) == SOJ_OWNED)
+			return e;
+	failed("nobody owns an entry");
+	return 1;
 }
 
 bool is_in(struct world *w, uint64_t ref, enum soj_phase phase)

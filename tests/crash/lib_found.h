@@ -42,6 +42,13 @@ int found_main(int argc, char **argv, const struct found_case *cases,
 	}
 #define FOUND_CASE(name) {#name, run_##name},
 
+/* A world with these options, NULL: the usual ones, and prepared, unless by
+ * NULL.  The case ends here if there can be none. */
+void found_begin(struct world *w, const struct world_options *o,
+		 void (*prepare)(struct world *w));
+/* All is as it must be, and after upkeep, too; then nobody needs the world. */
+void found_end(struct world *w);
+
 /* Forks a victim that runs fn until it comes to the label; it must. */
 void park(struct victim *v, const char *label, victim_fn fn, void *arg);
 /* The same for the n-th passing of the label. */
@@ -64,6 +71,8 @@ void kill_parked(struct victim *v);
 /* The entry of a session of the model, by its id or an old one. */
 uint64_t ref_of(struct world *w, const char *id);
 uint64_t state_of(struct world *w, uint64_t ref);
+/* The first of the entries that somebody owns; there must be one. */
+uint32_t owned_entry(struct world *w);
 enum soj_phase entry_phase(struct world *w, uint64_t ref);
 /* Is the entry in that phase, and in the reference's generation? */
 bool is_in(struct world *w, uint64_t ref, enum soj_phase phase);

@@ -37,29 +37,22 @@ static void run_upkeep(void *arg, struct report *r)
  */
 static void late_repairer_at_its_cas(void)
 {
-	const struct world_options o = {0};
 	struct access_range ctl = {.bytes = 8, .kinds = ACCESS_RMW};
 	struct victim maker, late;
 	struct world w;
-	uint32_t idx = 0;
+	uint32_t idx;
 
-	if (!world_make(&w, &o))
-		return;
-	prepare_people(&w);
+	found_begin(&w, NULL, prepare_people);
 	park(&maker, "create.ctl", run_create, &w);
 	kill_parked(&maker);
-	for (uint32_t e = 1; e <= w.s->st.seg.lay.entries_max; e++)
-		if (entry_phase(&w, e) == SOJ_OWNED)
-			idx = e;
+	idx = owned_entry(&w);
 	ctl.words = &soj_entry(&w.s->st, idx)->ctl;
 	MUST(park_at_access(&late, &ctl, 1, run_upkeep, &w));
 	world_upkeep(&w);
 	fill(&w, "carl", BYTES);
 	MUST(whose_entry(&w, idx) >= 0);
 	unpark(&late);
-	world_verify(&w);
-	world_drain(&w, 0);
-	world_free(&w);
+	found_end(&w);
 }
 
 /*
