@@ -23,6 +23,7 @@
 #include "crash/lib_life.h"
 #include "crash/lib_ops.h"
 #include "crash/lib_shards.h"
+#include "lib/counter.h"
 
 #define OPS_QUICK      1000u /* before, and again after the survivor's act */
 #define OPS_FULL       5000u
@@ -40,13 +41,7 @@ static struct points opt;
 
 static uint64_t reclaimed(struct world *w)
 {
-	static struct sojourn_stat stat;
-
-	if (sojourn_stat(w->s, &stat) == 0)
-		for (uint32_t i = 0; i < stat.counters; i++)
-			if (strcmp(stat.counter[i].name, "reclaimed") == 0)
-				return stat.counter[i].value;
-	return 0;
+	return counter_of(w->s, "reclaimed");
 }
 
 /* What is held back by sections, and not for long. */

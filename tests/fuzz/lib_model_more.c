@@ -5,8 +5,9 @@
 #include "lib_model.h"
 
 #include <errno.h>
-#include <sojourn/stat.h>
 #include <string.h>
+
+#include "lib/counter.h"
 
 #define WINDOW_MS 10000u /* of "remember-me" */
 
@@ -212,14 +213,7 @@ void model_look_for_all(struct model *m)
 /* After everything was read. */
 void model_evicted(struct model *m)
 {
-	static struct sojourn_stat stat;
-	uint64_t counted = 0;
-
-	if (!m->evicts)
-		return;
-	model_compare("stat", m, sojourn_stat(m->s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, "evictions") == 0)
-			counted = stat.counter[i].value;
-	model_compare("evictions", m, (int64_t)m->evicted, (int64_t)counted);
+	if (m->evicts)
+		model_compare("evictions", m, (int64_t)m->evicted,
+			      (int64_t)counter_of(m->s, "evictions"));
 }

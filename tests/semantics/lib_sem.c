@@ -8,10 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <sojourn/stat.h>
-
 #include "base/fault.h"
 #include "crash/lib_world.h"
+#include "lib/counter.h"
+#include "session/handle.h"
+#include "session/id.h"
 
 void sem_options(struct sojourn_options *o)
 {
@@ -33,6 +34,19 @@ struct sojourn *sem_make(const struct sojourn_options *o)
 	if (sojourn_create(NULL, o ? o : &plain, &s) < 0)
 		fail_msg("%s", sojourn_error_text());
 	sem_advance(s, 1000);
+	return s;
+}
+
+struct sojourn *sem_make_carts(struct sojourn_options *o, uint32_t *number)
+{
+	struct sojourn_collection carts;
+	struct sojourn *s;
+
+	sojourn_collection_init(&carts, "carts");
+	o->collections = &carts;
+	o->collections_count = 1;
+	s = sem_make(o);
+	*number = (uint32_t)sojourn_collection_number(s, "carts");
 	return s;
 }
 
@@ -71,14 +85,19 @@ int sem_count(struct sojourn *s, const char *subject)
 
 uint64_t sem_counter(struct sojourn *s, const char *name)
 {
-	struct sojourn_stat stat;
+	const uint64_t value = counter_of(s, name);
 
-	assert_int_equal(sojourn_stat(s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, name) == 0)
-			return stat.counter[i].value;
-	fail_msg("there is no counter %s", name);
-	return 0;
+	if (value == UINT64_MAX)
+		fail_msg("there is no counter %s", name);
+	return value;
+}
+
+uint32_t sem_place(struct sojourn *s, const char *id)
+{
+	struct sojourn_info info;
+
+	assert_int_equal(sem_read(s, id, &info), 0);
+	return soj_ref_entry(soj_handle_ref(&s->st, info.handle));
 }
 
 void *sem_shared(size_t bytes)

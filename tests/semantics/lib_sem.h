@@ -15,13 +15,15 @@
 
 #include <cmocka.h>
 
-#include <sojourn/sojourn.h>
+#include <sojourn/collection.h>
 
 #include "lib/gate.h"
 
 /* Small, under a manual clock, without a helper; ttl 30 min. */
 void sem_options(struct sojourn_options *o);
 struct sojourn *sem_make(const struct sojourn_options *o);
+/* The same with a collection more, "carts"; *number: its. */
+struct sojourn *sem_make_carts(struct sojourn_options *o, uint32_t *number);
 void sem_advance(struct sojourn *s, uint64_t ms);
 
 /* A login; the test ends if it fails. */
@@ -32,6 +34,14 @@ int sem_read(struct sojourn *s, const char *id, struct sojourn_info *info);
 /* How many sessions of the subject are listed. */
 int sem_count(struct sojourn *s, const char *subject);
 uint64_t sem_counter(struct sojourn *s, const char *name);
+/* The number of the entry that a session has. */
+uint32_t sem_place(struct sojourn *s, const char *id);
+
+/* The item with that key. */
+static inline struct sojourn_item sem_item(uint32_t collection, const char *key)
+{
+	return (struct sojourn_item){collection, key, strlen(key)};
+}
 
 #define expect_reason(call, error, why)                                    \
 	do {                                                               \

@@ -107,3 +107,13 @@ int tok_use(struct tok *w, const char *refresh)
 	return sojourn_token_refresh(w->t, refresh, NULL, access, &bytes, next,
 				     NULL);
 }
+
+void tok_trap(enum soj_plant plant, bool (*is_wrong)(void))
+{
+	const enum soj_plant before = soj_plant;
+
+	assert_false(is_wrong());
+	soj_plant = plant;
+	assert_true(is_wrong());
+	soj_plant = before;
+}

@@ -7,6 +7,7 @@
 
 #include <sojourn/token.h>
 
+#include "base/fault.h"
 #include "lib_sem.h"
 
 #define TOK_ISS "https://id.example"
@@ -50,6 +51,9 @@ static inline char tok_other(char c)
 {
 	return c == 'A' ? 'B' : 'A';
 }
+
+/* Is wrong with that bug, and not without it. */
+void tok_trap(enum soj_plant plant, bool (*is_wrong)(void));
 
 /* Verifies; the reason. */
 enum sojourn_token_reason tok_reason(struct tok *w, const char *access);

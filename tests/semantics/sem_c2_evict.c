@@ -17,7 +17,8 @@
 #include <cmocka.h>
 
 #include <sojourn/sojourn.h>
-#include <sojourn/stat.h>
+
+#include "lib/counter.h"
 
 #define CAPACITY 1000u
 #define KEYS     5000u
@@ -153,18 +154,6 @@ static bool use(struct sojourn *s, uint32_t k)
 	return false;
 }
 
-static uint64_t counter(struct sojourn *s, const char *name)
-{
-	struct sojourn_stat stat;
-
-	assert_int_equal(sojourn_stat(s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, name) == 0)
-			return stat.counter[i].value;
-	fail_msg("no counter %s", name);
-	return 0;
-}
-
 static void c2_hit_ratio_near_exact_lru(void **state)
 {
 	struct sojourn *s = make();
@@ -191,8 +180,8 @@ static void c2_hit_ratio_near_exact_lru(void **state)
 	       100.0 * ours / (OPS - OPS / 6), 100.0 * exact / (OPS - OPS / 6));
 	/* Two points of a hundred, and whatever it is better. */
 	assert_true(ours + (OPS - OPS / 6) / 50 >= exact);
-	assert_true(counter(s, "evictions") > 0);
-	assert_true(counter(s, "evictions_young") > 0);
+	assert_true(counter_of(s, "evictions") > 0);
+	assert_true(counter_of(s, "evictions_young") > 0);
 	free(l);
 	sojourn_detach(s);
 }
@@ -277,7 +266,7 @@ static void c2_no_more_than_it_takes(void **state)
 		login(s, id);
 		assert_int_equal(sojourn_clock_advance(s, 2000), 0);
 	}
-	assert_int_equal(counter(s, "evictions"), 10);
+	assert_int_equal(counter_of(s, "evictions"), 10);
 	sojourn_detach(s);
 }
 

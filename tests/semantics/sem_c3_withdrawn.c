@@ -9,9 +9,9 @@
 #include <sojourn/event.h>
 
 #include "crash/lib_victim.h"
+#include "lib/upkeep.h"
 #include "lib_sem.h"
 #include "session/session.h"
-#include "upkeep/upkeep.h"
 
 #define MINUTE 60000u
 
@@ -36,20 +36,6 @@ static int see(void *arg, const struct sojourn_event *e)
 	x->made += e->type == SOJOURN_EVENT_CREATED;
 	x->ended += e->type == SOJOURN_EVENT_ENDED;
 	return 0;
-}
-
-static void pass(unsigned times)
-{
-	struct soj_upkeep_work work;
-	struct soj_upkeep up;
-	struct soj_self *self;
-	int rc;
-
-	self = soj_self_writing(s, &rc);
-	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
-	while (times-- > 0)
-		soj_upkeep_pass(&up, &work);
-	soj_upkeep_deinit(&up);
 }
 
 /* One is late with its login, and is ended for it by another at the moment at
@@ -82,12 +68,12 @@ static void withdrawn_at(const char *label, unsigned passes)
 	victim_continue(&b);
 	assert_int_equal(b.state, VICTIM_FINISHED);
 	assert_int_equal(q->rc, 0);
-	pass(passes);
+	assert_true(upkeep_passes(s, passes, soj_upkeep_pass));
 	victim_continue(&a);
 	assert_int_equal(a.state, VICTIM_FINISHED);
 	assert_int_equal(r->rc, -ECANCELED);
 	assert_int_equal(sojourn_session_delete(s, q->id), 1);
-	pass(8);
+	assert_true(upkeep_passes(s, 8, soj_upkeep_pass));
 	assert_true(sojourn_events_read(s, &next, see, &x, NULL) > 0);
 	assert_int_equal(x.made, x.ended);
 	sojourn_detach(s);

@@ -9,20 +9,9 @@
 #include <sojourn/collection.h>
 #include <sojourn/event.h>
 
-#include "base/fault.h"
 #include "lib_tok.h"
 
 #define DAY 86400000u
-
-static void with(enum soj_plant plant, bool (*is_wrong)(void))
-{
-	const enum soj_plant before = soj_plant;
-
-	assert_false(is_wrong());
-	soj_plant = plant;
-	assert_true(is_wrong());
-	soj_plant = before;
-}
 
 /* ---- J4 ---- */
 
@@ -274,7 +263,7 @@ static bool sibling_comes_back(void)
 static void j5_trap_a_sibling_that_lives_longer(void **state)
 {
 	(void)state;
-	with(SOJ_PLANT_TOKEN_MARK_SHORT, sibling_comes_back);
+	tok_trap(SOJ_PLANT_TOKEN_MARK_SHORT, sibling_comes_back);
 }
 
 /* The Unix time is put back by a day: exp is far away again, but what was
@@ -300,7 +289,7 @@ static bool clock_brings_back(void)
 static void j5_trap_the_clock_is_put_back(void **state)
 {
 	(void)state;
-	with(SOJ_PLANT_TOKEN_AGE_UNSEEN, clock_brings_back);
+	tok_trap(SOJ_PLANT_TOKEN_AGE_UNSEEN, clock_brings_back);
 }
 
 static void j5_memory_pressure_forgets_no_revocation(void **state)
@@ -370,8 +359,8 @@ static bool order_is_wrong(void)
 static void j6_trap_logout_and_login_in_one_second(void **state)
 {
 	(void)state;
-	with(SOJ_PLANT_TOKEN_ISSUE_BLIND, order_is_wrong);
-	with(SOJ_PLANT_TOKEN_MARK_FALLS, order_is_wrong);
+	tok_trap(SOJ_PLANT_TOKEN_ISSUE_BLIND, order_is_wrong);
+	tok_trap(SOJ_PLANT_TOKEN_MARK_FALLS, order_is_wrong);
 	printf("J6: %u logouts and logins in one millisecond: ok\n", ROUNDS);
 }
 
@@ -403,7 +392,7 @@ static bool orders_mix(void)
 static void j6_trap_one_order_for_login_and_subject(void **state)
 {
 	(void)state;
-	with(SOJ_PLANT_TOKEN_MARKS_MIXED, orders_mix);
+	tok_trap(SOJ_PLANT_TOKEN_MARKS_MIXED, orders_mix);
 }
 
 static void j6_a_subject_that_ended_elsewhere(void **state)

@@ -10,7 +10,6 @@
 
 #include <sojourn/collection.h>
 
-#include "base/fault.h"
 #include "lib_tok.h"
 
 /* ---- J7 ---- */
@@ -282,32 +281,22 @@ static bool other_audience_is_good(void)
 	return good > 0;
 }
 
-static void with(enum soj_plant plant, bool (*is_wrong)(void))
-{
-	const enum soj_plant before = soj_plant;
-
-	assert_false(is_wrong());
-	soj_plant = plant;
-	assert_true(is_wrong());
-	soj_plant = before;
-}
-
 static void j8_trap_cached_for_ever_although_revoked(void **state)
 {
 	(void)state;
-	with(SOJ_PLANT_TOKEN_CACHE_FINAL, revoked_is_good);
+	tok_trap(SOJ_PLANT_TOKEN_CACHE_FINAL, revoked_is_good);
 }
 
 static void j8_trap_cached_longer_than_its_key(void **state)
 {
 	(void)state;
-	with(SOJ_PLANT_TOKEN_CACHE_KEYLESS, dead_key_is_good);
+	tok_trap(SOJ_PLANT_TOKEN_CACHE_KEYLESS, dead_key_is_good);
 }
 
 static void j8_trap_cached_for_another_audience(void **state)
 {
 	(void)state;
-	with(SOJ_PLANT_TOKEN_CACHE_RULELESS, other_audience_is_good);
+	tok_trap(SOJ_PLANT_TOKEN_CACHE_RULELESS, other_audience_is_good);
 }
 
 int main(void)

@@ -6,18 +6,9 @@
  */
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <sojourn/collection.h>
-#include <sojourn/stat.h>
 
 #include "helper/expiry.h"
+#include "lib_sem.h"
 #include "session/handle.h"
 
 #define MINUTE UINT64_C(60000)
@@ -37,19 +28,15 @@ static int set_up(void **state)
 	own[1].ttl_ms = 10 * MINUTE;
 	own[1].idle_timeout_ms = MINUTE;
 	own[1].ip = SOJOURN_BINDING_REJECT;
-	sojourn_options_init(&o);
+	sem_options(&o);
 	o.entries_max = 64;
-	o.segment_bytes = 8u << 20;
 	o.threads_max = 8;
-	o.manual_clock = true;
-	o.helper = SOJOURN_HELPER_NONE;
 	o.collections = own;
 	o.collections_count = 2;
-	if (sojourn_create(NULL, &o, &s) != 0)
-		return -1;
+	s = sem_make(&o);
 	carts = (uint32_t)sojourn_collection_number(s, "carts");
 	quick = (uint32_t)sojourn_collection_number(s, "quick");
-	return sojourn_clock_advance(s, 1000);
+	return 0;
 }
 
 static int tear_down(void **state)
@@ -59,16 +46,10 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct sojourn_item item_of(uint32_t collection, const char *key)
-{
-	return (struct sojourn_item){
-		.collection = collection, .key = key, .key_bytes = strlen(key)};
-}
-
 static int put(uint32_t collection, const char *key, const char *text,
 	       uint64_t *version)
 {
-	const struct sojourn_item item = item_of(collection, key);
+	const struct sojourn_item item = sem_item(collection, key);
 	const struct sojourn_value v = {.data = text,
 					.data_bytes = strlen(text)};
 
@@ -79,7 +60,7 @@ static int put(uint32_t collection, const char *key, const char *text,
 static const char *get(uint32_t collection, const char *key)
 {
 	static char text[256];
-	const struct sojourn_item item = item_of(collection, key);
+	const struct sojourn_item item = sem_item(collection, key);
 	size_t bytes = sizeof(text) - 1;
 	int rc = sojourn_get(s, &item, NULL, text, &bytes, NULL);
 
@@ -92,7 +73,7 @@ static const char *get(uint32_t collection, const char *key)
 
 static void s15_put_get_add_has_remove(void **state)
 {
-	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	const struct sojourn_value x = {.data = "x", .data_bytes = 1};
 	uint64_t first, second, third;
 	char small[1];
@@ -126,7 +107,7 @@ static void s15_put_get_add_has_remove(void **state)
 
 static void s15_put_if_exists_and_if_version(void **state)
 {
-	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	struct sojourn_value v = {
 		.data = "new", .data_bytes = 3, .if_exists = true};
 	uint64_t version, old;
@@ -147,7 +128,7 @@ static void s15_put_if_exists_and_if_version(void **state)
 /* Removed and made again it is another: an old version fits no new one. */
 static void s15_versions_do_not_come_again(void **state)
 {
-	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	uint64_t seen[40];
 
 	(void)state;
@@ -171,7 +152,7 @@ static void s15_bad_input_is_named(void **state)
 	const struct sojourn_value bad_subject = {.subject = ""};
 	const struct sojourn_value bad_data = {.data_bytes = 1};
 	const struct sojourn_value bad_add = {.if_exists = true};
-	struct sojourn_item item = item_of(0, "k");
+	struct sojourn_item item = sem_item(0, "k");
 
 	(void)state;
 	assert_int_equal(sojourn_put(s, &item, &v, NULL), -EINVAL);
@@ -195,7 +176,7 @@ static void s15_bad_input_is_named(void **state)
 /* A put brings its own periods; they count from it. */
 static void s15_put_brings_its_periods(void **state)
 {
-	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	struct sojourn_value v = {.data = "b",
 				  .data_bytes = 1,
 				  .ttl_ms = 2 * MINUTE,
@@ -203,67 +184,55 @@ static void s15_put_brings_its_periods(void **state)
 
 	(void)state;
 	assert_int_equal(put(carts, "a", "a", NULL), 0);
-	assert_int_equal(sojourn_clock_advance(s, 30 * MINUTE), 0);
+	sem_advance(s, 30 * MINUTE);
 	assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
 	assert_string_equal(get(carts, "a"), "b");
-	assert_int_equal(sojourn_clock_advance(s, MINUTE - 1), 0);
+	sem_advance(s, MINUTE - 1);
 	assert_string_equal(get(carts, "a"), "b");
-	assert_int_equal(sojourn_clock_advance(s, MINUTE - 1), 0);
+	sem_advance(s, MINUTE - 1);
 	assert_string_equal(get(carts, "a"), "b");
-	assert_int_equal(sojourn_clock_advance(s, 2), 0);
+	sem_advance(s, 2);
 	assert_string_equal(get(carts, "a"), "-");
 	assert_int_equal(sojourn_reason(), SOJOURN_EXPIRED);
 	/* What is over by time is not in the way. */
 	assert_int_equal(sojourn_add(s, &a, &v, NULL), 0);
-	assert_int_equal(sojourn_clock_advance(s, MINUTE), 0);
+	sem_advance(s, MINUTE);
 	assert_string_equal(get(carts, "a"), "-");
 	assert_int_equal(sojourn_reason(), SOJOURN_IDLE);
 	/* The collection's own, and those of an item that keeps its own. */
 	assert_int_equal(put(carts, "a", "c", NULL), 0);
-	assert_int_equal(sojourn_clock_advance(s, 59 * MINUTE), 0);
+	sem_advance(s, 59 * MINUTE);
 	v.keep_periods = true;
 	assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
-	assert_int_equal(sojourn_clock_advance(s, MINUTE - 1), 0);
+	sem_advance(s, MINUTE - 1);
 	assert_string_equal(get(carts, "a"), "b");
-	assert_int_equal(sojourn_clock_advance(s, 1), 0);
+	sem_advance(s, 1);
 	assert_string_equal(get(carts, "a"), "-");
 }
 
 static void s15_touch_keeps_an_item_from_idling(void **state)
 {
-	const struct sojourn_item a = item_of(quick, "a");
+	const struct sojourn_item a = sem_item(quick, "a");
 	const struct sojourn_read look = {.no_touch = true};
 
 	(void)state;
 	assert_int_equal(put(quick, "a", "a", NULL), 0);
 	for (unsigned i = 0; i < 5; i++) {
-		assert_int_equal(sojourn_clock_advance(s, MINUTE - 1), 0);
+		sem_advance(s, MINUTE - 1);
 		assert_int_equal(sojourn_touch(s, &a), 0);
 	}
 	/* has and a read without touch leave no trace. */
-	assert_int_equal(sojourn_clock_advance(s, MINUTE - 1), 0);
+	sem_advance(s, MINUTE - 1);
 	assert_int_equal(sojourn_has(s, &a), 1);
 	assert_int_equal(sojourn_get(s, &a, &look, NULL, NULL, NULL), 0);
-	assert_int_equal(sojourn_clock_advance(s, 1), 0);
+	sem_advance(s, 1);
 	assert_int_equal(sojourn_has(s, &a), 0);
 	assert_int_equal(sojourn_touch(s, &a), -ENOENT);
 }
 
-static uint64_t counter(const char *name)
-{
-	struct sojourn_stat stat;
-
-	assert_int_equal(sojourn_stat(s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, name) == 0)
-			return stat.counter[i].value;
-	fail_msg("no counter %s", name);
-	return 0;
-}
-
 static void c5_has_counts_nothing(void **state)
 {
-	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_item a = sem_item(carts, "a");
 
 	(void)state;
 	assert_int_equal(put(carts, "a", "a", NULL), 0);
@@ -271,15 +240,16 @@ static void c5_has_counts_nothing(void **state)
 	assert_int_equal(sojourn_remove(s, &a, 0), 1);
 	assert_int_equal(sojourn_has(s, &a), 0);
 	assert_int_equal(sojourn_remove(s, &a, 0), 0);
-	assert_int_equal(counter("hits"), 0);
-	assert_int_equal(counter("misses"), 0);
+	assert_int_equal(sem_counter(s, "hits"), 0);
+	assert_int_equal(sem_counter(s, "misses"), 0);
 	assert_string_equal(get(carts, "a"), "-");
 	assert_int_equal(put(carts, "a", "a", NULL), 0);
 	assert_string_equal(get(carts, "a"), "a");
-	assert_int_equal(counter("hits"), 1);
-	assert_int_equal(counter("misses") + counter("misses_ended"), 1);
-	assert_int_equal(counter("creates"), 2);
-	assert_int_equal(counter("deletes"), 1);
+	assert_int_equal(sem_counter(s, "hits"), 1);
+	assert_int_equal(
+		sem_counter(s, "misses") + sem_counter(s, "misses_ended"), 1);
+	assert_int_equal(sem_counter(s, "creates"), 2);
+	assert_int_equal(sem_counter(s, "deletes"), 1);
 }
 
 /* Whose it is, and what is known of it. */
@@ -287,8 +257,8 @@ static void s15_subject_and_metadata(void **state)
 {
 	const struct sojourn_metadata m = {.ip = "192.0.2.7"};
 	const struct sojourn_metadata moved = {.ip = "192.0.2.8"};
-	const struct sojourn_item a = item_of(carts, "a");
-	const struct sojourn_item b = item_of(carts, "b");
+	const struct sojourn_item a = sem_item(carts, "a");
+	const struct sojourn_item b = sem_item(carts, "b");
 	const struct sojourn_read of_bert = {.subject = "bert"};
 	struct sojourn_value v = {.data = "1",
 				  .data_bytes = 1,
@@ -341,7 +311,7 @@ static int append(void *arg, void *data, size_t *bytes, size_t capacity)
 
 static void s15_modify(void **state)
 {
-	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	const struct sojourn_value v = {.subject = "anna"};
 	char x[] = "x", y[] = "y";
 	uint64_t first, second;
@@ -369,8 +339,8 @@ static void s15_modify(void **state)
 /* Five attempts a minute: the window begins with the first. */
 static void s15_count_add_is_a_window(void **state)
 {
-	const struct sojourn_item a = item_of(quick, "192.0.2.1");
-	const struct sojourn_item b = item_of(quick, "b");
+	const struct sojourn_item a = sem_item(quick, "192.0.2.1");
+	const struct sojourn_item b = sem_item(quick, "b");
 	int64_t n;
 
 	(void)state;
@@ -378,12 +348,12 @@ static void s15_count_add_is_a_window(void **state)
 		assert_int_equal(sojourn_count_add(s, &a, 1, 2 * MINUTE, &n),
 				 0);
 		assert_int_equal(n, i);
-		assert_int_equal(sojourn_clock_advance(s, 23000), 0);
+		sem_advance(s, 23000);
 	}
-	assert_int_equal(sojourn_clock_advance(s, 4999), 0);
+	sem_advance(s, 4999);
 	assert_int_equal(sojourn_count_add(s, &a, -2, 2 * MINUTE, &n), 0);
 	assert_int_equal(n, 3);
-	assert_int_equal(sojourn_clock_advance(s, 1), 0);
+	sem_advance(s, 1);
 	assert_int_equal(sojourn_count_add(s, &a, INT64_MAX, MINUTE, &n), 0);
 	assert_int_equal(n, INT64_MAX);
 	assert_int_equal(sojourn_count_add(s, &a, 1, MINUTE, &n), -ERANGE);
@@ -401,7 +371,7 @@ static void s15_count_add_is_a_window(void **state)
  */
 static void s15_lost_hint_of_a_nearer_deadline(void **state)
 {
-	const struct sojourn_item a = item_of(carts, "a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	const struct sojourn_value v = {.ttl_ms = 1000};
 	struct soj_seg *seg = &s->st.seg;
 	struct soj_expiry ex;
@@ -414,14 +384,14 @@ static void s15_lost_hint_of_a_nearer_deadline(void **state)
 	assert_non_null(self);
 	assert_int_equal(soj_expiry_init(&ex, &s->st, &self->w, 8), 0);
 	soj_expiry_step(&ex, sojourn_now_ms(s));
-	assert_int_equal(sojourn_clock_advance(s, 100), 0);
+	sem_advance(s, 100);
 	soj_expiry_step(&ex, sojourn_now_ms(s));
 	assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
 	for (uint32_t i = 0; i < seg->lay.entry_hint_words; i++)
 		soj_store_relaxed(&seg->armed[i], 0);
 	assert_int_equal(soj_expiry_scrub(&ex, seg->lay.entries_max), 1);
 	assert_int_equal(soj_expiry_scrub(&ex, seg->lay.entries_max), 0);
-	assert_int_equal(sojourn_clock_advance(s, 1100), 0);
+	sem_advance(s, 1100);
 	soj_expiry_step(&ex, sojourn_now_ms(s));
 	assert_int_equal(ex.work.expired, 1);
 	soj_expiry_deinit(&ex);
@@ -455,7 +425,7 @@ static void s12_items_are_bound_too(void **state)
 {
 	const struct sojourn_metadata here = {.ip = "192.0.2.1"},
 				      there = {.ip = "198.51.100.1"};
-	const struct sojourn_item item = item_of(quick, "bound");
+	const struct sojourn_item item = sem_item(quick, "bound");
 	const struct sojourn_value v = {.metadata = &here};
 	struct sojourn_read how = {.client = &here};
 	struct sojourn_info info;

@@ -8,8 +8,6 @@
 
 #include <errno.h>
 
-#include <sojourn/collection.h>
-
 #include "crash/lib_victim.h"
 #include "lib_sem.h"
 #include "session/handle.h"
@@ -23,19 +21,14 @@ static uint32_t carts;
 
 static int set_up(void **state)
 {
-	struct sojourn_collection own[1];
 	struct sojourn_options o;
 
 	(void)state;
-	sojourn_collection_init(&own[0], "carts");
 	sem_options(&o);
 	o.entries_max = 2 * ROUNDS;
 	o.segment_bytes = 32u << 20;
 	o.threads_max = 32;
-	o.collections = own;
-	o.collections_count = 1;
-	s = sem_make(&o);
-	carts = (uint32_t)sojourn_collection_number(s, "carts");
+	s = sem_make_carts(&o, &carts);
 	return 0;
 }
 
@@ -46,14 +39,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct sojourn_item item_of(const char *key)
-{
-	return (struct sojourn_item){carts, key, strlen(key)};
-}
-
 static int64_t number_of(const char *key)
 {
-	const struct sojourn_item item = item_of(key);
+	const struct sojourn_item item = sem_item(carts, key);
 	int64_t n = 0;
 	size_t bytes = sizeof(n);
 
@@ -79,8 +67,8 @@ static int add_one(void *arg, void *data, size_t *bytes, size_t capacity)
 
 static int count_worker(unsigned me, void *arg)
 {
-	const struct sojourn_item item = item_of("counted");
-	const struct sojourn_item other = item_of("modified");
+	const struct sojourn_item item = sem_item(carts, "counted");
+	const struct sojourn_item other = sem_item(carts, "modified");
 	const struct sojourn_value absent = {0};
 
 	(void)me;
@@ -107,7 +95,7 @@ static void s15_eight_writers_lose_nothing(void **state)
  * unless it is NULL, all have read before one writes. */
 static int write_back(const char *key, bool with_version, struct gate *g)
 {
-	const struct sojourn_item item = item_of(key);
+	const struct sojourn_item item = sem_item(carts, key);
 	int64_t n = 0;
 	size_t bytes = sizeof(n);
 	struct sojourn_info info;
@@ -140,8 +128,8 @@ static int write_back_worker(unsigned me, void *arg)
 
 static void s15_trap_slow_put_overwrites_newer(void **state)
 {
-	const struct sojourn_item careful = item_of("careful");
-	const struct sojourn_item naive = item_of("naive");
+	const struct sojourn_item careful = sem_item(carts, "careful");
+	const struct sojourn_item naive = sem_item(carts, "naive");
 	struct gate *gate = sem_shared(sizeof(*gate));
 
 	(void)state;
@@ -186,7 +174,7 @@ static int add_worker(unsigned me, void *arg)
 
 		gate_meet(&race->gate, WORKERS);
 		snprintf(key, sizeof(key), "a%u", r);
-		item = item_of(key);
+		item = sem_item(carts, key);
 		rc = sojourn_add(s, &item, &v, NULL);
 		if (rc != 0 && rc != -EEXIST)
 			return 1;
@@ -196,7 +184,7 @@ static int add_worker(unsigned me, void *arg)
 		}
 		if (r % 100 == 0) {
 			snprintf(key, sizeof(key), "n%u", r);
-			item = item_of(key);
+			item = sem_item(carts, key);
 			race->wins[1][r] += naive_add(&race->gate, &item, &me);
 		}
 	}
@@ -217,7 +205,7 @@ static void s15_add_has_one_winner(void **state)
 		size_t bytes = sizeof(who);
 
 		snprintf(key, sizeof(key), "a%u", r);
-		item = item_of(key);
+		item = sem_item(carts, key);
 		assert_int_equal(race->wins[0][r], 1);
 		assert_int_equal(
 			sojourn_get(s, &item, NULL, &who, &bytes, NULL), 0);
@@ -243,7 +231,7 @@ struct late {
 static void late_put(void *arg, struct report *r)
 {
 	const struct late *l = arg;
-	const struct sojourn_item item = item_of("a");
+	const struct sojourn_item item = sem_item(carts, "a");
 	char old[8];
 	size_t bytes = sizeof(old);
 
@@ -262,7 +250,7 @@ static void late_put(void *arg, struct report *r)
 /* Stops it at `label`, removes the item, lets it go on.  Is there one? */
 static int race_with_remove(struct late *l, const char *label, int *rc)
 {
-	const struct sojourn_item item = item_of("a");
+	const struct sojourn_item item = sem_item(carts, "a");
 	const struct sojourn_value v = {.data = "1", .data_bytes = 1};
 	const struct plan plan = {.fault = FAULT_NONE, .pause = label};
 	struct report *r = report_new();
@@ -321,7 +309,7 @@ static void s15_trap_put_racing_remove(void **state)
 /* A remove that was stopped takes nothing that was put since. */
 static void late_remove(void *arg, struct report *r)
 {
-	const struct sojourn_item item = item_of("a");
+	const struct sojourn_item item = sem_item(carts, "a");
 	const uint64_t *version = arg;
 
 	r->rc = sojourn_remove(s, &item, *version);
@@ -329,7 +317,7 @@ static void late_remove(void *arg, struct report *r)
 
 static void s15_late_remove_by_version(void **state)
 {
-	const struct sojourn_item item = item_of("a");
+	const struct sojourn_item item = sem_item(carts, "a");
 	const struct sojourn_value v = {.data = "1", .data_bytes = 1};
 	const struct plan plan = {.fault = FAULT_NONE, .pause = "remove.seen"};
 	struct report *r = report_new();

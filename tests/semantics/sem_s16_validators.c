@@ -7,8 +7,6 @@
 
 #include <errno.h>
 
-#include <sojourn/collection.h>
-
 #include "crash/lib_victim.h"
 #include "lib_sem.h"
 #include "session/handle.h"
@@ -18,18 +16,13 @@ static uint32_t carts;
 
 static int set_up(void **state)
 {
-	struct sojourn_collection own[1];
 	struct sojourn_options o;
 
 	(void)state;
-	sojourn_collection_init(&own[0], "carts");
 	sem_options(&o);
 	o.entries_max = 200;
-	o.collections = own;
-	o.collections_count = 1;
 	o.events_max = 64;
-	s = sem_make(&o);
-	carts = (uint32_t)sojourn_collection_number(s, "carts");
+	s = sem_make_carts(&o, &carts);
 	return 0;
 }
 
@@ -40,14 +33,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct sojourn_item item_of(const char *key)
-{
-	return (struct sojourn_item){carts, key, strlen(key)};
-}
-
 static int put(const char *key, const char *text)
 {
-	const struct sojourn_item item = item_of(key);
+	const struct sojourn_item item = sem_item(carts, key);
 	const struct sojourn_value v = {.data = text,
 					.data_bytes = strlen(text)};
 
@@ -56,7 +44,7 @@ static int put(const char *key, const char *text)
 
 static int get(const char *key, char text[256])
 {
-	const struct sojourn_item item = item_of(key);
+	const struct sojourn_item item = sem_item(carts, key);
 	size_t bytes = 255;
 	int rc;
 
@@ -87,7 +75,7 @@ static int append_x(void *arg, void *data, size_t *bytes, size_t capacity)
 
 static void s16_checked_on_write_and_read(void **state)
 {
-	const struct sojourn_item a = item_of("a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	unsigned calls = 0;
 	char text[256];
 
@@ -305,7 +293,7 @@ static void s16_shapes_are_not_bottomless(void **state)
 {
 	static const char open[] = "{\"required\": {\"a\": ";
 	const struct sojourn_value nothing = {.data = NULL};
-	const struct sojourn_item a = item_of("a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	struct sojourn_json_shape *shape;
 	char text[1024];
 
@@ -355,7 +343,7 @@ static void s15_get_many(void **state)
 		snprintf(keys[i], sizeof(keys[i]), "key%u", i);
 		if (i % 3)
 			assert_int_equal(put(keys[i], keys[i]), 0);
-		list[i].item = item_of(keys[i]);
+		list[i].item = sem_item(carts, keys[i]);
 		list[i].data = data[i];
 		list[i].data_bytes = i == 40 ? 2 : sizeof(data[i]);
 		list[i].info = &infos[i];
@@ -412,7 +400,8 @@ static int look(void *arg, const void *data, size_t bytes, uint64_t version)
 static void s15_views(void **state)
 {
 	const struct sojourn_read of_bert = {.subject = "bert"};
-	const struct sojourn_item a = item_of("a"), b = item_of("b");
+	const struct sojourn_item a = sem_item(carts, "a"),
+				  b = sem_item(carts, "b");
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 	struct sojourn_info info;
 	struct looked l = {.answer = 7};
@@ -450,7 +439,7 @@ static void s15_views(void **state)
  * asked for by its subject, unless it is not to count as one. */
 static void s15_views_are_uses(void **state)
 {
-	const struct sojourn_item a = item_of("a"), none = {63, "a", 1};
+	const struct sojourn_item a = sem_item(carts, "a"), none = {63, "a", 1};
 	const struct sojourn_read of_anna = {.subject = "anna"},
 				  aside = {.no_touch = true};
 	const struct sojourn_value v = {
@@ -489,7 +478,7 @@ static void s15_views_are_uses(void **state)
 
 static void view_late(void *arg, struct report *r)
 {
-	const struct sojourn_item a = item_of("a");
+	const struct sojourn_item a = sem_item(carts, "a");
 	struct looked l = {.answer = 7};
 
 	(void)arg;

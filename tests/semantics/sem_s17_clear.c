@@ -11,9 +11,9 @@
 #include <sojourn/collection.h>
 
 #include "crash/lib_victim.h"
+#include "lib/upkeep.h"
 #include "lib_tok.h"
 #include "session/session.h"
-#include "upkeep/upkeep.h"
 
 #define ID (SOJOURN_ID_CHARS_MAX + 1)
 
@@ -100,25 +100,6 @@ static void clear_sessions(void *arg, struct report *r)
 	r->rc = sojourn_clear(x->s, &f);
 }
 
-static void full_passes(struct sojourn *s, struct soj_self *self)
-{
-	struct soj_upkeep_work work;
-	struct soj_upkeep up;
-
-	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
-	for (unsigned i = 0; i < 4; i++)
-		soj_upkeep_full(&up, &work);
-	soj_upkeep_deinit(&up);
-}
-
-static uint32_t place_of(struct sojourn *s, const char *id)
-{
-	struct sojourn_info info;
-
-	assert_int_equal(sem_read(s, id, &info), 0);
-	return soj_ref_entry(soj_handle_ref(&s->st, info.handle));
-}
-
 /* Renewed from where clear has not been to where it has, and nothing left of
  * the old entry: gone all the same. */
 static void s17_clear_finds_who_moved(void **state)
@@ -139,11 +120,11 @@ static void s17_clear_finds_who_moved(void **state)
 	strcpy(second, x.id);
 	sem_login(x.s, "otto", "x", x.id);
 	self = soj_self_writing(x.s, &rc);
-	old = place_of(x.s, x.id);
-	assert_true(place_of(x.s, x.first) < place_of(x.s, second));
-	assert_true(place_of(x.s, second) < old);
+	old = sem_place(x.s, x.id);
+	assert_true(sem_place(x.s, x.first) < sem_place(x.s, second));
+	assert_true(sem_place(x.s, second) < old);
 	assert_int_equal(sojourn_session_delete(x.s, x.first), 1);
-	full_passes(x.s, self);
+	assert_true(upkeep_passes(x.s, 4, soj_upkeep_full));
 	/* That place is the next to be taken by who begins. */
 	soj_worker_deinit(&x.s->st, &self->w);
 	self = soj_self_writing(x.s, &rc);
@@ -152,8 +133,8 @@ static void s17_clear_finds_who_moved(void **state)
 	assert_int_equal(sem_read(x.s, second, NULL), -ENOENT);
 	assert_int_equal(sojourn_session_regenerate(x.s, x.id, &info), 0);
 	assert_int_equal(sem_read(x.s, x.id, NULL), -ENOENT);
-	full_passes(x.s, self);
-	assert_true(place_of(x.s, info.new_id) < old);
+	assert_true(upkeep_passes(x.s, 4, soj_upkeep_full));
+	assert_true(sem_place(x.s, info.new_id) < old);
 	victim_continue(&victim);
 	assert_int_equal(victim.state, VICTIM_FINISHED);
 	assert_int_equal(r->rc, 2);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include <sojourn/collection.h>
 #include <sojourn/stat.h>
 
 #include "crash/lib_victim.h"
@@ -28,19 +27,14 @@ static struct {
 
 static int set_up(void **state)
 {
-	struct sojourn_collection own[1];
 	struct sojourn_options o;
 
 	(void)state;
-	sojourn_collection_init(&own[0], "carts");
 	sem_options(&o);
 	o.entries_max = 2000;
 	o.segment_bytes = 16u << 20;
 	o.threads_max = 16;
-	o.collections = own;
-	o.collections_count = 1;
-	s = sem_make(&o);
-	carts = (uint32_t)sojourn_collection_number(s, "carts");
+	s = sem_make_carts(&o, &carts);
 	return 0;
 }
 
@@ -53,7 +47,7 @@ static int tear_down(void **state)
 
 static int put(const char *key, const char *subject, uint64_t ttl_ms)
 {
-	const struct sojourn_item item = {carts, key, strlen(key)};
+	const struct sojourn_item item = sem_item(carts, key);
 	const struct sojourn_value v = {.subject = subject, .ttl_ms = ttl_ms};
 
 	return sojourn_put(s, &item, &v, NULL);
@@ -61,7 +55,7 @@ static int put(const char *key, const char *subject, uint64_t ttl_ms)
 
 static int removed(const char *key)
 {
-	const struct sojourn_item item = {carts, key, strlen(key)};
+	const struct sojourn_item item = sem_item(carts, key);
 
 	return sojourn_remove(s, &item, 0);
 }

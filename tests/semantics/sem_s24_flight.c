@@ -15,13 +15,6 @@
 #define ROUNDS  200u
 #define MINUTE  60000u
 
-static struct sojourn_item item_of(const char *key)
-{
-	return (struct sojourn_item){.collection = SOJOURN_COLLECTION_CSRF,
-				     .key = key,
-				     .key_bytes = strlen(key)};
-}
-
 struct scene {
 	struct sojourn *s;
 	struct gate all;
@@ -65,7 +58,7 @@ static int fly(struct scene *x, const char *key, sojourn_compute_fn fn,
 {
 	const struct sojourn_flight how = {
 		.compute = fn, .arg = x, .timeout_ms = timeout_ms};
-	const struct sojourn_item item = item_of(key);
+	const struct sojourn_item item = sem_item(SOJOURN_COLLECTION_CSRF, key);
 	size_t bytes = sizeof(*value);
 
 	return sojourn_get_or_create(x->s, &item, &how, value, &bytes, made);
@@ -189,7 +182,7 @@ static int naive_race(unsigned i, void *arg)
 		bool there;
 
 		snprintf(key, sizeof(key), "n%u", round);
-		item = item_of(key);
+		item = sem_item(SOJOURN_COLLECTION_CSRF, key);
 		there = sojourn_get(x->s, &item, NULL, NULL, NULL, NULL) == 0;
 		gate_meet(&x->all, WORKERS);
 		if (there)
@@ -290,7 +283,7 @@ static int dawdle(void *arg, void *data, size_t *data_bytes, size_t capacity)
 static void s24_trap_a_late_one_overwrites(void **state)
 {
 	struct scene *x = scene_make();
-	const struct sojourn_item item = item_of("k");
+	const struct sojourn_item item = sem_item(SOJOURN_COLLECTION_CSRF, "k");
 	const struct sojourn_flight slow = {
 		.compute = dawdle, .arg = x, .hold_max_ms = 1000};
 	unsigned value;

@@ -22,10 +22,11 @@
 #include <cmocka.h>
 
 #include <sojourn/lock.h>
-#include <sojourn/stat.h>
 
 #include "base/fault.h"
 #include "crash/lib_world.h"
+#include "lib/counter.h"
+#include "lib/upkeep.h"
 
 #define PATIENCE_MS 30000u
 
@@ -71,17 +72,6 @@ static uint64_t number(void)
 	if (sojourn_session_read(s, shared->id, NULL, &value, &bytes, NULL))
 		return UINT64_MAX;
 	return value;
-}
-
-static uint64_t counter(const char *name)
-{
-	static struct sojourn_stat stat;
-
-	assert_int_equal(sojourn_stat(s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, name) == 0)
-			return stat.counter[i].value;
-	return UINT64_MAX;
 }
 
 /* A plain read-modify-write: nothing but the lock protects it. */
@@ -150,8 +140,8 @@ static void s25_no_update_is_lost(void **state)
 	for (unsigned i = 0; i < WORKERS; i++)
 		assert_int_equal(status_of(pid[i]), 0);
 	assert_int_equal(number(), ROUNDS);
-	assert_int_equal(counter("locks"), ROUNDS);
-	assert_int_equal(counter("lock_timeouts"), 0);
+	assert_int_equal(counter_of(s, "locks"), ROUNDS);
+	assert_int_equal(counter_of(s, "lock_timeouts"), 0);
 	printf("S25 %u rounds of %u processes, none lost: ok\n", ROUNDS,
 	       WORKERS);
 	teardown();
@@ -204,7 +194,7 @@ static void s25_holders_are_killed_and_none_is_lost(void **state)
 	assert_int_equal(broken, 0);
 	assert_int_equal(number(), shared->written);
 	assert_true(shared->kills > 50);
-	assert_true(counter("locks_recovered") > 0);
+	assert_true(counter_of(s, "locks_recovered") > 0);
 	printf("S25 %u workers killed, none of %u writes lost: ok\n",
 	       (unsigned)shared->kills, (unsigned)shared->written);
 	teardown();
@@ -245,21 +235,11 @@ static void s25_trap_dead_holder(void **state)
 /* The slot of the dead goes to another, the lock does not come with it. */
 static void s25_slot_reuse_inherits_no_lock(void **state)
 {
-	struct soj_upkeep_work work;
-	struct soj_upkeep up;
-	struct soj_self *self;
-	int rc;
-
 	(void)state;
 	setup();
 	assert_true(WIFSIGNALED(status_of(child(lock_and_die))));
-	self = soj_self_writing(s, &rc);
-	assert_non_null(self);
-	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
-	for (unsigned i = 0; i < 8; i++)
-		soj_upkeep_full(&up, &work);
-	soj_upkeep_deinit(&up);
-	assert_int_equal(counter("locks_recovered"), 1);
+	assert_true(upkeep_passes(s, 8, soj_upkeep_full));
+	assert_int_equal(counter_of(s, "locks_recovered"), 1);
 	assert_int_equal(status_of(child(work_rounds)), 0);
 	assert_int_equal(number(), ROUNDS / WORKERS);
 	printf("S25 slot reuse: ok\n");
@@ -303,7 +283,7 @@ static bool late_holder(void)
 	       number() == before;
 	assert_int_equal(add_one(fence), 0);
 	assert_int_equal(sojourn_session_unlock(s, shared->id, fence), 0);
-	well = well && counter("locks_recovered") == 1;
+	well = well && counter_of(s, "locks_recovered") == 1;
 	teardown();
 	return well;
 }
@@ -416,7 +396,7 @@ static int times_out(void)
 	assert_int_equal(status_of(pid), 0);
 	assert_int_equal(shared->rc[1], 0);
 	lost = rc == -ETIMEDOUT && number() == 1 &&
-			       counter("lock_timeouts") == 1
+			       counter_of(s, "lock_timeouts") == 1
 		       ? -1
 		       : 2 - (int)number();
 	teardown();

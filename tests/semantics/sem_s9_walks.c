@@ -9,9 +9,9 @@
 #include <errno.h>
 
 #include "crash/lib_victim.h"
+#include "lib/upkeep.h"
 #include "lib_sem.h"
 #include "session/session.h"
-#include "upkeep/upkeep.h"
 
 #define ID (SOJOURN_ID_CHARS_MAX + 1)
 
@@ -23,28 +23,13 @@ static void delete_all(void *arg, struct report *r)
 	r->rc = sojourn_session_delete_subject(s, "anna", NULL);
 }
 
-static uint32_t place_of(const char *id)
-{
-	struct sojourn_info info;
-
-	assert_int_equal(sem_read(s, id, &info), 0);
-	return soj_ref_entry(soj_handle_ref(&s->st, info.handle));
-}
-
 /* Without its slot who comes next begins with the places at the front. */
 static void full_passes(unsigned times)
 {
-	struct soj_upkeep_work work;
-	struct soj_upkeep up;
-	struct soj_self *self;
 	int rc;
 
-	self = soj_self_writing(s, &rc);
-	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
-	while (times-- > 0)
-		soj_upkeep_full(&up, &work);
-	soj_upkeep_deinit(&up);
-	soj_worker_deinit(&s->st, &self->w);
+	assert_true(upkeep_passes(s, times, soj_upkeep_full));
+	soj_worker_deinit(&s->st, &soj_self_writing(s, &rc)->w);
 }
 
 static void s9_delete_all_where_it_began(void **state)
@@ -70,8 +55,8 @@ static void s9_delete_all_where_it_began(void **state)
 	assert_int_equal(sojourn_session_delete(s, spare), 1);
 	full_passes(4);
 	sem_login(s, "anna", "x", first);
-	place = place_of(first);
-	assert_true(place < place_of(old));
+	place = sem_place(s, first);
+	assert_true(place < sem_place(s, old));
 	victim_run(&victim, r, &plan, delete_all, NULL);
 	assert_int_equal(victim.state, VICTIM_STOPPED);
 	/* It stands at the head: a login behind it moves in front. */
@@ -83,7 +68,7 @@ static void s9_delete_all_where_it_began(void **state)
 	assert_int_equal(sem_read(s, first, NULL), -ENOENT);
 	full_passes(4);
 	sem_login(s, "anna", "x", late);
-	assert_int_equal(place_of(late), place);
+	assert_int_equal(sem_place(s, late), place);
 	victim_continue(&victim);
 	assert_int_equal(victim.state, VICTIM_FINISHED);
 	/* One that began after it did may be ended as well. */

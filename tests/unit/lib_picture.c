@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "session/handle.h"
+#include "lib/upkeep.h"
 
 static struct sojourn *open_segment(void)
 {
@@ -53,16 +53,7 @@ static void login(struct sojourn *s, unsigned i, char *id)
 
 static void upkeep(struct sojourn *s, unsigned passes)
 {
-	int rc;
-	struct soj_self *self = soj_self_writing(s, &rc);
-	struct soj_upkeep up;
-	struct soj_upkeep_work work;
-
-	assert_non_null(self);
-	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
-	while (passes-- > 0)
-		soj_upkeep_pass(&up, &work);
-	soj_upkeep_deinit(&up);
+	assert_true(upkeep_passes(s, passes, soj_upkeep_pass));
 }
 
 static void delete_some(struct sojourn *s, unsigned from,

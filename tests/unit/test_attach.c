@@ -23,6 +23,7 @@
 #include <sojourn/sojourn.h>
 #include <sojourn/stat.h>
 
+#include "lib/counter.h"
 #include "session/handle.h"
 
 static char name[64], key_file[128], id[SOJOURN_ID_CHARS_MAX + 1];
@@ -198,14 +199,7 @@ static void plain_reads_store_nothing(void **state)
 
 static uint64_t hits(void)
 {
-	struct sojourn_stat stat;
-
-	assert_int_equal(sojourn_stat(s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, "hits") == 0)
-			return stat.counter[i].value;
-	fail();
-	return 0;
+	return counter_of(s, "hits");
 }
 
 /* Who finds all slots taken reads all the same, and tells how often later. */

@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/upkeep.h"
 #include "lib_violation.h"
-#include "session/handle.h"
 
 #define WORKERS 3u
 #define KILLS   6u
@@ -138,16 +138,7 @@ static void read_online(void)
 
 static void upkeep(unsigned passes)
 {
-	int rc;
-	struct soj_self *self = soj_self_writing(s, &rc);
-	struct soj_upkeep up;
-	struct soj_upkeep_work done;
-
-	assert_non_null(self);
-	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
-	while (passes-- > 0)
-		soj_upkeep_full(&up, &done);
-	soj_upkeep_deinit(&up);
+	assert_true(upkeep_passes(s, passes, soj_upkeep_full));
 }
 
 static void stop(pid_t pid)

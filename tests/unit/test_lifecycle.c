@@ -19,7 +19,8 @@
 
 #include <cmocka.h>
 #include <sojourn/sojourn.h>
-#include <sojourn/stat.h>
+
+#include "lib/counter.h"
 
 #define ID_BYTES (SOJOURN_ID_CHARS_MAX + 1)
 
@@ -84,18 +85,6 @@ static int looks(struct sojourn *s, const char *id)
 	return sojourn_session_read(s, id, &look_only, NULL, NULL, NULL);
 }
 
-static uint64_t counter(struct sojourn *s, const char *name)
-{
-	struct sojourn_stat stat;
-
-	assert_int_equal(sojourn_stat(s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, name) == 0)
-			return stat.counter[i].value;
-	fail_msg("no counter %s", name);
-	return 0;
-}
-
 /* Of a child that must have called _exit(). */
 static int exit_code(pid_t pid)
 {
@@ -129,7 +118,7 @@ static uint64_t crowd_in(struct sojourn *s, unsigned which)
 
 	pass(s, 2000);
 	assert_int_equal(sojourn_session_create(s, &n, crowd[which], NULL), 0);
-	return counter(s, "evictions");
+	return counter_of(s, "evictions");
 }
 
 /*
@@ -171,7 +160,7 @@ static void update_does_not_evict_itself(void **state)
 		crowd_in(s, made++);
 		crowd_in(s, made++);
 	}
-	assert_true(counter(s, "evictions") > 300);
+	assert_true(counter_of(s, "evictions") > 300);
 	sojourn_detach(s);
 }
 

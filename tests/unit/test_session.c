@@ -14,7 +14,8 @@
 
 #include <cmocka.h>
 #include <sojourn/sojourn.h>
-#include <sojourn/stat.h>
+
+#include "lib/counter.h"
 
 static struct sojourn *open_with(void (*adjust)(struct sojourn_options *))
 {
@@ -55,18 +56,6 @@ static void pass(struct sojourn *s, uint64_t ms)
 static int reads(struct sojourn *s, const char *id)
 {
 	return sojourn_session_read(s, id, NULL, NULL, NULL, NULL);
-}
-
-static uint64_t counter(struct sojourn *s, const char *name)
-{
-	struct sojourn_stat stat;
-
-	assert_int_equal(sojourn_stat(s, &stat), 0);
-	for (uint32_t i = 0; i < stat.counters; i++)
-		if (strcmp(stat.counter[i].name, name) == 0)
-			return stat.counter[i].value;
-	fail_msg("no counter %s", name);
-	return 0;
 }
 
 static void creates_and_reads(void **state)
@@ -167,7 +156,7 @@ static void expires_to_the_millisecond(void **state)
 	assert_int_equal(reads(s, id), -ENOENT);
 	assert_int_equal(sojourn_reason(), SOJOURN_EXPIRED);
 	assert_int_equal(reads(s, id), -ENOENT);
-	assert_int_equal(counter(s, "expirations"), 1);
+	assert_int_equal(counter_of(s, "expirations"), 1);
 	sojourn_detach(s);
 }
 
@@ -272,7 +261,7 @@ static void renews_once(void **state)
 	assert_int_equal(reads(s, id), -ENOENT);
 	assert_int_equal(sojourn_reason(), SOJOURN_RENEWED);
 	assert_int_equal(reads(s, info.new_id), 0);
-	assert_int_equal(counter(s, "renewals_won"), 1);
+	assert_int_equal(counter_of(s, "renewals_won"), 1);
 	sojourn_detach(s);
 }
 
@@ -458,7 +447,7 @@ static void full_by_policy(void **state)
 	for (int i = 0; i < 5000; i++)
 		assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
 	assert_int_equal(reads(s, id), 0);
-	assert_true(counter(s, "evictions") >= 4000);
+	assert_true(counter_of(s, "evictions") >= 4000);
 	sojourn_detach(s);
 }
 

@@ -5,34 +5,12 @@
  * reads a clock.  test_wheel_model.c compares it with a model.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "helper/wheel.h"
-
-#define ALL UINT64_MAX /* no budget */
-
-static uint64_t tick_up(uint64_t ms, uint32_t tick_ms)
-{
-	return ms / tick_ms + (ms % tick_ms != 0);
-}
-
-static void assert_sound(const struct soj_wheel *w)
-{
-	const char *why;
-
-	if (soj_wheel_check(w, &why) != 0)
-		fail_msg("%s", why);
-	assert_null(why);
-}
+#include "lib_wheel.h"
 
 /* A record of what fired. */
 struct log {

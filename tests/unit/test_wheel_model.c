@@ -6,18 +6,10 @@
  * million timers.  Seeded, so a failure comes again.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "helper/wheel.h"
-
-#define ALL UINT64_MAX /* no budget */
+#include "lib_wheel.h"
 
 /* splitmix64: the same sequence on every machine. */
 static uint64_t rnd(uint64_t *state)
@@ -27,20 +19,6 @@ static uint64_t rnd(uint64_t *state)
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
-}
-
-static uint64_t tick_up(uint64_t ms, uint32_t tick_ms)
-{
-	return ms / tick_ms + (ms % tick_ms != 0);
-}
-
-static void assert_sound(const struct soj_wheel *w)
-{
-	const char *why;
-
-	if (soj_wheel_check(w, &why) != 0)
-		fail_msg("%s", why);
-	assert_null(why);
 }
 
 static void init(struct soj_wheel *w, uint32_t entries, uint32_t tick_ms,
