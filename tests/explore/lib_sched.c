@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "explore/lib_coroutine.h"
+#include "lib/random.h"
 #include "upkeep/repair.h"
 
 #define LINE_BYTES  64u
@@ -54,11 +55,7 @@ static struct {
 
 uint64_t sched_mix(uint64_t a, uint64_t b)
 {
-	uint64_t z = a * UINT64_C(0x9e3779b97f4a7c15) + b;
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return random_of(a, b);
 }
 
 /* ---- random numbers: a stream for each actor, the same in any order ---- */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "lib/random.h"
 
 uint64_t fuzz_take(struct fuzz_in *in, unsigned bytes)
 {
@@ -60,12 +61,7 @@ static uint64_t state;
 
 static uint32_t next(void)
 {
-	/* splitmix64 (S. Vigna, 2015). */
-	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (uint32_t)(z >> 16);
+	return (uint32_t)(random_next(&state) >> 16);
 }
 
 static const char *name(void)

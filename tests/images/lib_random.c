@@ -12,16 +12,13 @@
 #include <unistd.h>
 
 #include "images/lib_step.h"
+#include "lib/random.h"
 
 static uint64_t state;
 
 uint64_t mix(uint64_t a, uint64_t b)
 {
-	uint64_t z = a * UINT64_C(0x9e3779b97f4a7c15) + b;
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return random_of(a, b);
 }
 
 static uint32_t next(void)

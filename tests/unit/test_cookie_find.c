@@ -15,6 +15,8 @@
 
 #include <sojourn/cookie.h>
 
+#include "lib/random.h"
+
 static int find(const char *header, const char *name, char *out)
 {
 	const char *value = header;
@@ -153,16 +155,6 @@ static void test_find_arguments(void **state)
 			 -ENOENT);
 }
 
-/* splitmix64 */
-static uint64_t rnd(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
 /* The contract again, as a state machine that sees one byte at a time. */
 static int slow_find(const char *h, size_t n, char name, size_t *at,
 		     size_t *bytes)
@@ -218,13 +210,15 @@ static void test_find_random(void **state)
 	assert_ptr_not_equal(mem, MAP_FAILED);
 	assert_int_equal(mprotect(mem + page, page, PROT_NONE), 0);
 	for (int round = 0; round < 300000; round++) {
-		size_t n = rnd(&seed) % 24, at = 0, bytes = 0, got_bytes;
+		size_t n = random_next(&seed) % 24, at = 0, bytes = 0,
+		       got_bytes;
 		char *header = mem + page - n;
 		const char *got;
 		int expected, rc;
 
 		for (size_t i = 0; i < n; i++)
-			header[i] = alphabet[rnd(&seed) % sizeof(alphabet)];
+			header[i] =
+				alphabet[random_next(&seed) % sizeof(alphabet)];
 		expected = slow_find(header, n, 'a', &at, &bytes);
 		rc = sojourn_cookie_find(header, n, "a", &got, &got_bytes);
 		assert_int_equal(rc, expected);

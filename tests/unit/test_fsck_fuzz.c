@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/random.h"
 #include "lib_violation.h"
 
 /* An image that is read for ever is an image that hangs. */
@@ -18,19 +19,9 @@
 
 static uint64_t rng;
 
-static uint64_t next_random(void)
-{
-	/* splitmix64 (S. Vigna, 2015). */
-	uint64_t z = rng += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
 static uint64_t below(uint64_t count)
 {
-	return soj_scale(next_random(), count);
+	return soj_scale(random_next(&rng), count);
 }
 
 /* Every reader that there is.  Returns how many findings fsck had. */
@@ -87,7 +78,7 @@ static uint64_t random_word(const struct picture *p)
 	case 1:
 		return UINT64_MAX;
 	case 2:
-		return next_random();
+		return random_next(&rng);
 	case 3:
 		return soj_state((enum soj_phase)below(5), below(10), gen);
 	case 4:
@@ -158,7 +149,7 @@ static void spoil(struct picture *p)
 		p->base[off] ^= (uint8_t)(1u << below(8));
 		break;
 	case 1:
-		p->base[off] = (uint8_t)next_random();
+		p->base[off] = (uint8_t)random_next(&rng);
 		break;
 	case 2:
 		soj_store_relaxed(word, soj_load_relaxed(word) ^
@@ -303,7 +294,8 @@ static void test_noise(void **state)
 	for (unsigned i = 0; i < 50; i++) {
 		rng = i;
 		for (uint64_t off = header; off < p.bytes; off += 8) {
-			uint64_t word = i % 2 ? next_random() : random_word(&p);
+			uint64_t word =
+				i % 2 ? random_next(&rng) : random_word(&p);
 
 			memcpy(p.base + off, &word, 8);
 		}

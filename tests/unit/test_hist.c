@@ -13,20 +13,12 @@
 #include <string.h>
 
 #include "base/hist.h"
+#include "lib/random.h"
 
 #define VALUES 20000u
 
 static struct soj_hist hist, other, whole;
 static uint64_t values[VALUES];
-
-static uint64_t rnd(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 static int ascending(const void *a, const void *b)
 {
@@ -40,7 +32,8 @@ static void fill(uint64_t seed, uint32_t bits)
 {
 	soj_hist_init(&hist);
 	for (uint32_t i = 0; i < VALUES; i++) {
-		values[i] = rnd(&seed) >> (64 - 1 - rnd(&seed) % bits);
+		values[i] = random_next(&seed) >>
+			    (64 - 1 - random_next(&seed) % bits);
 		soj_hist_record(&hist, values[i]);
 	}
 	qsort(values, VALUES, sizeof(values[0]), ascending);
@@ -174,8 +167,9 @@ static void test_record_n_and_merge(void **state)
 	soj_hist_merge(&hist, &other);
 	assert_int_equal(soj_hist_check(&hist), 0);
 	for (int i = 0; i < 3000; i++) {
-		uint64_t v = rnd(&seed) >> (8 + rnd(&seed) % 50);
-		uint64_t times = 1 + rnd(&seed) % 5;
+		uint64_t v =
+			random_next(&seed) >> (8 + random_next(&seed) % 50);
+		uint64_t times = 1 + random_next(&seed) % 5;
 
 		soj_hist_record_n(i % 2 ? &hist : &other, v, times);
 		while (times-- > 0)

@@ -9,17 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/random.h"
 #include "lib_wheel.h"
-
-/* splitmix64: the same sequence on every machine. */
-static uint64_t rnd(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
 
 static void init(struct soj_wheel *w, uint32_t entries, uint32_t tick_ms,
 		 uint64_t now_ms)
@@ -139,15 +130,15 @@ static void model_fire(uint32_t idx, uint64_t deadline_ms, void *arg)
 static uint64_t random_span(uint64_t *seed)
 {
 	/* every magnitude up to some 35 years alike */
-	return rnd(seed) >> (64 - rnd(seed) % 41 - 1);
+	return random_next(seed) >> (64 - random_next(seed) % 41 - 1);
 }
 
 static void model_step(struct model *m, uint64_t *seed)
 {
-	uint32_t idx = (uint32_t)(rnd(seed) % m->entries);
+	uint32_t idx = (uint32_t)(random_next(seed) % m->entries);
 	uint64_t deadline, span;
 
-	switch (rnd(seed) % 8) {
+	switch (random_next(seed) % 8) {
 	case 0:
 		assert_int_equal(soj_wheel_disarm(&m->w, idx),
 				 m->deadline_ms[idx] != UINT64_MAX);
@@ -201,15 +192,15 @@ static void model_run(uint64_t seed, uint32_t entries, uint32_t tick_ms)
 	for (int round = 0; round < 400; round++) {
 		struct soj_wheel_pass pass;
 
-		for (uint64_t n = rnd(&seed) % 200; n > 0; n--)
+		for (uint64_t n = random_next(&seed) % 200; n > 0; n--)
 			model_step(&m, &seed);
 		assert_sound(&m.w);
 		/* mostly short, now and then years */
-		m.now_ms += random_span(&seed) >> (rnd(&seed) % 40);
+		m.now_ms += random_span(&seed) >> (random_next(&seed) % 40);
 		m.start_tick = m.w.now_tick;
 		m.last_tick = 0;
 		do {
-			uint64_t budget = 1 + rnd(&seed) % 300;
+			uint64_t budget = 1 + random_next(&seed) % 300;
 
 			pass = soj_wheel_advance(&m.w, m.now_ms, budget,
 						 model_fire, &m);
@@ -265,10 +256,10 @@ static void test_a_million(void **state)
 	assert_non_null(m.seen);
 	init(&w, TIMERS, 8, 0);
 	for (uint32_t i = 0; i < TIMERS; i++)
-		soj_wheel_arm(&w, i, 1 + rnd(&seed) % 86400000);
+		soj_wheel_arm(&w, i, 1 + random_next(&seed) % 86400000);
 	/* half of them somewhere else, a tenth not at all */
 	for (uint32_t i = 0; i < TIMERS; i += 2)
-		soj_wheel_arm(&w, i, 1 + rnd(&seed) % 1800000);
+		soj_wheel_arm(&w, i, 1 + random_next(&seed) % 1800000);
 	for (uint32_t i = 0; i < TIMERS; i += 10)
 		assert_true(soj_wheel_disarm(&w, i));
 	assert_int_equal(w.armed, TIMERS - TIMERS / 10);
@@ -276,7 +267,7 @@ static void test_a_million(void **state)
 	while (w.armed > 0) {
 		struct soj_wheel_pass pass;
 
-		now += 1 + rnd(&seed) % 3600000;
+		now += 1 + random_next(&seed) % 3600000;
 		m.last_ms = 0;
 		pass = soj_wheel_advance(&w, now, ALL, million_fire, &m);
 		expected += pass.fired;
