@@ -93,6 +93,15 @@ enum {
 #endif
 #endif
 
+/* Whose bytes are read one looks at each read, too. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SOJ_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SOJ_ASAN 1
+#endif
+#endif
+
 #ifdef SOJ_TSAN
 /*
  * ThreadSanitizer does not model fences.  An RMW on one word of the process
@@ -180,12 +189,12 @@ soj_copy_out(void *dst, const soj_word_t *words, size_t bytes)
 	for (; i < (bytes & ~(size_t)7); i += 8) {
 		uint64_t word = soj_load_relaxed(&words[i / 8]);
 
-		memcpy(to + i, &word, 8);
+		__builtin_memcpy(to + i, &word, 8);
 	}
 	if (i < bytes) {
 		uint64_t word = soj_load_relaxed(&words[i / 8]);
 
-		memcpy(to + i, &word, bytes % 8);
+		__builtin_memcpy(to + i, &word, bytes % 8);
 	}
 }
 
@@ -261,6 +270,32 @@ static inline uint32_t soj_tagged(const soj_word_t words[16], uint16_t tag)
 static inline void soj_prefetch(const void *p)
 {
 	__builtin_prefetch(p);
+}
+
+/* So many lines, from one to seven, without the steps of a loop. */
+static inline __attribute__((always_inline)) void
+soj_prefetch_lines(const uint8_t *at, unsigned lines)
+{
+	soj_prefetch(at);
+	switch (lines) {
+	case 7:
+		soj_prefetch(at + 6 * SOJ_CACHELINE_BYTES);
+		__attribute__((fallthrough));
+	case 6:
+		soj_prefetch(at + 5 * SOJ_CACHELINE_BYTES);
+		__attribute__((fallthrough));
+	case 5:
+		soj_prefetch(at + 4 * SOJ_CACHELINE_BYTES);
+		__attribute__((fallthrough));
+	case 4:
+		soj_prefetch(at + 3 * SOJ_CACHELINE_BYTES);
+		__attribute__((fallthrough));
+	case 3:
+		soj_prefetch(at + 2 * SOJ_CACHELINE_BYTES);
+		__attribute__((fallthrough));
+	case 2:
+		soj_prefetch(at + SOJ_CACHELINE_BYTES);
+	}
 }
 
 static inline void soj_zero_words(soj_word_t *words, size_t count)

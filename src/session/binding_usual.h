@@ -37,30 +37,32 @@ static inline __attribute__((always_inline)) bool
 soj_binding_same(uint8_t *packed, size_t bytes,
 		 const struct sojourn_metadata *client)
 {
+	const char *const *const text = (const void *)client; /* by tag - 1 */
 	/* What the client has of these and the session has not differs. */
-	unsigned names = (unsigned)(client->device_type != NULL)
-				 << SOJ_META_device_type |
-			 (unsigned)(client->device_name != NULL)
-				 << SOJ_META_device_name;
+	uint32_t lacking = (uint32_t)(client->device_type != NULL)
+				   << SOJ_META_device_type |
+			   (uint32_t)(client->device_name != NULL)
+				   << SOJ_META_device_name;
 	uint8_t tag, next;
-	const char *text;
 
 	packed[bytes] = 0;
 	tag = packed[0];
 	for (size_t at = 0, end; at + 3 <= bytes; at = end, tag = next) {
-		end = at + 3 + packed[at + 1] + ((size_t)packed[at + 2] << 8);
+		const uint32_t bit = tag < SOJ_META_TAGS ? 1u << tag : 0;
+
+		end = at + 3 + (packed[at + 1] | (size_t)packed[at + 2] << 8);
 		if (end > bytes)
 			break;
 		next = packed[end];
 		packed[end] = 0;
-		if (tag >= SOJ_META_TAGS || !(SOJ_BINDING_TAGS >> tag & 1))
+		if (!(bit & SOJ_BINDING_TAGS))
 			continue;
-		text = *soj_meta_field(client, tag);
-		if (text == NULL || strcmp(text, (char *)packed + at + 3) != 0)
+		lacking &= ~bit;
+		if (text[tag - 1] == NULL ||
+		    strcmp(text[tag - 1], (char *)packed + at + 3) != 0)
 			return false;
-		names &= ~(1u << tag);
 	}
-	return names == 0;
+	return lacking == 0;
 }
 
 #endif /* SOJ_SESSION_BINDING_USUAL_H */

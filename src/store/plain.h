@@ -51,8 +51,7 @@ static inline const uint8_t *soj_bucket_fetch(const struct soj_store *st,
 	at = st->seg.chunks +
 	     (uint64_t)soj_hint_line(hint) * SOJ_CACHELINE_BYTES;
 	lines = (unsigned)soj_min(soj_hint_lines(hint), lines_max);
-	for (unsigned i = 0; i < lines; i++)
-		soj_prefetch(at + i * SOJ_CACHELINE_BYTES);
+	soj_prefetch_lines(at, lines);
 	return at;
 #endif
 }

@@ -34,13 +34,13 @@
  *   I4  fence before the second look       index.c I0  as there
  *   E1  load of ctl and life               entry.c E0
  *   E2  fence before the second look       slab.c S2   as in entry.c
- *   U1  load of a unit word                page.c U0
  *
  * Progress: wait-free.
  */
 
 #include <errno.h>
 
+#include "store/locate.h"
 #include "store/plain.h"
 
 /* What is to be copied; NULL: not. */
@@ -77,11 +77,11 @@ soj_plain_begin(const struct soj_store *st, uint64_t word)
 	return b;
 }
 
-static __attribute__((noinline, unused)) void soj_plain_fetch(const uint8_t *at,
-							      uint64_t bytes)
+static __attribute__((noinline, unused)) void
+soj_plain_fetch(const soj_word_t *words, uint64_t bytes)
 {
-	for (uint64_t line = 0; line < bytes; line += SOJ_CACHELINE_BYTES)
-		soj_prefetch(at + line);
+	for (uint64_t at = 0; at < bytes; at += SOJ_CACHELINE_BYTES)
+		soj_prefetch(&words[at / sizeof(*words)]);
 }
 
 /* The chunk's words, its first lines on their way; NULL.  coming: what is on
@@ -91,29 +91,15 @@ SOJ_PLAIN_INLINE soj_word_t *soj_plain_words(const struct soj_store *st,
 					     const uint8_t *coming,
 					     uint32_t lines, uint32_t *bytes)
 {
-	const uint32_t unit = soj_chunk_unit(chunk);
-	const uint32_t slot = soj_chunk_slot(chunk);
-	const struct soj_class *c;
-	uint8_t *at;
-	uint64_t word;
+	soj_word_t *words = soj_chunk_locate(st, chunk, bytes);
 
-	if (unit >= st->seg.lay.units)
+	if (words == NULL)
 		return NULL;
-	word = soj_load_acquire(&st->seg.units[unit]); /* U1 */
-	if (soj_unit_phase(word) != SOJ_UNIT_ACTIVE ||
-	    soj_unit_class(word) >= SOJ_CLASSES)
-		return NULL;
-	c = &st->classes[soj_unit_class(word)];
-	if (slot >= c->page_slots || unit + c->page_units > st->seg.lay.units)
-		return NULL;
-	*bytes = c->chunk_bytes;
-	at = st->seg.chunks + (uint64_t)unit * SOJ_UNIT_BYTES +
-	     (uint64_t)slot * c->chunk_bytes;
-	if ((uintptr_t)at / SOJ_CACHELINE_BYTES !=
+	if ((uintptr_t)words / SOJ_CACHELINE_BYTES !=
 	    (uintptr_t)coming / SOJ_CACHELINE_BYTES)
-		soj_plain_fetch(at, soj_min(lines * SOJ_CACHELINE_BYTES,
-					    c->chunk_bytes));
-	return (soj_word_t *)(void *)at;
+		soj_plain_fetch(words,
+				soj_min(lines * SOJ_CACHELINE_BYTES, *bytes));
+	return words;
 }
 
 /* Sizes, and where the data begins; the entry's own periods become those that

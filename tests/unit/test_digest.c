@@ -93,6 +93,34 @@ static void test_id_text(void **state)
 	}
 }
 
+/* Texts that end where the next page may not be read; and begin wherever. */
+static void test_id_at_the_end(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static struct soj_shm_bucket there;
+	struct soj_shm_bucket *bucket;
+	struct soj_digest digest;
+
+	(void)state;
+	assert_true(pages != MAP_FAILED);
+	assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+	s.st.seg.buckets = &there;
+	s.st.seg.lay.buckets = 1;
+	for (size_t chars = 0; chars <= SOJOURN_ID_CHARS_MAX; chars++)
+		for (size_t away = 0; away < 64; away++) {
+			char *text = pages + page - away - chars - 1;
+
+			memset(pages, 0, page);
+			memset(text, 'x', chars);
+			assert_int_equal(
+				soj_id_digest_usual(&s, text, &digest, &bucket),
+				chars == SOJ_ID_CHARS_USUAL);
+		}
+	munmap(pages, 2 * page);
+}
+
 /* What comes of it, turned into bytes and back by libsodium's. */
 static void check_id(const char *id, size_t bytes)
 {
@@ -213,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_siphash),
 		cmocka_unit_test(test_id_text),
+		cmocka_unit_test(test_id_at_the_end),
 		cmocka_unit_test(test_made_ids),
 		cmocka_unit_test(test_seal),
 	};
