@@ -68,7 +68,7 @@ static void late_repairer(void)
 	fill(&w, "carl", BYTES);
 	MUST(whose_entry(&w, idx) >= 0);
 	unpark(&late);
-	found_end(&w);
+	world_end(&w);
 }
 
 /*
@@ -124,7 +124,7 @@ static void chunk_of_another(void)
 	world_verify(&w);
 	world_upkeep(&w);
 	MUST(!is_in(&w, ref, SOJ_LIVE) && entry_phase(&w, ref) != SOJ_OWNED);
-	found_end(&w);
+	world_end(&w);
 }
 
 /*
@@ -148,7 +148,7 @@ static void chunk_of_a_slow_reclaimer(void)
 	fill(&w, "bert", LARGE_BYTES);
 	world_verify(&w);
 	unpark(&slow);
-	found_end(&w);
+	world_end(&w);
 }
 
 /*
@@ -184,7 +184,7 @@ static void chunk_scrubbed_meanwhile(void)
 	fill(&w, "bert", LARGE_BYTES);
 	world_verify(&w);
 	unpark(&slow);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* ---- delete ---- */
@@ -237,7 +237,7 @@ static void delete_stalled(const struct stalled *how)
 	unpark(&v);
 	MUST(v.report->rc == 1);
 	k->fate = k->later = GONE;
-	found_end(&w);
+	world_end(&w);
 }
 
 static void delete_stalls(void)
@@ -292,7 +292,7 @@ static void delete_stalled_for_long(void)
 	unpark(&v);
 	MUST(v.report->rc == 1);
 	k->fate = k->later = GONE;
-	found_end(&w);
+	world_end(&w);
 }
 
 /* ---- renewal ---- */
@@ -327,7 +327,7 @@ static void renewer_comes_back(void)
 	MUST(strcmp(v.report->id, w.known[w.target].id) == 0);
 	world_verify(&w);
 	world_update(&w, w.target, true);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* The successor is over, and its entry another's. */
@@ -346,7 +346,7 @@ static void renewer_comes_back_late(void)
 	MUST(whose_entry(&w, soj_ref_entry(ref)) >= 0);
 	unpark(&v);
 	MUST(v.report->rc == -ENOENT);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* The old session is over, by its own time or with its grace window, and its
@@ -386,7 +386,7 @@ static void renewer_finds_expired(void)
 		unpark(&v);
 		MUST(v.report->rc == 0);
 		MUST(strcmp(v.report->id, w.known[w.target].id) == 0);
-		found_end(&w);
+		world_end(&w);
 	}
 }
 
@@ -420,7 +420,7 @@ static void renewer_finds_expired_and_reused(void)
 	MUST(v.report->rc == -ENOENT);
 	world_verify(&w);
 	unpark(&slow);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* Within its grace window an old id shows what was written since, also by
@@ -462,7 +462,7 @@ static void old_id_reads_its_writes(void)
 	}
 	k->fate = GONE;
 	MUST(sojourn_session_delete(w.s, k->id) == 1);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* ---- the end of a login ---- */
@@ -506,7 +506,7 @@ static void logout_takes_the_old_id(void)
 		upkeep_now(&w, 8);
 		for (unsigned i = 0; i < 2; i++)
 			MUST(!is_in(&w, ref[i], SOJ_LIVE));
-		found_end(&w);
+		world_end(&w);
 	}
 }
 

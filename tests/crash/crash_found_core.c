@@ -108,7 +108,7 @@ static void scan_older_than_the_stamp(void)
 	MUST(soj_section_exit(&w.s->st.seg, &self->w.thr));
 	world_upkeep(&w);
 	MUST(!is_in(&w, second, SOJ_RETIRED));
-	found_end(&w);
+	world_end(&w);
 }
 
 /* ---- thread slots ---- */
@@ -162,7 +162,7 @@ static void mutex_without_mark(void)
 		soj_upkeep_pass(&w.up, &work);
 		MUST(work.repaired == 1);
 	}
-	found_end(&w);
+	world_end(&w);
 }
 
 static pthread_barrier_t claimed;
@@ -281,7 +281,7 @@ static void drain_with_nothing_to_gain(void)
 	k = world_known(&w, "anna", BYTES);
 	strcpy(k->id, idle.report->id);
 	k->number = OP_NUMBER;
-	found_end(&w);
+	world_end(&w);
 }
 
 static void forget_hints(struct world *w)
@@ -325,7 +325,7 @@ static void drain_without_hints(void)
 	world_verify(&w);
 	if (v.report->rc == 0)
 		MUST(sojourn_session_delete(w.s, v.report->id) == 1);
-	found_end(&w);
+	world_end(&w);
 }
 
 int main(int argc, char **argv)

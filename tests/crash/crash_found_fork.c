@@ -143,7 +143,7 @@ static bool split_at(const struct split_op *op, uint32_t nth)
 	MUST(!split.changed || split.is_decided);
 	MUST(r.rc >= 0);
 	split_done(&w, op, &r);
-	found_end(&w);
+	world_end(&w);
 	return true;
 }
 
@@ -242,7 +242,7 @@ static void fork_in_callbacks(void)
 		w.known[0].later = GONE;
 		MUST(sojourn_session_delete(w.s, w.known[0].id) == 1);
 		w.known[0].fate = GONE;
-		found_end(&w);
+		world_end(&w);
 	}
 }
 
@@ -261,7 +261,7 @@ static void fork_in_lists(void)
 		_exit(rc == 3 && listed == 3 ? 0 : 1);
 	MUST(rc == 3 && listed == 3);
 	MUST(split.child == 0 && !split.changed);
-	found_end(&w);
+	world_end(&w);
 }
 
 int main(int argc, char **argv)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "crash/lib_found.h"
+#include "crash/lib_life.h"
 #include "crash/lib_ops.h"
 
 #define BYTES 120u
@@ -69,7 +70,7 @@ static void grace_window_ends_first(void)
 	MUST(v.report->rc == 0);
 	MUST(v.report->renewal == SOJOURN_RENEWAL_WON);
 	MUST(strcmp(v.report->id, target(&w)->id) == 0);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* The same without any grace window: the login ended by being read. */
@@ -88,7 +89,7 @@ static void no_grace_window(void)
 	MUST(v.report->renewal == SOJOURN_RENEWAL_WON);
 	known_renewed(target(&w), v.report->id);
 	target(&w)->old_gone = 1;
-	found_end(&w);
+	world_end(&w);
 }
 
 /*
@@ -122,7 +123,7 @@ static void entries_of_strangers(void)
 		target(&w)->fate = target(&w)->later = GONE;
 		world_verify(&w);
 		unpark(&v);
-		found_end(&w);
+		world_end(&w);
 	}
 }
 
@@ -154,7 +155,7 @@ static void reads_beside_a_renewal(void)
 	/* What he renewed is not less in use for having been read before. */
 	MUST(reads(&w, target(&w)->id));
 	MUST(reads(&w, target(&w)->old_id[0]));
-	found_end(&w);
+	world_end(&w);
 }
 
 /* ---- ends ---- */
@@ -180,7 +181,7 @@ static void two_deleters(void)
 	/* Each of them ended a part of it. */
 	MUST(v.report->rc == 1);
 	target(&w)->fate = target(&w)->later = GONE;
-	found_end(&w);
+	world_end(&w);
 }
 
 /* A login whose renewal is under way, decided or not, is one login. */
@@ -200,7 +201,7 @@ static void counts_beside_a_renewal(void)
 		world_delete_subject(&w, "anna", -1);
 		unpark(&v);
 		MUST(v.report->rc < 0);
-		found_end(&w);
+		world_end(&w);
 	}
 }
 
@@ -228,7 +229,7 @@ static void over_when_created(void)
 	MUST(v.report->rc == -ECANCELED);
 	MUST(v.report->number == SOJOURN_SUPERSEDED);
 	MUST(v.report->id[0] == 0);
-	found_end(&w);
+	world_end(&w);
 }
 
 /*
@@ -265,7 +266,7 @@ static void ended_in_the_middle(void)
 		MUST(sojourn_session_delete(w.s, target(&w)->old_id[0]) == 1);
 		MUST(!reads(&w, target(&w)->id));
 		target(&w)->fate = target(&w)->later = GONE;
-		found_end(&w);
+		world_end(&w);
 	}
 }
 
@@ -332,7 +333,7 @@ static void long_line(void)
 	MUST(entries_used(&w) == 1);
 	MUST(!reads(&w, first));
 	MUST(sojourn_session_delete(w.s, tip) == 1);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* ---- owners ---- */
@@ -389,7 +390,7 @@ static void generation_of_a_new_owner(void)
 	}
 	world_upkeep(&w);
 	MUST(entry_phase(&w, ref) == SOJ_FREE);
-	found_end(&w);
+	world_end(&w);
 }
 
 /* ---- creators of one name ---- */
@@ -398,24 +399,12 @@ struct name {
 	char name[64], key_file[96];
 };
 
-static int make_named(const struct name *n, struct sojourn **s)
-{
-	struct sojourn_options o;
-
-	sojourn_options_init(&o);
-	o.entries_max = 16;
-	o.threads_max = 4;
-	o.segment_bytes = 1u << 20;
-	o.helper = SOJOURN_HELPER_NONE;
-	o.key_file = n->key_file;
-	return sojourn_create(n->name, &o, s);
-}
-
 static void run_make_named(void *arg, struct report *r)
 {
+	const struct name *n = arg;
 	struct sojourn *s;
 
-	r->rc = make_named(arg, &s);
+	r->rc = life_create(n->name, n->key_file, &s);
 }
 
 /* Both find no key file; one makes it, the other loses the name, and took the
@@ -439,7 +428,7 @@ static void two_creators(void)
 		a.key_file = n.key_file;
 		unlink(n.key_file);
 		park(&v, labels[i], run_make_named, &n);
-		if (make_named(&n, &s) != 0) {
+		if (life_create(n.name, n.key_file, &s) != 0) {
 			failed("create: %s", sojourn_error_text());
 			break;
 		}

@@ -75,15 +75,6 @@ void found_begin(struct world *w, const struct world_options *o,
 		prepare(w);
 }
 
-void found_end(struct world *w)
-{
-	world_verify(w);
-	world_upkeep(w);
-	world_verify(w);
-	world_drain(w, 0);
-	world_free(w);
-}
-
 /* ---- victims ---- */
 
 void park_nth(struct victim *v, const char *label, uint32_t nth, victim_fn fn,

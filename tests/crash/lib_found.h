@@ -43,11 +43,9 @@ int found_main(int argc, char **argv, const struct found_case *cases,
 #define FOUND_CASE(name) {#name, run_##name},
 
 /* A world with these options, NULL: the usual ones, and prepared, unless by
- * NULL.  The case ends here if there can be none. */
+ * NULL.  The case ends here if there can be none; else by world_end(). */
 void found_begin(struct world *w, const struct world_options *o,
 		 void (*prepare)(struct world *w));
-/* All is as it must be, and after upkeep, too; then nobody needs the world. */
-void found_end(struct world *w);
 
 /* Forks a victim that runs fn until it comes to the label; it must. */
 void park(struct victim *v, const char *label, victim_fn fn, void *arg);

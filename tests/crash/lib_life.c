@@ -24,7 +24,7 @@ struct life {
 	char key_file[96];
 };
 
-static int life_create(const struct life *l, struct sojourn **s)
+int life_create(const char *name, const char *key_file, struct sojourn **s)
 {
 	struct sojourn_options o;
 
@@ -33,8 +33,8 @@ static int life_create(const struct life *l, struct sojourn **s)
 	o.threads_max = 4;
 	o.segment_bytes = 1u << 20;
 	o.helper = SOJOURN_HELPER_NONE;
-	o.key_file = l->key_file;
-	return sojourn_create(l->name, &o, s);
+	o.key_file = key_file;
+	return sojourn_create(name, &o, s);
 }
 
 static int life_attach(const struct life *l, struct sojourn **s)
@@ -49,7 +49,7 @@ static void run_life(void *arg, struct report *r)
 	struct life *l = arg;
 	struct sojourn *s;
 
-	r->rc = life_create(l, &s);
+	r->rc = life_create(l->name, l->key_file, &s);
 	if (r->rc < 0)
 		return;
 	sojourn_detach(s);
@@ -105,7 +105,7 @@ static void survive_life(const struct life *l, const struct report *r)
 	rc = sojourn_destroy(l->name);
 	if (rc < 0 && rc != -ENOENT)
 		failed("destroy: %d %s", rc, sojourn_error_text());
-	rc = life_create(l, &s);
+	rc = life_create(l->name, l->key_file, &s);
 	if (rc == 0)
 		use(s);
 	else
@@ -168,7 +168,7 @@ static void rival(const struct life *l)
 		use(s);
 	else if (!is_an_answer(rc))
 		failed("attach: %d %s", rc, sojourn_error_text());
-	rc = life_create(l, &s);
+	rc = life_create(l->name, l->key_file, &s);
 	if (rc == 0)
 		use(s);
 	else if (!is_an_answer(rc))

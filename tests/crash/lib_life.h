@@ -4,6 +4,9 @@
 
 #include "crash/lib_victim.h"
 
+/* A small segment without a helper: sojourn_create(). */
+int life_create(const char *name, const char *key_file, struct sojourn **s);
+
 /* Victims that create, attach and destroy a named segment, killed at each of
  * their labels.  r: for their reports. */
 void life_points(struct report *r);

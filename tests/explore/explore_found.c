@@ -52,7 +52,7 @@ static void late_repairer_at_its_cas(void)
 	fill(&w, "carl", BYTES);
 	MUST(whose_entry(&w, idx) >= 0);
 	unpark(&late);
-	found_end(&w);
+	world_end(&w);
 }
 
 /*

@@ -11,6 +11,18 @@
 
 /* ---- switching ---- */
 
+static struct coroutine *starting;
+
+static void begin(void)
+{
+	struct coroutine *co = starting;
+
+	co->fn(co->arg);
+	co->finished = 1;
+	coroutine_yield(co);
+	abort(); /* resumed after its end */
+}
+
 #if defined(__x86_64__)
 
 /* Keeps what the ABI lets a callee rely on, on the stack that is left. */
@@ -36,18 +48,6 @@ __asm__(".text\n"
 	"	popq %rbp\n"
 	"	ret\n"
 	".size coroutine_switch, .-coroutine_switch\n");
-
-static struct coroutine *starting;
-
-static void begin(void)
-{
-	struct coroutine *co = starting;
-
-	co->fn(co->arg);
-	co->finished = 1;
-	coroutine_yield(co);
-	abort(); /* resumed after its end */
-}
 
 static void prepare(struct coroutine *co)
 {
@@ -78,18 +78,6 @@ void coroutine_yield(struct coroutine *co)
 #include <ucontext.h>
 
 /* Where no switch was written: slower, as each saves the signal mask. */
-static struct coroutine *starting;
-
-static void begin(void)
-{
-	struct coroutine *co = starting;
-
-	co->fn(co->arg);
-	co->finished = 1;
-	coroutine_yield(co);
-	abort(); /* resumed after its end */
-}
-
 static void prepare(struct coroutine *co)
 {
 	if (co->sp == NULL) {
