@@ -35,6 +35,9 @@ struct soj_digest {
 int soj_secret_init(void);
 void soj_random(void *buf, size_t bytes);
 void soj_wipe(void *buf, size_t bytes);
+/* What a call of libsodium that just returned has left on the stack: a hash
+ * its result, which may be a key. */
+void soj_wipe_calls(void);
 /* Constant-time equality. */
 bool soj_equal(const void *a, const void *b, size_t bytes);
 

@@ -65,6 +65,7 @@ void soj_vault_init(struct soj_vault *vault, enum soj_cipher cipher,
 	else
 		memcpy(vault->expanded, key, sizeof(key));
 	sodium_memzero(key, sizeof(key));
+	soj_wipe_calls();
 }
 
 void soj_vault_wipe(struct soj_vault *vault)

@@ -40,6 +40,7 @@ static int proof_of(const struct sojourn *s, const char *session_id,
 	crypto_generichash(proof, PROOF_BYTES, (const uint8_t *)session_id,
 			   strlen(session_id), s->keys.csrf,
 			   sizeof(s->keys.csrf));
+	soj_wipe_calls();
 	return 0;
 }
 

@@ -296,6 +296,7 @@ int soj_session_bound(struct sojourn *s, struct soj_self *self,
 		return 0;
 	soj_meta_unpack(session->meta, session->snap.meta_bytes, &m, text);
 	mismatch = soj_binding_check(c, &m, client, &policy);
+	soj_open_wipe(s, text, sizeof(text));
 	*mismatches = mismatch;
 	if (mismatch == 0)
 		return 0;

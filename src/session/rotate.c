@@ -196,6 +196,7 @@ static bool window_open(const struct rotation *r, unsigned idx)
 static bool follow(struct rotation *r, unsigned idx)
 {
 	uint8_t digest[SOJ_DIGEST_BYTES], proof[SOJ_ROTATE_PROOF_BYTES];
+	bool valid = false;
 
 	memcpy(r->successor, r->token, SOJ_ROTATE_CHARS + 1);
 	for (unsigned step = 0; step < SOJ_ROTATE_USED_MAX; step++) {
@@ -203,17 +204,19 @@ static bool follow(struct rotation *r, unsigned idx)
 
 		if (!soj_unseal(&r->s->keys, r->successor, SOJ_ROTATE_CHARS,
 				u->nonce, u->sealed, sizeof(u->sealed), proof))
-			return false;
+			break;
 		soj_rotate_text(r->successor + SOJ_ROTATE_FAMILY_CHARS,
 				SOJ_ROTATE_PROOF_CHARS, proof, sizeof(proof));
 		soj_rotate_token_digest(r->s, r->successor, digest);
-		if (soj_equal(digest, r->family.head.valid, sizeof(digest)))
-			return true;
+		valid = soj_equal(digest, r->family.head.valid, sizeof(digest));
+		if (valid)
+			break;
 		idx = find_used(&r->family, digest);
 		if (idx == SOJ_ROTATE_USED_MAX)
-			return false;
+			break;
 	}
-	return false;
+	soj_wipe(proof, sizeof(proof));
+	return valid;
 }
 
 /* ---- rotating ---- */

@@ -21,6 +21,7 @@
 
 #include "explore/lib_between.h"
 #include "helper/expiry.h"
+#include "lib/heap.h"
 #include "session/hook.h"
 #include "store/event.h"
 #include "token/revoke.h"
@@ -182,28 +183,6 @@ static void marks_in_doubt(void)
 }
 
 /* ---- what is freed in this process ---- */
-
-/* Where the heap begins; asked for once, since asking allocates. */
-static const uint8_t *heap_begin(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "re");
-	unsigned long begin = 0;
-	char line[256];
-
-	MUST(maps != NULL);
-	while (maps && begin == 0 && fgets(line, sizeof(line), maps))
-		if (strstr(line, "[heap]"))
-			begin = strtoul(line, NULL, 16);
-	if (maps)
-		fclose(maps);
-	/* A sanitizer has one of its own. */
-	return begin ? (const uint8_t *)begin : sbrk(0);
-}
-
-static bool in_heap(const uint8_t *heap, const void *what, size_t bytes)
-{
-	return memmem(heap, (size_t)((uint8_t *)sbrk(0) - heap), what, bytes);
-}
 
 /* The call leaves no copy of the value: what is freed keeps all but its first
  * words. */

@@ -15,7 +15,8 @@
 
 static bool decodes(const char *text, const char *wanted)
 {
-	uint8_t out[64], secret[64];
+	static const uint8_t zero[64];
+	uint8_t out[64], secret[64] = {1};
 	size_t bytes, secret_bytes;
 	const bool good = soj_b64_decode(text, strlen(text), out, &bytes);
 
@@ -23,8 +24,11 @@ static bool decodes(const char *text, const char *wanted)
 	assert_int_equal(soj_b64_decode_secret(text, strlen(text), secret,
 					       sizeof(secret), &secret_bytes),
 			 good);
-	if (!good)
+	if (!good) {
+		/* and keeps nothing of what is none */
+		assert_memory_equal(secret, zero, sizeof(secret));
 		return false;
+	}
 	assert_int_equal(bytes, strlen(wanted));
 	assert_memory_equal(out, wanted, bytes);
 	assert_int_equal(secret_bytes, bytes);
