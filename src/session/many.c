@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Many reads at a time.  A read waits for memory three times: for the bucket,
- * for the entry, for the chunk.  Here these are asked for all reads of a group
- * before the first is done, so that the waits overlap.  What was fetched is a
- * hint only: each read is the plain one (read.c, get.c).
+ * Many reads at a time.  A read waits for memory twice: for the bucket, then for
+ * entry and chunk, or three times if the bucket does not say where the chunk
+ * lies.  Here each is asked for for all reads of a group before the next, so
+ * that the waits overlap.  What was fetched is a hint only: each read is the
+ * plain one (plain.c), or the long one (read.c, get.c).
  */
 
 #include <errno.h>
 
+#include "session/id_usual.h"
 #include "session/item.h"
 #include "store/fetch.h"
 
@@ -22,44 +24,58 @@ struct group {
 	size_t count;
 };
 
+/* And its bucket is on its way. */
 static int digest_of(struct sojourn *s, const struct sojourn_one *one,
 		     struct soj_digest *digest)
 {
+	struct soj_shm_bucket *bucket;
+	int rc = 0;
+
+	if (one->id && soj_id_digest_usual(s, one->id, digest, &bucket))
+		return 0;
 	if (one->id == NULL)
-		return soj_item_digest(s, &one->item, digest);
-	return soj_id_digest(s, one->id, digest) ? 0
-						 : soj_report_ended(SOJ_NONE);
+		rc = soj_item_digest(s, &one->item, digest);
+	else if (!soj_id_digest(s, one->id, digest))
+		rc = soj_report_ended(SOJ_NONE);
+	if (rc == 0)
+		soj_index_prefetch(&s->st, *digest);
+	return rc;
 }
 
 static void fetch(struct sojourn *s, struct group *g,
 		  const struct sojourn_one *list)
 {
-	const struct soj_store *st = &s->st;
-
-	for (size_t i = 0; i < g->count; i++) {
+	for (size_t i = 0; i < g->count; i++)
 		g->rc[i] = digest_of(s, &list[i], &g->digest[i]);
-		if (g->rc[i] == 0)
-			soj_index_prefetch(st, g->digest[i]);
-	}
-	for (size_t i = 0; i < g->count; i++) {
-		g->guess[i] = g->rc[i] ? 0 : soj_index_guess(st, g->digest[i]);
-		if (g->guess[i])
-			soj_entry_prefetch(st, g->guess[i]);
-	}
+	for (size_t i = 0; i < g->count; i++)
+		g->guess[i] =
+			g->rc[i] ? 0 : soj_bucket_guess(&s->st, g->digest[i]);
 	for (size_t i = 0; i < g->count; i++)
 		if (g->guess[i])
-			soj_chunk_prefetch(st, g->guess[i]);
+			soj_chunk_prefetch(&s->st, g->guess[i]);
 }
 
 static int read_one(struct sojourn *s, const struct sojourn_read *how,
 		    const struct soj_digest *digest, struct sojourn_one *one)
 {
-	if (one->id)
+	int rc;
+
+	if (one->id == NULL)
+		return soj_item_get(s, &one->item, digest, how, one->data,
+				    &one->data_bytes, one->info);
+	if (one->info)
 		return soj_done(s, soj_session_read(s, one->id, digest, how,
 						    one->data, &one->data_bytes,
 						    one->info));
-	return soj_item_get(s, &one->item, digest, how, one->data,
-			    &one->data_bytes, one->info);
+	if (how == NULL)
+		how = &soj_read_default;
+	rc = soj_read_plainly(s, soj_self(s), digest, how,
+			      SOJ_COLLECTION_SESSION, one->data,
+			      &one->data_bytes);
+	return rc != -EAGAIN ? rc
+			     : soj_done(s, soj_read_on(s, soj_self(s), one->id,
+						       digest, how, one->data,
+						       &one->data_bytes, NULL));
 }
 
 int sojourn_get_many(struct sojourn *s, struct sojourn_one *list, size_t count,

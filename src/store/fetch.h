@@ -8,9 +8,8 @@
 #include "store/store.h"
 
 /* For who will look up several: has the memory of each step fetched before the
- * next is taken.  The guess is the entry that probably has the digest, or 0. */
+ * next is taken. */
 void soj_index_prefetch(const struct soj_store *st, struct soj_digest digest);
-uint32_t soj_index_guess(const struct soj_store *st, struct soj_digest digest);
 void soj_entry_prefetch(const struct soj_store *st, uint32_t idx);
 /* For who will change it: whatever may have that digest, and its state. */
 void soj_index_prefetch_found(const struct soj_store *st,

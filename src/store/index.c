@@ -321,22 +321,6 @@ void soj_index_prefetch_found(const struct soj_store *st,
 #endif
 }
 
-uint32_t soj_index_guess(const struct soj_store *st, struct soj_digest digest)
-{
-	struct soj_shm_bucket *b = bucket_of(st, digest);
-	uint64_t header = soj_load_relaxed(&b->header);
-
-	for (uint64_t bits = header & SOJ_BUCKET_BITS; bits; bits &= bits - 1) {
-		uint64_t place = soj_load_relaxed(&b->place[soj_ctz64(bits)]);
-		uint32_t idx = soj_ref_entry(soj_place_ref(place));
-
-		if (soj_place_tag(place) == (digest.word[1] & 0xffff) &&
-		    soj_entry_idx_ok(st, idx))
-			return idx;
-	}
-	return 0;
-}
-
 unsigned soj_index_neighbours(const struct soj_store *st,
 			      struct soj_digest digest,
 			      uint64_t refs[SOJ_BUCKET_PLACES])

@@ -56,6 +56,26 @@ static inline const uint8_t *soj_bucket_fetch(const struct soj_store *st,
 #endif
 }
 
+/* For who will look up several, when the digest's bucket has come: has fetched
+ * what a plain read looks at of the entry that probably has the digest, and of
+ * its value.  Returns the entry if nothing says where that is; else 0. */
+static inline uint32_t soj_bucket_guess(const struct soj_store *st,
+					struct soj_digest digest)
+{
+	const struct soj_shm_bucket *b = soj_bucket_of(st, digest.word[0]);
+	const uint64_t committed =
+		soj_load_relaxed(&b->header) & SOJ_BUCKET_BITS;
+	const uint64_t tagged = soj_bucket_tagged(b, digest) & committed;
+	const unsigned p = tagged ? soj_ctz64(tagged) : 0;
+	const uint32_t idx =
+		soj_ref_entry(soj_place_ref(soj_load_relaxed(&b->place[p])));
+
+	if (tagged == 0 || !soj_entry_idx_ok(st, idx))
+		return 0;
+	soj_prefetch(soj_entry(st, idx));
+	return soj_bucket_fetch(st, b, p, SOJ_FETCH_LINES) ? 0 : idx;
+}
+
 /* The periods that an entry was made with. */
 static inline void soj_entry_times(const struct soj_shm_entry *e, uint64_t life,
 				   struct soj_times *t)
