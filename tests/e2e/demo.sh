@@ -4,41 +4,9 @@
 # `sojourn demo` over HTTP: four worker processes, one segment, many clients.
 # Asserts counts and contents; no time.
 
-set -uo pipefail
-export LC_ALL=C
-
-src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
-demo_bin=${SOJOURN_BIN:-$src/build/release/bin}
-for tool in ab curl jq pgrep pidwait; do
-	command -v $tool >/dev/null && continue
-	echo "skipped: $tool is not installed" >&2
-	exit 77
-done
-demo_work=$(mktemp -d "${TMPDIR:-/tmp}/sojourn-demo.XXXXXX")
-export XDG_STATE_HOME=$demo_work/state
-# shellcheck source=tools/demo_client.sh
-. "$src/tools/demo_client.sh"
-
-failures=0
-extra_pid=
-
-clean_up() {
-	demo_stop >/dev/null 2>&1
-	[ -z "$extra_pid" ] || kill "$extra_pid" 2>/dev/null
-	wait 2>/dev/null
-	rm -rf "$demo_work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-section() { echo "== $*"; }
-
-# equal WHAT WANTED FOUND
-equal() {
-	[ "$2" = "$3" ] && return
-	echo "FAILED: $1: $3 instead of $2" >&2
-	failures=$((failures + 1))
-}
+# shellcheck source=tests/e2e/lib_demo.sh
+. "$(dirname "$0")/lib_demo.sh"
+needs ab pidwait
 
 # has WHAT TEXT PATTERN, has_not: a basic regular expression within a text.
 has() {
@@ -196,12 +164,12 @@ test_escaping() {
 }
 
 test_devices() {
-	local home=$demo_work/carol.home work=$demo_work/carol.work
+	local home=$demo_work/carol.home office=$demo_work/carol.office
 	local bob=$demo_work/bob token handle victim list
 
 	section "devices"
 	as "$bob" -d user=bob "$demo_url/login" >/dev/null
-	as "$work" -d 'user=carol&device=work' "$demo_url/login" >/dev/null
+	as "$office" -d 'user=carol&device=work' "$demo_url/login" >/dev/null
 	token=$(as "$home" -d 'user=carol&device=home' "$demo_url/login" |
 		jq -r .csrf)
 	list=$(as "$home" "$demo_url/devices")
@@ -220,7 +188,7 @@ test_devices() {
 	handle=$(jq -r '.devices[] | select(.current | not).handle' <<<"$list")
 	equal "ended" 1 "$(as "$home" -d "csrf=$token&handle=$handle" \
 		"$demo_url/devices/revoke" | jq .ended)"
-	equal "the ended device" 401 "$(code_as "$work" "$demo_url/profile")"
+	equal "the ended device" 401 "$(code_as "$office" "$demo_url/profile")"
 	equal "the other one" 200 "$(code_as "$home" "$demo_url/profile")"
 }
 
@@ -592,9 +560,4 @@ test_full
 test_tls_terminated
 test_two_servers
 
-if [ "$failures" -gt 0 ]; then
-	echo "$failures failed" >&2
-	cat "$demo_work/demo.log" >&2
-	exit 1
-fi
-echo "all as it should be"
+finish

@@ -4,37 +4,8 @@
 # The API of `sojourn demo`: access tokens that four workers issue, verify and
 # revoke.
 
-set -uo pipefail
-export LC_ALL=C
-
-src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
-demo_bin=${SOJOURN_BIN:-$src/build/release/bin}
-for tool in curl jq pgrep; do
-	command -v $tool >/dev/null && continue
-	echo "skipped: $tool is not installed" >&2
-	exit 77
-done
-demo_work=$(mktemp -d "${TMPDIR:-/tmp}/sojourn-demo.XXXXXX")
-export XDG_STATE_HOME=$demo_work/state
-# shellcheck source=tools/demo_client.sh
-. "$src/tools/demo_client.sh"
-
-failures=0
-
-clean_up() {
-	demo_stop >/dev/null 2>&1
-	wait 2>/dev/null
-	rm -rf "$demo_work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-# equal WHAT WANTED FOUND
-equal() {
-	[ "$2" = "$3" ] && return
-	echo "FAILED: $1: $3 instead of $2" >&2
-	failures=$((failures + 1))
-}
+# shellcheck source=tests/e2e/lib_demo.sh
+. "$(dirname "$0")/lib_demo.sh"
 
 # api TOKEN PATH [WORD...]: with a bearer token; -w adds the status.
 api() {
@@ -80,8 +51,4 @@ equal "and a new login" una "$(api "$access" /api/me | jq -r .user)"
 demo_stop
 equal "exit code of the demo" 0 $?
 
-if [ "$failures" -gt 0 ]; then
-	echo "$failures failed" >&2
-	exit 1
-fi
-echo "all as it should be"
+finish

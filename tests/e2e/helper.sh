@@ -6,51 +6,20 @@
 # unit and the manual page. Waiting is for things that must happen some time;
 # how long they take is printed, not asserted.
 
-set -uo pipefail
-export LC_ALL=C
-
-src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
-bin=${SOJOURN_BIN:-$src/build/release/bin}
-for tool in jq pidwait "$bin/sojourn" "$bin/sojournd"; do
-	command -v "$tool" >/dev/null && continue
-	echo "skipped: $tool is not there" >&2
-	exit 77
-done
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/sojourn-helper.XXXXXX")
-export XDG_STATE_HOME=$work/state
-mkdir -m 700 "$XDG_STATE_HOME"
-name=helpertest-$$
-failures=0
-checks=0
-
-sojourn() {
-	"$bin/sojourn" "$@"
-}
+# shellcheck source=tests/e2e/lib_cli.sh
+. "$(dirname "$0")/lib_cli.sh"
+needs pidwait "$bin/sojournd"
+name=$prefix-helper
 
 # stat FILTER: of the segment.
 stat_of() {
 	sojourn stat "$name" --json | jq -r "$1"
 }
 
-clean_up() {
-	# Destroying a segment ends its helpers; one that stands still as well
-	# as soon as it goes on.
-	[ -z "${stopped:-}" ] || kill -CONT "$stopped" 2>/dev/null
-	[ ! -e "/dev/shm/sojourn.$name" ] || sojourn destroy "$name"
-	rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-section() {
-	echo "== $*"
-}
-
-fail() {
-	failures=$((failures + 1))
-	echo "FAILED at line ${BASH_LINENO[1]}: $*"
-}
+# Destroying a segment ends its helpers; one that stands still as well as soon
+# as it goes on.
+trap '[ -z "${stopped:-}" ] || kill -CONT "$stopped"; clean_up; rm -rf "$work"' \
+	EXIT
 
 # is WANTED GOT WHAT
 is() {
@@ -64,11 +33,11 @@ exits() {
 
 	shift
 	checks=$((checks + 1))
-	"$@" >"$work/out" 2>"$work/err"
+	"$@" >"$out" 2>"$err"
 	code=$?
 	[ $code -eq "$wanted" ] && return
 	fail "exit code $code, not $wanted: $*"
-	cat "$work/err"
+	cat "$err"
 }
 
 # becomes WANTED FILTER: of the segment's numbers, some time. Ends the test if
@@ -193,7 +162,7 @@ gone "$helper"
 section "options"
 exits 0 "$bin/sojournd" --help
 exits 0 "$bin/sojournd" --version
-is 1 "$(grep -cE '^sojournd [0-9]+\.[0-9]+\.[0-9]+$' "$work/out")" "version lines"
+is 1 "$(grep -cE '^sojournd [0-9]+\.[0-9]+\.[0-9]+$' "$out")" "version lines"
 exits 64 "$bin/sojournd"
 exits 64 "$bin/sojournd" --tick 0ms "$name"
 exits 64 "$bin/sojournd" --unknown "$name"
@@ -204,7 +173,7 @@ if command -v systemd-analyze >/dev/null; then
 	sed "s|^ExecStart=sojournd|ExecStart=$bin/sojournd|" \
 		"$src/tools/sojournd@.service" >"$unit"
 	exits 0 systemd-analyze verify --man=no "$unit"
-	is "" "$(cat "$work/err")" "what systemd-analyze says"
+	is "" "$(cat "$err")" "what systemd-analyze says"
 else
 	echo "systemd-analyze is not installed: not looked at"
 fi
@@ -214,5 +183,4 @@ else
 	echo "mandoc is not installed: not looked at"
 fi
 
-echo "$checks checks, $failures failed"
-[ $failures -eq 0 ]
+finish

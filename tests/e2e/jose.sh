@@ -4,19 +4,11 @@
 # Access tokens and keys between this library and the npm package jose. Skipped
 # only if npm cannot install it.
 
-set -euo pipefail
-
-src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
-bin=${SOJOURN_BIN:-$src/build/release/bin}
+# shellcheck source=tests/e2e/lib_begin.sh
+. "$(dirname "$0")/lib_begin.sh"
+set -e
+needs node npm
 package=jose@5.10.0 # depends on no other package; 6 wants a newer node
-work=$(mktemp -d "${TMPDIR:-/tmp}/sojourn-jose.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-for tool in node npm; do
-	command -v $tool >/dev/null && continue
-	echo "skipped: $tool is not installed" >&2
-	exit 77
-done
 echo '{"private":true}' >"$work/package.json"
 if ! (cd "$work" && npm install --no-audit --no-fund --no-package-lock \
 	--ignore-scripts --save-exact "$package") >"$work/log" 2>&1; then

@@ -4,22 +4,11 @@
 # What the scenarios of the command `sojourn` share: running it, and asserting
 # exit codes, outputs and texts. Segments and files are removed at the end.
 
-set -uo pipefail
-export LC_ALL=C
+# shellcheck source=tests/e2e/lib_begin.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib_begin.sh"
+needs jq cmp pgrep
 
-src=${SOJOURN_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
-bin=${SOJOURN_BIN:-$src/build/release/bin}
-for tool in jq cmp pgrep; do
-	command -v $tool >/dev/null && continue
-	echo "skipped: $tool is not installed" >&2
-	exit 77
-done
-
-work=$(mktemp -d "${TMPDIR:-/tmp}/sojourn-cli.XXXXXX")
-export XDG_STATE_HOME=$work/state
-mkdir -m 700 "$XDG_STATE_HOME"
 prefix=sojtest-$$
-failures=0
 checks=0
 out=$work/out
 err=$work/err
@@ -36,13 +25,6 @@ clean_up() {
 		sojourn destroy "${segment#/dev/shm/sojourn.}" 2>/dev/null ||
 			rm -f "$segment"
 	done
-	rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT TERM
-
-section() {
-	echo "== $*"
 }
 
 fail() {
