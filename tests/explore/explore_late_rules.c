@@ -250,6 +250,36 @@ static void no_window(void)
 	MUST(came());
 }
 
+/* ---- values that somebody spoils ---- */
+
+static int sees_all(void *arg, const void *data, size_t bytes, uint64_t version)
+{
+	(void)version;
+	MUST(bytes == *(const uint32_t *)arg);
+	return data != NULL ? 3 : -1;
+}
+
+/* Between two looks at its lengths: who is shown a value is shown all of it,
+ * and nothing that lies behind it. */
+static void spoilt_while_shown(void)
+{
+	const struct sojourn_read how = {.no_touch = true, .no_renew = true};
+	const char *id = w.known[w.bystander].id;
+	uint32_t bytes, times = 0;
+	soj_word_t *head = soj_chunk_words(st, chunk_of(&w, ref), &bytes);
+	const uint64_t good = load(head);
+	int rc;
+
+	bytes = soj_head_data_bytes(good);
+	do {
+		before_access(head, ACCESS_LOAD, ++times, UINT64_MAX);
+		rc = sojourn_session_view(w.s, id, &how, sees_all, &bytes);
+		MUST(rc == 3 || rc < 0);
+		soj_store_release(head, good);
+	} while (came());
+	MUST(times > 2);
+}
+
 /* ---- tables of this process ---- */
 
 static void set_hooks(void)
@@ -331,16 +361,17 @@ static void late_verifiers(void)
 
 /* ---- all ---- */
 
-#define CASES(X)            \
-	X(lines_end)        \
-	X(dead_makers)      \
-	X(full_limbo)       \
-	X(lost_events)      \
-	X(timers_retry)     \
-	X(marks_in_doubt)   \
-	X(copies_are_wiped) \
-	X(no_window)        \
-	X(late_setters)     \
+#define CASES(X)              \
+	X(lines_end)          \
+	X(dead_makers)        \
+	X(full_limbo)         \
+	X(lost_events)        \
+	X(timers_retry)       \
+	X(marks_in_doubt)     \
+	X(copies_are_wiped)   \
+	X(no_window)          \
+	X(spoilt_while_shown) \
+	X(late_setters)       \
 	X(late_verifiers)
 
 FOUND_MAIN(CASES)

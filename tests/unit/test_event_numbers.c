@@ -78,6 +78,20 @@ static void spoilt_hint_is_put_right(void **state)
 	}
 }
 
+/* One that is a whole ring behind, as by who stood still for long. */
+static void old_hint_is_put_right(void **state)
+{
+	uint64_t after;
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		login_and_out();
+	after = next();
+	assert_true(after > 64);
+	set_hint(2);
+	assert_int_equal(next(), after);
+}
+
 static void after_the_last_number_nothing_is_told(void **state)
 {
 	struct soj_event event;
@@ -99,6 +113,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(spoilt_hint_is_put_right,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(old_hint_is_put_right, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(
 			after_the_last_number_nothing_is_told, set_up,
 			tear_down),
