@@ -55,14 +55,12 @@ static void run_reclaim(void *arg, struct report *r)
  */
 static void late_repairer(void)
 {
-	struct victim maker, late;
+	struct victim late;
 	struct world w;
 	uint32_t idx;
 
 	found_begin(&w, NULL, prepare_people);
-	park(&maker, "create.ctl", run_create, &w);
-	kill_parked(&maker);
-	idx = owned_entry(&w);
+	idx = dead_maker(&w, "create.ctl");
 	park(&late, "repair.seen", run_upkeep, &w);
 	world_upkeep(&w);
 	fill(&w, "carl", BYTES);

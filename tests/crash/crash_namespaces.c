@@ -229,6 +229,19 @@ static uint32_t slots_lost(const struct report *r, bool killed)
 			  strcmp(label, "slot.release.unlocked") == 0);
 }
 
+/* A world with so many slots, 0: the usual number, and a holder of one. */
+static bool begin(uint32_t slots, pid_t *launcher, uint64_t *claim)
+{
+	if (!world_make(&w, &(struct world_options){.slots = slots}))
+		return false;
+	prepare_people(&w);
+	w.next_number = 2000;
+	world_let_go(&w);
+	*launcher = holder_start();
+	*claim = soj_load_relaxed(&w.s->st.seg.slots[meeting->slot].claim);
+	return true;
+}
+
 /* False: it got through, there are no more steps. */
 static bool killed_beside(struct namesake *n, uint32_t nth)
 {
@@ -238,13 +251,8 @@ static bool killed_beside(struct namesake *n, uint32_t nth)
 	int code;
 
 	trying("beside a holder of its number, killed at step %u", nth);
-	if (!world_make(&w, &(struct world_options){0}))
+	if (!begin(0, &launcher, &claim))
 		return false;
-	prepare_people(&w);
-	w.next_number = 2000;
-	world_let_go(&w);
-	launcher = holder_start();
-	claim = soj_load_relaxed(&w.s->st.seg.slots[meeting->slot].claim);
 	n->plan = (struct plan){.fault = FAULT_KILL, .nth = nth};
 	code = namesake_run(n, 2);
 	trying("beside a holder of its number, killed at step %u (%s)", nth,
@@ -291,13 +299,8 @@ static bool killed_adopting(struct namesake *n, uint32_t nth)
 	int code;
 
 	trying("beside a holder of its number, adopting");
-	if (!world_make(&w, &(struct world_options){.slots = 2}))
+	if (!begin(2, &launcher, &claim))
 		return false;
-	prepare_people(&w);
-	w.next_number = 2000;
-	world_let_go(&w);
-	launcher = holder_start();
-	claim = soj_load_relaxed(&w.s->st.seg.slots[meeting->slot].claim);
 	park(&maker, "index.committed", run_create, &w);
 	kill_parked(&maker);
 	judge_create(&w, maker.report);

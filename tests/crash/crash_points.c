@@ -174,12 +174,7 @@ static void survive(struct world *w, const struct act *act)
 	go_on(w);
 	if (w->target < w->count)
 		act->act(w);
-	world_verify(w);
-	world_upkeep(w);
-	world_settle(w);
-	world_fsck(w, true);
-	world_verify(w);
-	world_drain(w, 0);
+	world_end(w);
 }
 
 /* Kills at the n-th step of those that a run without a kill made; how far the
@@ -200,7 +195,6 @@ static enum state one_point(const struct op *op, uint32_t nth,
 	       step_name(r, nth), act->name);
 	op->judge(&w, r);
 	survive(&w, act);
-	world_free(&w);
 	return v.state;
 }
 
@@ -229,7 +223,6 @@ static enum state one_nested(const struct op *op, uint32_t nth,
 	if (v2.state == VICTIM_FINISHED)
 		world_settle(&w);
 	survive(&w, &acts[0]);
-	world_free(&w);
 	return v2.state;
 }
 

@@ -133,6 +133,20 @@ static uint32_t last_place(void)
 	return p;
 }
 
+/* The target is gone, and its place another's, whose word it is. */
+static uint64_t replace_target(uint32_t p)
+{
+	uint64_t theirs;
+
+	w.known[w.target].fate = GONE;
+	world_upkeep(&w);
+	world_create(&w, "bert", 100);
+	theirs = place(p);
+	if (theirs == 0)
+		failed("nobody took the place");
+	return theirs;
+}
+
 /*
  * Two are about to clear the same word, a deleter and somebody's upkeep; a
  * third does it, and an insert takes the place.
@@ -151,12 +165,7 @@ static void trap_removers(bool second_first)
 	p = last_place();
 	stop_at(&deleter, run_delete, "index.remove.seen");
 	stop_at(&helper, run_full, "index.remove.seen");
-	w.known[w.target].fate = GONE;
-	world_upkeep(&w);
-	world_create(&w, "bert", 100);
-	theirs = place(p);
-	if (theirs == 0)
-		failed("nobody took the place");
+	theirs = replace_target(p);
 	if (go_on(second_first ? &helper : &deleter) < 0 ||
 	    go_on(second_first ? &deleter : &helper) < 0)
 		failed("a remover failed");
@@ -181,12 +190,7 @@ static void trap_half_removed(void)
 	w.target = (unsigned)world_create(&w, "anna", 100);
 	p = last_place();
 	stop_at(&v, run_delete, "index.removed");
-	w.known[w.target].fate = GONE;
-	world_upkeep(&w);
-	world_create(&w, "bert", 100);
-	theirs = place(p);
-	if (theirs == 0)
-		failed("nobody took the place");
+	theirs = replace_target(p);
 	if (go_on(&v) != 1)
 		failed("the remover returned %d", v.report->rc);
 	if (place(p) != theirs)

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crash/lib_ops.h"
 #include "session/id.h"
 
 /* ---- cases ---- */
@@ -149,6 +150,15 @@ uint32_t owned_entry(struct world *w)
 			return e;
 	failed("nobody owns an entry");
 	return 1;
+}
+
+uint32_t dead_maker(struct world *w, const char *label)
+{
+	struct victim maker;
+
+	park(&maker, label, run_create, w);
+	kill_parked(&maker);
+	return owned_entry(w);
 }
 
 bool is_in(struct world *w, uint64_t ref, enum soj_phase phase)

@@ -38,14 +38,12 @@ static void run_upkeep(void *arg, struct report *r)
 static void late_repairer_at_its_cas(void)
 {
 	struct access_range ctl = {.bytes = 8, .kinds = ACCESS_RMW};
-	struct victim maker, late;
+	struct victim late;
 	struct world w;
 	uint32_t idx;
 
 	found_begin(&w, NULL, prepare_people);
-	park(&maker, "create.ctl", run_create, &w);
-	kill_parked(&maker);
-	idx = owned_entry(&w);
+	idx = dead_maker(&w, "create.ctl");
 	ctl.words = &soj_entry(&w.s->st, idx)->ctl;
 	MUST(park_at_access(&late, &ctl, 1, run_upkeep, &w));
 	world_upkeep(&w);

@@ -50,6 +50,12 @@ struct sojourn *sem_make_carts(struct sojourn_options *o, uint32_t *number)
 	return s;
 }
 
+int sem_tear_down(void **state)
+{
+	sojourn_detach(*state);
+	return 0;
+}
+
 void sem_advance(struct sojourn *s, uint64_t ms)
 {
 	assert_int_equal(sojourn_clock_advance(s, ms), 0);

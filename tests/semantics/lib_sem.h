@@ -24,6 +24,8 @@ void sem_options(struct sojourn_options *o);
 struct sojourn *sem_make(const struct sojourn_options *o);
 /* The same with a collection more, "carts"; *number: its. */
 struct sojourn *sem_make_carts(struct sojourn_options *o, uint32_t *number);
+/* For cmocka: detaches from *state. */
+int sem_tear_down(void **state);
 void sem_advance(struct sojourn *s, uint64_t ms);
 
 /* A login; the test ends if it fails. */

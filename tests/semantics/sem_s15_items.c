@@ -21,7 +21,6 @@ static int set_up(void **state)
 	struct sojourn_collection own[2];
 	struct sojourn_options o;
 
-	(void)state;
 	sojourn_collection_init(&own[0], "carts");
 	own[0].ttl_ms = 60 * MINUTE;
 	sojourn_collection_init(&own[1], "quick");
@@ -36,13 +35,7 @@ static int set_up(void **state)
 	s = sem_make(&o);
 	carts = (uint32_t)sojourn_collection_number(s, "carts");
 	quick = (uint32_t)sojourn_collection_number(s, "quick");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sojourn_detach(s);
+	*state = s;
 	return 0;
 }
 
@@ -442,7 +435,7 @@ static void s12_items_are_bound_too(void **state)
 	assert_int_equal(sojourn_get(s, &item, &how, NULL, NULL, &info), 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, sem_tear_down)
 
 int main(void)
 {

@@ -23,19 +23,12 @@ static int set_up(void **state)
 {
 	struct sojourn_options o;
 
-	(void)state;
 	sem_options(&o);
 	o.entries_max = 2 * ROUNDS;
 	o.segment_bytes = 32u << 20;
 	o.threads_max = 32;
 	s = sem_make_carts(&o, &carts);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sojourn_detach(s);
+	*state = s;
 	return 0;
 }
 
@@ -336,7 +329,7 @@ static void s15_late_remove_by_version(void **state)
 	report_free(r);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, sem_tear_down)
 
 int main(void)
 {

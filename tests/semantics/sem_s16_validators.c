@@ -18,18 +18,11 @@ static int set_up(void **state)
 {
 	struct sojourn_options o;
 
-	(void)state;
 	sem_options(&o);
 	o.entries_max = 200;
 	o.events_max = 64;
 	s = sem_make_carts(&o, &carts);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sojourn_detach(s);
+	*state = s;
 	return 0;
 }
 
@@ -519,7 +512,7 @@ static void s15_view_expelled(void **state)
 	soj_upkeep_deinit(&up);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, sem_tear_down)
 
 int main(void)
 {

@@ -29,19 +29,12 @@ static int set_up(void **state)
 {
 	struct sojourn_options o;
 
-	(void)state;
 	sem_options(&o);
 	o.entries_max = 2000;
 	o.segment_bytes = 16u << 20;
 	o.threads_max = 16;
 	s = sem_make_carts(&o, &carts);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sojourn_detach(s);
+	*state = s;
 	return 0;
 }
 
@@ -487,7 +480,7 @@ static void s21_trap_nan_on_no_sessions(void **state)
 	assert_int_equal(stat.active, 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, sem_tear_down)
 
 int main(void)
 {

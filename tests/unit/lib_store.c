@@ -60,6 +60,27 @@ void worker_close(struct soj_store *st, struct soj_worker *w)
 	munmap(w, sizeof(*w));
 }
 
+static struct {
+	struct soj_store *st;
+	struct soj_worker *w;
+} set_up;
+
+int store_set_up(struct soj_store **st, struct soj_worker **w,
+		 uint32_t entries_max, uint64_t segment_bytes)
+{
+	*st = set_up.st = store_open(entries_max, segment_bytes);
+	*w = set_up.w = worker_open(set_up.st);
+	return 0;
+}
+
+int store_tear_down(void **state)
+{
+	(void)state;
+	worker_close(set_up.st, set_up.w);
+	store_close(set_up.st);
+	return 0;
+}
+
 void clock_pass(struct soj_store *st, uint64_t ms)
 {
 	soj_add_relaxed(&st->seg.hdr->manual_now_ms, ms);

@@ -19,6 +19,11 @@ void store_close(struct soj_store *st);
 struct soj_worker *worker_open(struct soj_store *st);
 void worker_close(struct soj_store *st, struct soj_worker *w);
 
+/* For cmocka, of tests with one of each. */
+int store_set_up(struct soj_store **st, struct soj_worker **w,
+		 uint32_t entries_max, uint64_t segment_bytes);
+int store_tear_down(void **state);
+
 void clock_pass(struct soj_store *st, uint64_t ms);
 struct soj_digest digest_of(uint64_t number);
 

@@ -17,17 +17,7 @@ static struct soj_worker *w;
 static int open_store(void **state)
 {
 	(void)state;
-	st = store_open(400, 8 << 20);
-	w = worker_open(st);
-	return 0;
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	worker_close(st, w);
-	store_close(st);
-	return 0;
+	return store_set_up(&st, &w, 400, 8 << 20);
 }
 
 static soj_word_t *told(uint64_t ref)
@@ -172,7 +162,7 @@ static void test_stopped_while_filling(void **state)
 		assert_int_equal(found(ref, SOJ_EVENT_CREATED), 1);
 		assert_int_equal(found(ref, SOJ_EVENT_ENDED), 1);
 		assert_int_equal(soj_event_next(&st->seg), 3);
-		close_store(NULL);
+		store_tear_down(NULL);
 		open_store(NULL);
 	}
 }
@@ -297,7 +287,7 @@ static void test_all_tell_the_same(void **state)
 }
 
 #define TEST(name) \
-	cmocka_unit_test_setup_teardown(name, open_store, close_store)
+	cmocka_unit_test_setup_teardown(name, open_store, store_tear_down)
 
 int main(void)
 {

@@ -18,17 +18,7 @@ static struct soj_worker *w;
 static int open_store(void **state)
 {
 	(void)state;
-	st = store_open(ENTRIES + 100, 16 << 20);
-	w = worker_open(st);
-	return 0;
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	worker_close(st, w);
-	store_close(st);
-	return 0;
+	return store_set_up(&st, &w, ENTRIES + 100, 16 << 20);
 }
 
 /* Nothing is left to a scan of all state words. */
@@ -180,7 +170,8 @@ static void a_ring_goes_round(void **state)
 	free(chunk);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+#define T(name) \
+	cmocka_unit_test_setup_teardown(name, open_store, store_tear_down)
 
 int main(void)
 {

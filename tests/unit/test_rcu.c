@@ -124,15 +124,22 @@ static void *claim_and_die(void *arg)
 	return NULL;
 }
 
+/* fn(thr) in a thread of its own, which ends. */
+static void in_thread(void *(*fn)(void *), struct soj_thread *thr)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, fn, thr), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 static void a_dead_thread_of_a_living_process(void **state)
 {
 	struct soj_thread thr;
-	pthread_t thread;
 	uint64_t claim;
 
 	(void)state;
-	pthread_create(&thread, NULL, claim_and_die, &thr);
-	pthread_join(thread, NULL);
+	in_thread(claim_and_die, &thr);
 	assert_true(soj_slot_dead(&st->seg, thr.slot, false, &claim));
 	assert_true(soj_slot_free_dead(&st->seg, thr.slot, claim));
 }
@@ -260,15 +267,12 @@ static void *adopt_and_die(void *arg)
 static void adopters_die_too(void **state)
 {
 	struct soj_thread thr;
-	pthread_t thread;
 	uint64_t claim;
 
 	(void)state;
-	pthread_create(&thread, NULL, claim_and_die, &thr);
-	pthread_join(thread, NULL);
+	in_thread(claim_and_die, &thr);
 	for (unsigned i = 0; i < 3; i++) {
-		pthread_create(&thread, NULL, adopt_and_die, &thr);
-		pthread_join(thread, NULL);
+		in_thread(adopt_and_die, &thr);
 	}
 	assert_true(soj_slot_dead(&st->seg, thr.slot, false, &claim));
 	assert_int_equal(soj_claim_phase(claim), SOJ_CLAIM_MEND);

@@ -178,6 +178,15 @@ static void hears(int fd, const char *text)
 	fail_msg("never heard %s", text);
 }
 
+/* Starts one that tells how it is; where, listen_at() has set. */
+static void start_watched(void)
+{
+	setenv("WATCHDOG_USEC", "1000", 1);
+	START("--foreground", sc.name);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+}
+
 /* Starts one that serves, and tells at ears that it does: each round that both
  * of its threads have made, among others. */
 static void serve(void)
@@ -186,10 +195,7 @@ static void serve(void)
 
 	snprintf(address, sizeof(address), "@%s.served", sc.name);
 	ears = listen_at(address);
-	setenv("WATCHDOG_USEC", "1000", 1);
-	START("--foreground", sc.name);
-	unsetenv("NOTIFY_SOCKET");
-	unsetenv("WATCHDOG_USEC");
+	start_watched();
 	hears(ears, "READY=1");
 	assert_int_equal(scene_helper(&sc), child);
 }
@@ -417,10 +423,7 @@ static void standby_is_told(void **state)
 	first = child;
 	snprintf(address, sizeof(address), "@%s.standby", sc.name);
 	fd = listen_at(address);
-	setenv("WATCHDOG_USEC", "1000", 1);
-	START("--foreground", sc.name);
-	unsetenv("NOTIFY_SOCKET");
-	unsetenv("WATCHDOG_USEC");
+	start_watched();
 	hears(fd, "STATUS=Standing by");
 	hears(fd, "WATCHDOG=1");
 	kill(first, SIGKILL);

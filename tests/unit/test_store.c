@@ -16,17 +16,7 @@ static struct soj_worker *w;
 static int open_store(void **state)
 {
 	(void)state;
-	st = store_open(2000, 16 << 20);
-	w = worker_open(st);
-	return 0;
-}
-
-static int close_store(void **state)
-{
-	(void)state;
-	worker_close(st, w);
-	store_close(st);
-	return 0;
+	return store_set_up(&st, &w, 2000, 16 << 20);
 }
 
 static void classes_hold_what_they_promise(void **state)
@@ -368,7 +358,8 @@ static void free_memory_is_zero(void **state)
 	soj_upkeep_deinit(&up);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, open_store, close_store)
+#define T(name) \
+	cmocka_unit_test_setup_teardown(name, open_store, store_tear_down)
 
 int main(void)
 {
