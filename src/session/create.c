@@ -67,6 +67,7 @@ static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, idx);
 	uint64_t ctl = soj_load_relaxed(&e->ctl);
+	uint64_t lock = birth_lock(s, self, soj_ref(idx, gen), b);
 
 	soj_store_relaxed(&e->life, soj_life(gen, b->now_ms));
 	soj_store_relaxed(&e->digest[0], b->digest.word[0]);
@@ -80,7 +81,7 @@ static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
 	soj_store_relaxed(&e->subject[1], b->subject.word[1]);
 	soj_store_relaxed(&e->login, b->login);
 	soj_store_relaxed(&e->event, soj_told(SOJ_TOLD_NOTHING, gen, 0));
-	soj_store_relaxed(&e->lock, birth_lock(s, self, soj_ref(idx, gen), b));
+	soj_store_relaxed(&e->lock, lock);
 	soj_store_relaxed(&e->predecessor, b->predecessor);
 	soj_store_relaxed(&e->misc, soj_misc(b->collection, b->renewals,
 					     b->keyed, b->life.expires_max_ms));

@@ -242,9 +242,10 @@ int soj_chunk_relocate(struct soj_store *st, struct soj_worker *w,
 	to = soj_chunk_words(st, fresh, &to_bytes);
 	if (to_bytes != bytes)
 		to = NULL; /* no page changes its class under an owned chunk */
-	if (to != NULL)
-		for (uint32_t i = 0; i < bytes / 8; i++)
-			soj_store_relaxed(&to[i], soj_load_relaxed(&from[i]));
+	for (uint32_t i = 0; to != NULL && i < bytes / 8; i++) {
+		word = soj_load_relaxed(&from[i]);
+		soj_store_relaxed(&to[i], word);
+	}
 	SOJ_STEP("relocate.copied");
 	if (soj_gone(w))
 		return -ECANCELED;

@@ -16,8 +16,7 @@
 #define LINE_BYTES  64u
 #define STEPS_MAX   400000u /* far more than any schedule has */
 #define LIMBO_KEPT  32u
-#define PENDING_MAX 64u /* about what a processor has */
-#define CHANGES_MAX 2u  /* of priority: three actors, d = 3 */
+#define CHANGES_MAX 2u /* of priority: three actors, d = 3 */
 
 /* A store that others need not have seen. */
 struct pending {
@@ -39,6 +38,7 @@ static struct {
 	unsigned seen_dead;
 	struct pending pending[ACTORS_MAX][PENDING_MAX];
 	unsigned pending_count[ACTORS_MAX];
+	struct trace trace[ACTORS_MAX];
 	struct coroutine co[ACTORS_MAX];
 	unsigned actors;
 	int current; /* -1: none */
@@ -240,14 +240,66 @@ static void written(size_t offset)
 	now.dirty[now.dirty_count++] = line;
 }
 
-void actor_die(struct stage *st, unsigned actor)
+static pthread_mutex_t *life_of(struct stage *st, unsigned actor)
 {
 	struct soj_self *self = soj_self(st->handle[actor]);
-	struct soj_shm_slot *slot = &st->w.s->st.seg.slots[self->w.thr.slot];
+
+	return &st->w.s->st.seg.slots[self->w.thr.slot].life;
+}
+
+void actor_die(struct stage *st, unsigned actor)
+{
+	pthread_mutex_t *life = life_of(st, actor);
 	uint32_t word = FUTEX_OWNER_DIED;
 
-	memcpy(&slot->life, &word, sizeof(word));
-	written((size_t)((uint8_t *)&slot->life - now.base));
+	memcpy(life, &word, sizeof(word));
+	written((size_t)((uint8_t *)life - now.base));
+}
+
+uint32_t actor_life(struct stage *st, unsigned actor)
+{
+	size_t at = (size_t)((uint8_t *)life_of(st, actor) - now.base);
+
+	return (uint32_t)(at / 8);
+}
+
+/* ---- traces ---- */
+
+size_t stage_words(void)
+{
+	return now.bytes / 8;
+}
+
+const struct trace *schedule_trace(unsigned actor)
+{
+	return &now.trace[actor];
+}
+
+void trace_copy(struct trace *to, const struct trace *from)
+{
+	to->count = from->count;
+	to->cut = from->cut;
+	memcpy(to->step, from->step, from->count * sizeof(from->step[0]));
+}
+
+static void trace_step(size_t offset, int kind)
+{
+	struct trace *t = &now.trace[now.current];
+
+	if (t->count == TRACE_MAX) {
+		t->cut = true;
+		return;
+	}
+	t->step[t->count++] = (struct footstep){.word = (uint32_t)(offset / 8),
+						.kind = (uint8_t)kind};
+}
+
+static void trace_fence(void)
+{
+	struct trace *t = &now.trace[now.current];
+
+	if (now.how && t->count > 0)
+		t->step[t->count - 1].fenced = true;
 }
 
 /* ---- store buffers ---- */
@@ -374,8 +426,10 @@ void sched_point(const volatile void *addr, int kind)
 	size_t offset = (size_t)((const volatile uint8_t *)addr - now.base);
 	bool leave;
 
-	if (kind == SOJ_POINT_FENCE_SEQ_CST && now.current >= 0)
+	if (kind == SOJ_POINT_FENCE_SEQ_CST && now.current >= 0) {
 		now.pending_count[now.current] = 0;
+		trace_fence();
+	}
 	if (offset >= now.bytes)
 		return;
 	if (kind != SOJ_POINT_LOAD)
@@ -392,6 +446,7 @@ void sched_point(const volatile void *addr, int kind)
 	}
 	if (leave)
 		leave_it((unsigned)now.current);
+	trace_step(offset, kind);
 	if (kind == SOJ_POINT_RMW)
 		now.pending_count[now.current] = 0;
 	else if (kind == SOJ_POINT_STORE)
@@ -472,8 +527,11 @@ void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
 	now.last_turn = how->runs == 0;
 	if (how->random)
 		shuffle(how);
-	for (unsigned i = 0; i < actors; i++)
+	for (unsigned i = 0; i < actors; i++) {
 		coroutine_start(&now.co[i], fn, arg[i]);
+		now.trace[i].count = 0;
+		now.trace[i].cut = false;
+	}
 	coroutine_memory = 1;
 	while ((who = choose(who)) >= 0) {
 		now.current = who;

@@ -22,6 +22,9 @@
 
 #define SCHED_RUNS_MAX 4u
 
+/* Stores that an actor can hold: about what a processor has. */
+#define PENDING_MAX 64u
+
 /* Coroutines of a schedule. */
 #define ACTORS_MAX 3u
 
@@ -69,6 +72,20 @@ struct schedule {
 	uint32_t corpse;
 };
 
+/* More steps than any operation of a pair has. */
+#define TRACE_MAX 16384u
+
+/* The accesses of one actor, in its order. */
+struct trace {
+	uint32_t count;
+	bool cut; /* there were more */
+	struct footstep {
+		uint32_t word; /* of the segment, of eight bytes */
+		uint8_t kind;  /* SOJ_POINT_LOAD, _STORE, _RMW */
+		bool fenced;   /* a full fence comes after it */
+	} step[TRACE_MAX];
+};
+
 /* What came of one. */
 struct ran {
 	unsigned dead;     /* bits: who was killed */
@@ -98,8 +115,15 @@ void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
 void actor_run(struct stage *st, unsigned actor, void (*fn)(void *arg),
 	       void *arg);
 
-/* The death of the thread that an actor stands for, as the kernel marks it. */
+/* What an actor did in the last schedule. */
+const struct trace *schedule_trace(unsigned actor);
+void trace_copy(struct trace *to, const struct trace *from);
+size_t stage_words(void);
+
+/* The death of the thread that an actor stands for, as the kernel marks it, and
+ * the word that says so. */
 void actor_die(struct stage *st, unsigned actor);
+uint32_t actor_life(struct stage *st, unsigned actor);
 
 /* What the test's own soj_explore_point() has to call. */
 void sched_point(const volatile void *addr, int kind);

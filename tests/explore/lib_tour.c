@@ -10,10 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PCT_LENGTH 600u
-/* Of the states of a job that nobody died on the way to, unless all are. */
-#define DEEP_EVERY     4u
-#define ESCAPED_EVERY  512u
+#include "explore/lib_pair.h"
+
+#define PCT_LENGTH     600u
 #define PROCESSES_MAX  16u
 #define DRAW_TRIES_MAX 100000u
 
@@ -25,8 +24,6 @@ struct shared {
 
 static struct {
 	const struct tour *tour;
-	struct tour_totals *totals;
-	uint64_t job_states;
 	double began;
 } here;
 
@@ -38,158 +35,7 @@ static double clock_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* ---- one schedule ---- */
-
-static uint64_t key_of(const struct meeting *m, unsigned dead)
-{
-	uint64_t key = stage_hash(&m->scene->st) + dead;
-
-	for (unsigned i = 0; i < m->count; i++) {
-		const struct result *r = &m->actor[i].r;
-		uint64_t word[sizeof(r->id) / 8];
-
-		if (dead >> i & 1)
-			continue;
-		key = sched_mix(key,
-				(uint64_t)r->rc << 32 | (uint32_t)r->renewal);
-		key = sched_mix(key, r->number);
-		memcpy(word, r->id, sizeof(word));
-		for (unsigned k = 0; k < sizeof(word) / 8; k++)
-			key = sched_mix(key, word[k]);
-	}
-	return key;
-}
-
-static void describe(const struct meeting *m, const struct schedule *how)
-{
-	char names[128] = "";
-
-	for (unsigned i = 0; i < m->count; i++)
-		snprintf(names + strlen(names), sizeof(names) - strlen(names),
-			 "%s,", m->op[i]->name);
-	if (how->random)
-		trying("--replay %s,%u,%ss,%u,%llu,%u,%d,%u,%u",
-		       scene_name(m->scene->kind), m->count, names, how->hold,
-		       (unsigned long long)how->seed, how->length, how->may_die,
-		       how->corpse, how->die);
-	else
-		trying("--replay %s,%u,%sr,%u,%u,%d,%u,%u,%u",
-		       scene_name(m->scene->kind), m->count, names, how->hold,
-		       how->first, how->die, how->runs, how->run[0],
-		       how->run[1]);
-}
-
-/* Runs one schedule and judges what came of it. */
-static void explore(struct meeting *m, const struct schedule *how,
-		    struct ran *ran)
-{
-	static struct outcome out;
-	void *arg[ACTORS_MAX];
-	uint32_t before = failures_here();
-	bool deep;
-
-	stage_restore(&m->scene->st);
-	meeting_actors(m);
-	for (unsigned i = 0; i < m->count; i++)
-		arg[i] = &m->actor[i];
-	schedule_run(&m->scene->st, how, m->count, actor_fn, arg, ran);
-	here.totals->schedules++;
-	here.totals->crashes += ran->dead != 0;
-	if (!meeting_is_new(m, key_of(m, ran->dead)))
-		return;
-	here.totals->states++;
-	here.job_states++;
-	deep = here.tour->deep || ran->dead ||
-	       here.job_states % DEEP_EVERY == 0;
-	describe(m, how);
-	if (here.job_states % ESCAPED_EVERY == 1 &&
-	    stage_escaped(&m->scene->st))
-		failed("the segment was written to past the accessors");
-	if (ran->endless)
-		failed("it does not come to an end");
-	scene_look(m->scene, m->actor, m->count, ran->dead, deep, &out);
-	if (failures_here() == before)
-		meeting_compare(m, meeting_reference(m, ran->dead), &out);
-	m->failed |= failures_here() != before;
-}
-
 /* ---- two of them ---- */
-
-/*
- * One preemption, or one death, at each access.  Who is preempted holds none of
- * his stores, and then one, two and so on to all.  Returns how many there are.
- */
-static uint32_t bound_one(struct meeting *m, unsigned first, enum death die)
-{
-	struct schedule how = {.first = first, .runs = 1, .die = die};
-	struct ran ran;
-	uint32_t i;
-
-	for (i = 0; !m->failed; i++) {
-		how.run[0] = i;
-		how.hold = 0;
-		explore(m, &how, &ran);
-		if (ran.switched < 1)
-			break;
-		if (ran.dead)
-			continue;
-		for (uint32_t held = ran.buffered;
-		     how.hold < held && !m->failed;) {
-			how.hold++;
-			explore(m, &how, &ran);
-			here.totals->held++;
-		}
-	}
-	return i;
-}
-
-/*
- * The first does i accesses, the other k, then the first goes on to its end;
- * with `die` the other is gone.  Of each row one point in `stride`, beginning
- * at another one each time.
- */
-static void bound_two(struct meeting *m, unsigned first, enum death die,
-		      uint32_t stride)
-{
-	struct schedule how = {.first = first, .runs = 2, .die = die};
-	bool hold = false;
-	struct ran ran = {.switched = 2};
-
-	for (uint32_t i = 1; ran.switched > 0 && !m->failed; i++) {
-		how.run[0] = i;
-		ran.switched = 2;
-		for (uint32_t k = 1 + i % stride;
-		     ran.switched == 2 && !m->failed; k += stride) {
-			how.run[1] = k;
-			/* In every other one both hold what they can. */
-			hold = !hold;
-			how.hold = hold ? UINT32_MAX : 0;
-			explore(m, &how, &ran);
-			here.totals->held += hold;
-			here.totals->two_done++;
-		}
-	}
-}
-
-static void explore_pair(struct meeting *m)
-{
-	uint32_t budget = here.tour->pair_budget, stride = 1;
-	uint64_t a, b, all;
-
-	a = bound_one(m, 0, DEATH_NONE);
-	b = bound_one(m, 1, DEATH_NONE);
-	for (enum death die = DEATH_LATE; die < DEATHS; die++) {
-		bound_one(m, 0, die);
-		bound_one(m, 1, die);
-	}
-	all = 2 * DEATHS * a * b;
-	here.totals->two_all += all;
-	if (budget)
-		stride += (uint32_t)(all / budget);
-	for (unsigned first = 0; first < 2; first++)
-		for (enum death die = DEATH_NONE; die < DEATHS; die++)
-			bound_two(m, first, die, stride);
-}
 
 static bool is_wanted(const struct operation *a, const struct operation *b)
 {
@@ -293,8 +139,7 @@ static void explore_triple(struct meeting *m, uint64_t n)
 		}
 		how.seed = sched_mix(here.tour->seed + n, 100 + i);
 		how.hold = i & 1 ? UINT32_MAX : 0;
-		here.totals->held += i & 1;
-		explore(m, &how, &ran);
+		judge(m, &how, &ran);
 		if (ran.steps > 0 && i == 0)
 			how.length = ran.steps;
 	}
@@ -306,11 +151,11 @@ static void explore_job(struct meeting *m, struct scene *scene, uint64_t n,
 			uint64_t pairs)
 {
 	meeting_begin(m, scene);
-	here.job_states = 0;
-	here.totals->jobs++;
+	judging.of_states = 0;
+	judging.totals->jobs++;
 	m->count = n < pairs ? 2 : 3;
 	if (n < pairs && pair_of(m, n))
-		explore_pair(m);
+		explore_pair(m, here.tour->pair_budget);
 	else if (n >= pairs && triple_of(m, n - pairs))
 		explore_triple(m, n - pairs);
 	meeting_end(m);
@@ -327,7 +172,7 @@ static void explore_scene(struct meeting *m, struct scene *scene,
 	jobs = pairs + (pairs > 0 || tour->wanted[2] ? tour->draws : 0);
 	while ((n = (*taken)++) < jobs) {
 		if (tour->seconds > 0 && clock_s() - here.began > tour->seconds)
-			here.totals->left_out++;
+			judging.totals->left_out++;
 		else
 			explore_job(m, scene, n, pairs);
 	}
@@ -338,7 +183,9 @@ static void explore_here(struct shared *shared, unsigned process)
 	struct meeting *m = calloc(1, sizeof(*m));
 	static struct scene scene;
 
-	here.totals = &shared->totals[process];
+	judging = (struct judging){.totals = &shared->totals[process],
+				   .deep = here.tour->deep,
+				   .compare = here.tour->compare};
 	for (unsigned kind = 0; kind < SCENES && m; kind++) {
 		if (!scene_open(&scene, kind))
 			continue;
@@ -348,7 +195,7 @@ static void explore_here(struct shared *shared, unsigned process)
 	if (m == NULL)
 		failed("no memory");
 	else
-		here.totals->orders = m->orders;
+		judging.totals->orders = m->orders;
 	free(m);
 }
 
@@ -361,8 +208,10 @@ static void add(struct tour_totals *sum, const struct tour_totals *part)
 	sum->jobs += part->jobs;
 	sum->left_out += part->left_out;
 	sum->held += part->held;
-	sum->two_done += part->two_done;
+	sum->two_run += part->two_run;
+	sum->two_equal += part->two_equal;
 	sum->two_all += part->two_all;
+	sum->compared += part->compared;
 }
 
 void tour_run(const struct tour *tour, struct tour_totals *totals)
@@ -434,7 +283,6 @@ static void schedule_of(struct schedule *how, char **rest)
 
 bool tour_replay(char *text)
 {
-	static const struct tour all = {.deep = true};
 	static struct tour_totals totals;
 	static struct meeting m;
 	static struct scene scene;
@@ -448,15 +296,14 @@ bool tour_replay(char *text)
 		kind++;
 	if (kind == SCENES || !scene_open(&scene, kind))
 		return false;
-	here.tour = &all;
-	here.totals = &totals;
+	judging = (struct judging){.totals = &totals, .deep = true};
 	meeting_begin(&m, &scene);
 	m.count = (unsigned)number_of(&rest) == 3 ? 3 : 2;
 	for (unsigned i = 0; i < m.count; i++)
 		if (!op_named(&m.op[i], strtok_r(NULL, ",", &rest)))
 			return false;
 	schedule_of(&how, &rest);
-	explore(&m, &how, &ran);
+	judge(&m, &how, &ran);
 	printf("%u accesses, dead %u, %u failures\n", ran.steps, ran.dead,
 	       failures());
 	meeting_end(&m);

@@ -11,25 +11,20 @@
  * many processes and however slow they are.
  */
 
-#include "explore/lib_meeting.h"
+#include "explore/lib_judge.h"
 
 struct tour {
 	/* Bound 2 is sampled so that no pair has more; 0: all of it. */
 	uint32_t pair_budget;
 	uint32_t draws, draw_runs; /* of three, on each scene */
 	uint64_t seed;
-	bool deep;      /* each state is asked for fsck and drained */
+	bool deep; /* each state is asked for fsck and drained */
+	/* Of those left out as equal one in so many is compared; 0: none. */
+	uint32_t compare;
 	double seconds; /* no job is begun after that; 0: all are */
 	unsigned processes;
 	/* Operations that take part: one, both of a pair, or just these three. */
 	const char *wanted[3];
-};
-
-/* What came of it; of all processes. */
-struct tour_totals {
-	uint64_t schedules, crashes, states, orders, jobs, left_out;
-	uint64_t held;              /* schedules with store buffers */
-	uint64_t two_done, two_all; /* of preemption bound 2 */
 };
 
 void tour_run(const struct tour *tour, struct tour_totals *totals);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "explore/lib_pair.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "explore/lib_equal.h"
+
+/* The first is interrupted before its access i: all that has this in common. */
+struct row {
+	struct meeting *m;
+	unsigned first;
+	uint32_t stride; /* of those that are to be run, one in so many */
+	uint32_t i;
+	struct trace mine;   /* of the first, alone */
+	struct trace others; /* of the other one, after i of the first */
+	struct marks met;    /* by the other one in `others` */
+	struct marks rest;   /* what the first does when it goes on */
+	/* With stores held: does the other one meet those of the first?  And
+	 * does the first meet those of the other, who was interrupted at k? */
+	bool held_met;
+	bool rest_met[TRACE_MAX];
+	uint32_t turn; /* of the stride */
+};
+
+/* ---- one interruption ---- */
+
+/* Who is interrupted holds none of his stores, then one, and so on to all. */
+static void bound_one(struct meeting *m, unsigned first, enum death die)
+{
+	struct schedule how = {.first = first, .runs = 1, .die = die};
+	struct ran ran = {.switched = 1};
+
+	for (uint32_t i = 0; ran.switched && !m->failed; i++) {
+		uint32_t held;
+
+		how.run[0] = i;
+		how.hold = 0;
+		judge(m, &how, &ran);
+		if (ran.dead || !ran.switched)
+			continue;
+		for (held = ran.buffered; how.hold < held && !m->failed;) {
+			how.hold++;
+			judge(m, &how, &ran);
+		}
+	}
+}
+
+/* ---- two ---- */
+
+static struct schedule at(const struct row *r, uint32_t i, uint32_t k,
+			  bool held, enum death die)
+{
+	return (struct schedule){.first = r->first,
+				 .runs = 2,
+				 .run = {i, k},
+				 .hold = held ? UINT32_MAX : 0,
+				 .die = die};
+}
+
+static void equal(const struct row *r, const struct schedule *how,
+		  const struct schedule *other)
+{
+	judging.totals->two_all++;
+	judging.totals->two_equal++;
+	if (judging.compare || judging.every)
+		judge_equal(r->m, how, other);
+}
+
+/* True: it was run.  rest: what the first did then. */
+static bool run(struct row *r, const struct schedule *how)
+{
+	struct ran ran;
+
+	judging.totals->two_all++;
+	if (r->turn++ % r->stride != 0)
+		return false;
+	judging.totals->two_run++;
+	judge(r->m, how, &ran);
+	marks_begin(&r->rest);
+	if (how->hold)
+		marks_add_held(&r->rest, &r->mine, r->i);
+	marks_add(&r->rest, schedule_trace(r->first), r->i);
+	return true;
+}
+
+/* The first one's step `i` meets nothing of the other one before this one. */
+static uint32_t across_to(const struct row *r, bool held)
+{
+	uint32_t step = marks_meet(&r->met, &r->mine, r->i, held);
+
+	return step < r->others.count ? step : r->others.count;
+}
+
+/* The end of those that are equal to one that was run at k: `along`. */
+static uint32_t along_to(struct row *r, uint32_t k, bool held)
+{
+	uint32_t end = k;
+
+	do {
+		if (!held)
+			r->rest_met[end] =
+				marks_meet_held(&r->rest, &r->others, end);
+	} while (marks_meet(&r->rest, &r->others, end, held) == STEP_NONE &&
+		 ++end < r->others.count);
+	return end < r->others.count ? end + 1 : end;
+}
+
+static void row_alive(struct row *r, bool held)
+{
+	uint32_t across = across_to(r, held), count = r->others.count;
+	uint32_t last = count > 0 ? count - 1 : 0;
+	struct schedule how, other;
+	uint32_t k = 1;
+
+	for (; k <= across && k <= last; k++) {
+		how = at(r, r->i, k, held, DEATH_NONE);
+		other = at(r, r->i + 1, k, held, DEATH_NONE);
+		equal(r, &how, &other);
+	}
+	while (k < count && !r->m->failed) {
+		uint32_t end;
+
+		how = at(r, r->i, k, held, DEATH_NONE);
+		if (held && !r->held_met && !r->rest_met[k]) {
+			other = at(r, r->i, k++, false, DEATH_NONE);
+			equal(r, &how, &other);
+			continue;
+		}
+		if (!run(r, &how)) {
+			r->rest_met[k++] = true;
+			continue;
+		}
+		other = how;
+		end = along_to(r, k, held);
+		for (k++; k < end; k++) {
+			how = at(r, r->i, k, held, DEATH_NONE);
+			equal(r, &how, &other);
+		}
+	}
+}
+
+/* One death, seen late and at once. */
+static void death_at(struct row *r, uint32_t k, bool held, uint32_t across,
+		     bool tells)
+{
+	bool writes = k == 1 || r->others.step[k - 1].kind != SOJ_POINT_LOAD;
+	struct schedule how[DEATHS], late;
+	bool told = true;
+
+	for (enum death die = DEATH_LATE; die < DEATHS; die++) {
+		struct schedule other = how[die] = at(r, r->i, k, held, die);
+
+		if (held && !r->held_met) {
+			other.hold = 0;
+		} else if (k <= across && !(tells && die == DEATH_SEEN)) {
+			other.run[0]++;
+		} else if (!writes) {
+			other.run[1]--;
+		} else if (die == DEATH_SEEN && !told) {
+			other = late;
+		} else {
+			if (run(r, &how[die]) && die == DEATH_LATE)
+				told = marks_has(&r->rest,
+						 actor_life(&r->m->scene->st,
+							    1 - r->first));
+			late = how[die];
+			continue;
+		}
+		equal(r, &how[die], &other);
+	}
+}
+
+static void row_dead(struct row *r, bool held, bool last)
+{
+	const uint32_t life = actor_life(&r->m->scene->st, 1 - r->first);
+	const bool tells = r->mine.step[r->i].word == life;
+	uint32_t across = last ? 0 : across_to(r, held);
+
+	for (uint32_t k = 1; k < r->others.count && !r->m->failed; k++)
+		death_at(r, k, held, across, tells);
+}
+
+/* What the other one does after i of the first. */
+static void row_begin(struct row *r, bool held)
+{
+	struct schedule how = {.first = r->first,
+			       .runs = 1,
+			       .run = {r->i},
+			       .hold = held ? UINT32_MAX : 0};
+	struct ran ran;
+
+	judge(r->m, &how, &ran);
+	trace_copy(&r->others, schedule_trace(1 - r->first));
+	marks_begin(&r->met);
+	marks_add(&r->met, &r->others, 0);
+}
+
+static void rows(struct row *r)
+{
+	uint32_t count = r->mine.count;
+
+	for (r->i = 1; r->i < count && !r->m->failed; r->i++) {
+		bool last = r->i + 1 == count;
+
+		row_begin(r, false);
+		r->held_met = marks_meet_held(&r->met, &r->mine, r->i);
+		row_alive(r, false);
+		row_dead(r, false, last);
+		if (r->held_met)
+			row_begin(r, true);
+		row_alive(r, true);
+		row_dead(r, true, last);
+	}
+}
+
+/* One goes to its end, and then the other does. */
+static void alone(struct row *r)
+{
+	const struct schedule how = {.first = r->first};
+	struct ran ran;
+
+	judge(r->m, &how, &ran);
+	trace_copy(&r->mine, schedule_trace(r->first));
+	trace_copy(&r->others, schedule_trace(1 - r->first));
+	if (r->mine.cut || r->others.cut)
+		failed("more accesses than were foreseen");
+	marks_begin(&r->met);
+	marks_add(&r->met, &r->others, 0);
+	marks_begin(&r->rest);
+	marks_add(&r->rest, &r->mine, 0);
+}
+
+/* About so many there will be to run, going by what each does alone. */
+static uint64_t foresee(struct row *r)
+{
+	uint32_t mine = r->mine.count, others = r->others.count;
+	uint64_t *after = calloc(others + 2, sizeof(*after)), all = 0;
+
+	if (after == NULL)
+		abort();
+	for (uint32_t k = others; k-- > 0;) {
+		bool writes = r->others.step[k].kind != SOJ_POINT_LOAD;
+
+		after[k] = after[k + 1] + (writes ? 2 : 0) +
+			   (marks_meet(&r->rest, &r->others, k, false) !=
+			    STEP_NONE);
+	}
+	for (r->i = 1; r->i < mine; r->i++)
+		all += after[across_to(r, false)];
+	free(after);
+	return all;
+}
+
+void explore_pair(struct meeting *m, uint32_t budget)
+{
+	static struct row r;
+	uint64_t all = 0;
+
+	r.m = m;
+	for (enum death die = DEATH_NONE; die < DEATHS; die++)
+		for (unsigned first = 0; first < 2; first++)
+			bound_one(m, first, die);
+	for (r.first = 0; r.first < 2 && budget; r.first++) {
+		alone(&r);
+		all += foresee(&r);
+	}
+	r.stride = 1 + (budget ? (uint32_t)(all / budget) : 0);
+	r.turn = 0;
+	for (r.first = 0; r.first < 2 && !m->failed; r.first++) {
+		alone(&r);
+		rows(&r);
+	}
+}
