@@ -60,7 +60,7 @@ static void late_repairer(void)
 	uint32_t idx;
 
 	found_begin(&w, NULL, prepare_people);
-	idx = dead_maker(&w, "create.ctl");
+	idx = die_making(&w, "create.ctl");
 	park(&late, "repair.seen", run_upkeep, &w);
 	world_upkeep(&w);
 	fill(&w, "carl", BYTES);

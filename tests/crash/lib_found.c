@@ -152,7 +152,7 @@ uint32_t owned_entry(struct world *w)
 	return 1;
 }
 
-uint32_t dead_maker(struct world *w, const char *label)
+uint32_t die_making(struct world *w, const char *label)
 {
 	struct victim maker;
 

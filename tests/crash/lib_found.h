@@ -72,7 +72,7 @@ uint64_t state_of(struct world *w, uint64_t ref);
 /* The first of the entries that somebody owns; there must be one. */
 uint32_t owned_entry(struct world *w);
 /* Somebody dies making a session at the label; the entry that he owned. */
-uint32_t dead_maker(struct world *w, const char *label);
+uint32_t die_making(struct world *w, const char *label);
 enum soj_phase entry_phase(struct world *w, uint64_t ref);
 /* Is the entry in that phase, and in the reference's generation? */
 bool is_in(struct world *w, uint64_t ref, enum soj_phase phase);

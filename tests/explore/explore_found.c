@@ -43,7 +43,7 @@ static void late_repairer_at_its_cas(void)
 	uint32_t idx;
 
 	found_begin(&w, NULL, prepare_people);
-	idx = dead_maker(&w, "create.ctl");
+	idx = die_making(&w, "create.ctl");
 	ctl.words = &soj_entry(&w.s->st, idx)->ctl;
 	MUST(park_at_access(&late, &ctl, 1, run_upkeep, &w));
 	world_upkeep(&w);
