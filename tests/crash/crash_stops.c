@@ -12,22 +12,30 @@
  * must end with an answer that is true, and nothing may be torn, lost, brought
  * back or left over.
  *
+ * Drawn: which operation stops where, how large the world is, how many
+ * operations the survivor does, and how often he cleans up, all by the seed, for
+ * so long.  A failure says at which draw: --draw N does that one alone.
+ *
  *   crash_stops [--full] [--op N] [--point N] [--list]
+ *   crash_stops --seconds N --seed S | --draw N --seed S
  */
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "crash/lib_life.h"
 #include "crash/lib_ops.h"
 #include "crash/lib_shards.h"
 #include "lib/counter.h"
+#include "lib/random.h"
 
 #define OPS_QUICK      1000u /* before, and again after the survivor's act */
 #define OPS_FULL       5000u
 #define OPS_A_ROUND    5u
+#define STOPS_A_DRAW   20u
 #define SETTLERS       64u
 #define RECLAIMED_EACH 10u /* one reclaimed for at most so many operations */
 
@@ -36,6 +44,15 @@
 static _Atomic(uint32_t) *finals;
 
 static struct points opt;
+
+/* Of the drawn ones: 0 where none are. */
+struct drawn {
+	uint64_t seed, draw;
+	uint32_t operations;
+	uint32_t pass_every, full_every;
+	uint32_t entries;
+};
+static struct drawn drawn;
 
 /* ---- what the survivor does ---- */
 
@@ -76,7 +93,11 @@ static void one_life(struct world *w, unsigned round)
 
 static void churn(struct world *w)
 {
-	unsigned operations = opt.full ? OPS_FULL : OPS_QUICK;
+	unsigned operations = drawn.draw ? drawn.operations
+			      : opt.full ? OPS_FULL
+					 : OPS_QUICK;
+	const unsigned pass_every = drawn.draw ? drawn.pass_every : 4;
+	const unsigned full_every = drawn.draw ? drawn.full_every : 32;
 	struct soj_upkeep_work work;
 	uint64_t before, after;
 	bool full = w->full;
@@ -86,9 +107,9 @@ static void churn(struct world *w)
 	before = reclaimed(w);
 	for (unsigned i = 0; i < operations / OPS_A_ROUND; i++) {
 		one_life(w, i);
-		if (i % 4 == 3)
+		if (i % pass_every == pass_every - 1)
 			soj_upkeep_pass(&w->up, &work);
-		if (i % 32 == 31) {
+		if (i % full_every == full_every - 1) {
 			world_advance(w, w->s->st.seg.policy.expel_after_ms);
 			soj_upkeep_full(&w->up, &work);
 			world_verify(w);
@@ -218,6 +239,15 @@ static void stop_ends(struct world *w, const struct stopped *stop,
 		resume_by_effect(w, stop, v->report);
 }
 
+static bool make_world(struct world *w, const struct op *op)
+{
+	struct world_options o = op->world;
+
+	if (drawn.draw && o.entries == 0)
+		o.entries = drawn.entries;
+	return world_make(w, &o);
+}
+
 static void one_stop(const struct op *op, uint32_t nth,
 		     const struct report *dry, enum act_id act, bool killed,
 		     struct report *r)
@@ -229,7 +259,7 @@ static void one_stop(const struct op *op, uint32_t nth,
 
 	trying("%s, stopped at step %u, the survivor %s", op->name, nth,
 	       act_names[act]);
-	if (!world_make(&w, &op->world))
+	if (!make_world(&w, op))
 		return;
 	op->prepare(&w);
 	world_let_go(&w);
@@ -267,7 +297,7 @@ static void dry_run(const struct op *op, struct report *dry)
 	struct victim v;
 
 	trying("%s, not stopped", op->name);
-	if (!world_make(&w, &op->world))
+	if (!make_world(&w, op))
 		return;
 	op->prepare(&w);
 	world_let_go(&w);
@@ -319,6 +349,65 @@ static void all_stops(unsigned shard)
 	report_free(r);
 }
 
+/* ---- drawn ---- */
+
+static uint64_t until_ms;
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint32_t draw_between(uint64_t *random, uint32_t least, uint32_t most)
+{
+	return least + (uint32_t)(random_next(random) % (most - least + 1));
+}
+
+/* One operation in one world, and where that stops in it. */
+static void one_draw(struct report *dry, struct report *r)
+{
+	uint64_t random = random_of(drawn.seed, drawn.draw);
+	const struct op *op = &ops[draw_between(&random, 0, ops_count - 1)];
+	uint32_t nth;
+
+	drawn.operations = draw_between(&random, 400, 1600);
+	drawn.pass_every = draw_between(&random, 1, 8);
+	drawn.full_every = draw_between(&random, 8, 32);
+	drawn.entries = draw_between(&random, 12, 40);
+	if (op->no_stop)
+		return;
+	dry_run(op, dry);
+	for (unsigned i = 0; i < STOPS_A_DRAW && dry->steps > 0; i++) {
+		nth = draw_between(&random, 1, dry->steps);
+		if (!op->threads || step_turn(dry, nth) == 1)
+			one_stop(op, nth, dry,
+				 draw_between(&random, 0, ACTS - 1),
+				 random_next(&random) % 4 == 0, r);
+	}
+}
+
+static void draw_stops(unsigned shard)
+{
+	struct report *dry = report_new(), *r = report_new();
+	const uint64_t only = drawn.draw;
+
+	drawn.draw = only ? only : 1 + shard;
+	do {
+		if (!only || shard == 0)
+			one_draw(dry, r);
+		if (failures_here() > 0)
+			printf("FAILED: --draw %u --seed %llu\n",
+			       (unsigned)drawn.draw,
+			       (unsigned long long)drawn.seed);
+		drawn.draw += SHARDS;
+	} while (!only && now_ms() < until_ms && failures() == 0);
+	report_free(dry);
+	report_free(r);
+}
+
 /* Row S9 of the features: a logout is final. */
 static void print_finals(void)
 {
@@ -330,19 +419,33 @@ static void print_finals(void)
 			       failures() ? "see above" : "ok");
 }
 
+/* False: others are asked for. */
+static bool parse_drawn(int argc, char **argv)
+{
+	if (argc != 5 || strcmp(argv[3], "--seed") != 0)
+		return false;
+	drawn.seed = strtoull(argv[4], NULL, 10);
+	if (strcmp(argv[1], "--seconds") == 0)
+		until_ms = now_ms() + strtoull(argv[2], NULL, 10) * 1000;
+	else if (strcmp(argv[1], "--draw") == 0)
+		drawn.draw = strtoull(argv[2], NULL, 10);
+	return until_ms || drawn.draw;
+}
+
 int main(int argc, char **argv)
 {
+	const bool draws = parse_drawn(argc, argv);
 	unsigned never = 0;
-	int rc = points_parse(&opt, argc, argv);
+	int rc = draws ? 0 : points_parse(&opt, argc, argv);
 
 	if (rc)
 		return rc;
 	coverage_init();
 	failures_init();
 	finals = report_new()->passed; /* in shared memory */
-	run_shards(SHARDS, all_stops);
+	run_shards(SHARDS, draws ? draw_stops : all_stops);
 	print_finals();
-	if (opt.op < 0)
+	if (opt.op < 0 && !draws)
 		never = points_missed(coverage->stopped, "stopped");
 	printf("%u labels, %u of them never stopped at; %u stops, "
 	       "%u failures\n",
