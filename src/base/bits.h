@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For the compiler: what nearly every call finds comes first. */
+#define soj_rarely(condition) __builtin_expect(!!(condition), 0)
+
 #define SOJ_MASK(bits) ((UINT64_C(1) << (bits)) - 1)
 
 /* A field of a packed word: bits [shift, shift + bits). */

@@ -101,10 +101,10 @@ static inline struct soj_self *soj_self(struct sojourn *s)
 {
 	const struct soj_last *last = &soj_last;
 
-	if (last->s == s && last->serial == s->serial &&
-	    last->self->w.thr.alive)
-		return last->self;
-	return soj_self_find(s);
+	if (soj_rarely(last->s != s || last->serial != s->serial ||
+		       !last->self->w.thr.alive))
+		return soj_self_find(s);
+	return last->self;
 }
 
 /* The same, with a thread slot.  On failure *rc says why. */
@@ -115,7 +115,7 @@ void soj_self_flush_now(struct sojourn *s, struct soj_self *self);
 
 static inline void soj_self_flush(struct sojourn *s, struct soj_self *self)
 {
-	if (self->w.thr.pending >= 256)
+	if (soj_rarely(self->w.thr.pending >= 256))
 		soj_self_flush_now(s, self);
 }
 

@@ -28,8 +28,8 @@ static bool suits(struct sojourn *s, const struct sojourn_read *how,
 	       soj_load_relaxed(&s->validator[collection]) == NULL;
 }
 
-static __attribute__((noinline)) int missed(struct sojourn *s,
-					    struct soj_self *self)
+static __attribute__((noinline, cold)) int missed(struct sojourn *s,
+						  struct soj_self *self)
 {
 	soj_count(&self->w.thr, SOJ_COUNT_misses);
 	soj_self_flush(s, self);
@@ -52,10 +52,10 @@ read_plainly(struct sojourn *s, struct soj_self *self,
 	uint64_t now_ms;
 	int rc;
 
-	if (self == NULL)
+	if (soj_rarely(self == NULL))
 		return -EAGAIN;
 	self->w.source = SOJ_SOURCE_READ;
-	if (!suits(s, how, collection))
+	if (soj_rarely(!suits(s, how, collection)))
 		return -EAGAIN;
 	now_ms = soj_seg_now_at_once_ms(&s->st.seg);
 	rc = soj_plain_read(&s->st, bucket, digest, now_ms, &want, &seen);
@@ -90,10 +90,9 @@ int soj_read_plainly(struct sojourn *s, struct soj_self *self,
 }
 
 /* The digest comes in registers: else it would have to be in memory for all. */
-static __attribute__((noinline)) int go_on(struct sojourn *s, const char *id,
-					   struct soj_digest digest,
-					   const struct sojourn_read *how,
-					   void *data, size_t *data_bytes)
+static __attribute__((noinline, cold)) int
+go_on(struct sojourn *s, const char *id, struct soj_digest digest,
+      const struct sojourn_read *how, void *data, size_t *data_bytes)
 {
 	return soj_done(s, soj_read_on(s, soj_self(s), id, &digest, how, data,
 				       data_bytes, NULL));

@@ -93,10 +93,10 @@ SOJ_PLAIN_INLINE soj_word_t *soj_plain_words(const struct soj_store *st,
 {
 	soj_word_t *words = soj_chunk_locate(st, chunk, bytes);
 
-	if (words == NULL)
+	if (soj_rarely(words == NULL))
 		return NULL;
-	if ((uintptr_t)words / SOJ_CACHELINE_BYTES !=
-	    (uintptr_t)coming / SOJ_CACHELINE_BYTES)
+	if (soj_rarely((uintptr_t)words / SOJ_CACHELINE_BYTES !=
+		       (uintptr_t)coming / SOJ_CACHELINE_BYTES))
 		soj_plain_fetch(words,
 				soj_min(lines * SOJ_CACHELINE_BYTES, *bytes));
 	return words;
@@ -118,8 +118,10 @@ SOJ_PLAIN_INLINE bool soj_plain_head(soj_word_t *words, uint32_t bytes,
 	at += (soj_head_subject_bytes(head0) + 7) & ~7u;
 	at += (seen->meta_bytes + 7) & ~7u;
 	*data = words + at / 8;
-	if (soj_head_entry(head1) != idx || at + seen->data_bytes > bytes ||
-	    (record_bytes != 0 && record_bytes != sizeof(struct soj_shm_times)))
+	if (soj_rarely(soj_head_entry(head1) != idx ||
+		       at + seen->data_bytes > bytes ||
+		       (record_bytes != 0 &&
+			record_bytes != sizeof(struct soj_shm_times))))
 		return false;
 	if (record_bytes != 0) { /* struct soj_shm_times */
 		const uint64_t periods = soj_load_relaxed(&words[3]);
@@ -158,26 +160,29 @@ SOJ_PLAIN_INLINE bool soj_plain_entry(const struct soj_store *st,
 	uint32_t bytes = 0;
 	uint64_t ctl;
 
-	if (!soj_entry_idx_ok(st, idx))
+	if (soj_rarely(!soj_entry_idx_ok(st, idx)))
 		return false;
 	seen->place = place;
 	ctl = soj_load_acquire(&e->ctl);         /* E1 */
 	seen->life = soj_load_acquire(&e->life); /* E1 */
 	words = soj_plain_words(st, soj_ctl_chunk(ctl), coming,
 				want->data ? SOJ_FETCH_LINES : 1, &bytes);
-	if (words == NULL || soj_ctl_status(ctl) != SOJ_ACTIVE ||
-	    (seen->life & (SOJ_LIFE_EXPIRED | SOJ_MASK(SOJ_REFGEN_BITS))) !=
-		    soj_ref_gen(soj_place_ref(place)) ||
-	    ((soj_load_relaxed(&e->digest[0]) ^ digest.word[0]) |
-	     (soj_load_relaxed(&e->digest[1]) ^ digest.word[1])) != 0)
+	if (soj_rarely(words == NULL || soj_ctl_status(ctl) != SOJ_ACTIVE ||
+		       (seen->life &
+			(SOJ_LIFE_EXPIRED | SOJ_MASK(SOJ_REFGEN_BITS))) !=
+			       soj_ref_gen(soj_place_ref(place)) ||
+		       ((soj_load_relaxed(&e->digest[0]) ^ digest.word[0]) |
+			(soj_load_relaxed(&e->digest[1]) ^ digest.word[1])) !=
+			       0))
 		return false;
 	seen->expires_ms = soj_load_relaxed(&e->expires_ms);
 	seen->idle_ms = soj_load_relaxed(&e->idle_ms);
 	seen->sliding_ms = soj_load_relaxed(&e->sliding_ms);
-	if (!soj_plain_head(words, bytes, idx, seen, &from) ||
-	    !soj_plain_lives(seen, now_ms) ||
-	    (want->meta && seen->meta_bytes > SOJ_PLAIN_META_BYTES) ||
-	    (want->data && seen->data_bytes > want->data_capacity))
+	if (soj_rarely(
+		    !soj_plain_head(words, bytes, idx, seen, &from) ||
+		    !soj_plain_lives(seen, now_ms) ||
+		    (want->meta && seen->meta_bytes > SOJ_PLAIN_META_BYTES) ||
+		    (want->data && seen->data_bytes > want->data_capacity)))
 		return false;
 	if (want->meta) { /* with what is behind it in its last word */
 		const uint64_t whole = soj_align_up(seen->meta_bytes, 8);
@@ -220,7 +225,7 @@ SOJ_PLAIN_INLINE int soj_plain_read(const struct soj_store *st,
 				(uint32_t)(header & SOJ_BUCKET_BITS);
 
 	/* What is sealed is opened on the long way. */
-	if (st->seal_bytes && (want->data || want->meta))
+	if (soj_rarely(st->seal_bytes != 0) && (want->data || want->meta))
 		return -EAGAIN;
 	if (tagged == 0) {
 		soj_fence_acquire(); /* I4 */
