@@ -6,8 +6,8 @@
  * Starts the helper's two threads and waits for a reason to stop them: a
  * signal, the end of the segment, or the end of all processes that inherited
  * an anonymous one.  Trusts nothing in the segment that the library did not
- * check, opens nothing but the segment and its audit log, and needs no privileges: what it was
- * started with is given up.
+ * check, opens nothing but the segment and its audit log, and needs no
+ * privileges: what it was started with is given up.
  */
 
 #include <argp.h>

@@ -210,7 +210,7 @@ static uint64_t memory(struct bench_store *st)
 
 	if (sojourn_stat(own->s, &stat) < 0)
 		return 0;
-	/* All of the segment; the sessions' part of those that it has room for. */
+	/* The sessions' part of those that all of the segment has room for. */
 	return (uint64_t)((double)stat.segment_bytes * (double)st->sessions /
 			  (double)stat.entries_max);
 }

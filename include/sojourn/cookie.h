@@ -81,8 +81,8 @@ struct sojourn_cookie {
 
 /**
  * sojourn_cookie_format - write the value of a Set-Cookie header
- * @buf:	gets the line and a NUL, but nothing unless 0 is returned; must not
- *		overlap with the strings of @c
+ * @buf:	gets the line and a NUL, but nothing unless 0 is returned; must
+ *		not overlap with the strings of @c
  * @buf_bytes:	its size; SOJOURN_COOKIE_BUF_BYTES is always enough
  * @c:		the cookie
  * @len:	gets the bytes of the line without the NUL; on -ENOSPC too, so

@@ -450,8 +450,8 @@ struct sojourn_read {
  * 0; -ENOENT with reason NOT_FOUND, EXPIRED, IDLE, DELETED, RENEWED or
  * EVICTED; -EPERM with reason BINDING (info->mismatch says what differs) or
  * VETOED; -EILSEQ with reason INVALID_DATA (the validator refused what is
- * there: collection.h); -ENOBUFS (buffer too small: *data_bytes says what is needed,
- * info is filled, nothing was touched or renewed).
+ * there: collection.h); -ENOBUFS (buffer too small: *data_bytes says what is
+ * needed, info is filled, nothing was touched or renewed).
  * When info->renewal is WON or DONE the client must be given info->new_id.
  *
  * RENEWED with info->renewal DONE: the grace window of the old id is over, but

@@ -21,11 +21,11 @@
  *
  * Ending older ones (soj_cap_enforce).  A login must not end others before it
  * lives itself.  Its maker stores it as its slot's intent, makes it LIVE and
- * confirms that, then counts all that are LIVE and ends what lies behind the newest `cap` of them,
- * itself included if that is where it is; then he clears the intent, and only
- * then answers.  Of all logins that were answered, the one that became LIVE
- * last saw the others: again there are never more than the cap.  Nobody ends
- * the highest number for the cap, so there is always one.
+ * confirms that, then counts all that are LIVE and ends what lies behind the
+ * newest `cap` of them, itself included if that is where it is; then he clears
+ * the intent, and only then answers.  Of all logins that were answered, the one
+ * that became LIVE last saw the others: again there are never more than the
+ * cap.  Nobody ends the highest number for the cap, so there is always one.
  * "Exclusive" ends all with lower numbers, those in the making too.
  *
  * Crash table (killed after the step)

@@ -20,8 +20,8 @@
 
 #include "token/alg.h"
 
-#define SOJ_THUMBPRINT_CHARS 43u /* base64url of SHA-256 */
-#define SOJ_JWK_TEXT_MAX     8192u /* a private RSA key of 8192 bits has 6.3 KiB */
+#define SOJ_THUMBPRINT_CHARS 43u   /* base64url of SHA-256 */
+#define SOJ_JWK_TEXT_MAX     8192u /* private RSA, 8192 bits: 6.3 KiB */
 
 struct soj_sig_pool;
 

@@ -29,9 +29,9 @@
  * token whose mark is older than that is refused.  So when an item is gone,
  * whatever it refused is refused for its age, by the same clock, however the
  * Unix time of its exp was stepped meanwhile; and the marks that it held lie
- * before now << 20, so new ones need not know them.  The collection is never evicted.  The count
- * cannot run into the next millisecond: that would take a million revocations
- * of one subject in one.
+ * before now << 20, so new ones need not know them.  The collection is never
+ * evicted.  The count cannot run into the next millisecond: that would take a
+ * million revocations of one subject in one.
  *
  * Which clock: the segment's, as it cannot be stepped.  It begins anew with
  * each segment, so tokens also carry a tag of theirs: those of another segment

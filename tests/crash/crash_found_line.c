@@ -95,7 +95,8 @@ static void half_deleted(void)
 	world_end(&w);
 }
 
-/* A login that has ended, by the handle of an old id, which nobody needed to stop for. */
+/* A login that has ended, by the handle of an old id, which nobody needed to
+ * stop for. */
 static void deleted_again_by_a_handle(void)
 {
 	struct sojourn_info info;

@@ -32,7 +32,7 @@
 #include "session/session.h"
 #include "token/sig.h"
 
-#define HALF    32u /* bytes of a token against forged requests: a mask, a proof */
+#define HALF    32u /* of a token against forged requests: mask, proof */
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 static unsigned cases, violations;

@@ -2,9 +2,9 @@
 
 /*
  * Uses everything that comes with a secret, tells which ones these were, and
- * aborts: secrets_victim NAME KEYFILE LIST [sealed].  What it leaves in its core, in the
- * segment NAME and in whatever was told about it, is looked through by
- * tests/e2e/secrets.sh.
+ * aborts: secrets_victim NAME KEYFILE LIST [sealed].  What it leaves in its
+ * core, in the segment NAME and in whatever was told about it, is looked
+ * through by tests/e2e/secrets.sh.
  *
  * Its own copies are in one place that is not dumped: what is found elsewhere
  * has been left there by the library.  So nothing here goes through stdio, and

@@ -5,8 +5,8 @@
  * random worker each time that OPS_PER_KILL more were made, and the helper with
  * every fiftieth.  lib_accounts.h says what they do and what is counted.
  *
- *   stress_kill [--kills N | --seconds N] [--workers N] [--threads N] [--accounts N]
- *               [--entries N] [--no-helper] [--in-process]
+ *   stress_kill [--kills N | --seconds N] [--workers N] [--threads N]
+ *               [--accounts N] [--entries N] [--no-helper] [--in-process]
  *
  * --seconds is for soaks, which are to last so long.  With --in-process the
  * workers are threads of one process, and nobody is killed when it is due: the
