@@ -12,6 +12,14 @@
  * Words:  header.epoch   everyone, CAS e -> e + 1
  *         slot.section   {active, expelled, epoch, sequence}: its thread by
  *                        exchange; anyone by CAS word -> word | EXPELLED
+ *         header.slots_used  slots before that one may have had a section: its
+ *                        thread by CAS before the first; never falls
+ *
+ * An advancer looks at these slots only: there are a thousand, a cache line each,
+ * and mostly a few threads have the first of them.  It is as if it had looked at
+ * all: who enters has raised the word, or seen it raised, before F0; so if an
+ * advancer does not see that, F1 was before F0, and it would not have seen the
+ * section either.  Nothing is to be repaired: each enter looks at the word.
  *
  * Guarantees
  *  1. An object unlinked before its retire stamp was taken is not reclaimed
@@ -36,6 +44,8 @@
  *   R0  enter: xchg section       A1      an earlier section's loads are over
  *   F0  enter: fence after R0     F1, F2  the advancer sees the section, or the
  *                                         section sees the unlink
+ *   G0  enter: cas of slots_used  G1      who is not seen enters later: above
+ *   G1  advance: load slots_used  G0
  *   R1  exit: fence, xchg section A1, X0  the loads happen before reclaim, and
  *                                         expelling before them is seen
  *   F1  advance: fence before A1  F0
@@ -47,7 +57,8 @@
  *   X0  expel: cas section        R1, X1
  *   X1  valid: fence, load of own X0
  *
- * Progress: enter, exit, valid wait-free; advance and expel O(slots).
+ * Progress: exit, valid wait-free; enter as well, but that the first of a slot
+ * is lock-free; advance and expel O(slots).
  */
 
 #include "rcu/rcu.h"
@@ -61,10 +72,25 @@ uint64_t soj_epoch(const struct soj_seg *seg)
 	return soj_load_acquire(&seg->hdr->epoch); /* A3 */
 }
 
+static void show_slot(const struct soj_seg *seg, const struct soj_thread *thr)
+{
+	soj_word_t *used = &seg->hdr->slots_used;
+	uint64_t was = soj_load_relaxed(used);
+
+	while (was <= thr->slot) {
+		SOJ_STEP("section.used");
+		if (!thr->alive ||
+		    soj_cas_acq_rel(used, &was, thr->slot + 1)) /* G0 */
+			return;
+	}
+}
+
 void soj_section_enter(const struct soj_seg *seg, struct soj_thread *thr)
 {
 	uint64_t epoch = soj_load_acquire(&seg->hdr->epoch); /* A0 */
 
+	if (thr->alive)
+		show_slot(seg, thr);
 	if (!thr->alive)
 		return;
 	assert(thr->section == 0 && thr->slot != SOJ_SLOT_NONE);
@@ -111,9 +137,11 @@ uint64_t soj_epoch_retire(const struct soj_seg *seg)
 uint64_t soj_epoch_advance(const struct soj_seg *seg)
 {
 	uint64_t epoch = soj_load_acquire(&seg->hdr->epoch); /* A3 */
+	uint64_t used;
 
-	soj_fence_seq_cst(); /* F1 */
-	for (uint32_t i = 0; i < seg->lay.slots_max; i++) {
+	soj_fence_seq_cst();                            /* F1 */
+	used = soj_load_acquire(&seg->hdr->slots_used); /* G1 */
+	for (uint32_t i = 0; i < soj_min(used, seg->lay.slots_max); i++) {
 		uint64_t word =
 			soj_load_acquire(&seg->slots[i].section); /* A1 */
 

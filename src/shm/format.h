@@ -41,8 +41,9 @@
 #include "base/atomic.h"
 
 #define SOJ_SHM_MAGIC UINT64_C(0x314E52554F4A4F53) /* "SOJOURN1" LE */
-/* 3: hints in empty places, which earlier builds would never have taken. */
-#define SOJ_SHM_VERSION_MAJOR 3u
+/* 3: hints in empty places, which earlier builds would never have taken.
+ * 4: slots_used, without which an earlier build's sections would not be seen. */
+#define SOJ_SHM_VERSION_MAJOR 4u
 #define SOJ_SHM_VERSION_MINOR 0u
 
 #define SOJ_UNIT_BYTES     (128u * 1024u)
@@ -152,6 +153,7 @@ struct soj_shm_header {
 
 	/* line 3: RCU */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t epoch; /* 192 */
+	soj_word_t slots_used; /* 200: those before it may have had a section */
 
 	/* line 4: the helper role; see rcu/role.c */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t role; /* 256 */
@@ -336,6 +338,7 @@ SOJ_ASSERT_OFFSET(soj_shm_header, flags, 80);
 SOJ_ASSERT_OFFSET(soj_shm_header, key_fingerprint, 88);
 SOJ_ASSERT_OFFSET(soj_shm_header, policy, 128);
 SOJ_ASSERT_OFFSET(soj_shm_header, epoch, 192);
+SOJ_ASSERT_OFFSET(soj_shm_header, slots_used, 200);
 SOJ_ASSERT_OFFSET(soj_shm_header, role, 256);
 SOJ_ASSERT_OFFSET(soj_shm_header, helper_asleep, 272);
 SOJ_ASSERT_OFFSET(soj_shm_header, huge_wanted, 280);

@@ -22,7 +22,8 @@
 #include "store/fetch.h"
 #include "store/store.h"
 
-/* Between two looks whether the epoch can move: with and without a spill. */
+/* Between two looks whether the epoch can move: with and without a spill.
+ * Powers of two. */
 #define LOOK_EVERY       64u
 #define LOOK_EVERY_SPILL 1024u
 /* Left in limbo for soj_limbo_reuse(), although its grace period is over. */
@@ -118,7 +119,7 @@ void soj_limbo_add(struct soj_store *st, struct soj_worker *w, uint32_t number,
 	const uint32_t every = w->spill ? LOOK_EVERY_SPILL : LOOK_EVERY;
 
 	/* Nobody else may be moving the epoch: see to it now and then. */
-	if (++w->limbo_added % every == 0) {
+	if ((++w->limbo_added & (every - 1)) == 0) {
 		soj_epoch_advance(&st->seg);
 		if (w->spill)
 			soj_limbo_drain(st, w);

@@ -192,6 +192,11 @@ static void late_epochs(void)
 	between("epoch.scanned", &seg->hdr->epoch, epoch + 7);
 	soj_epoch_advance(seg);
 	expect_kept("the epoch");
+	soj_store_release(&seg->hdr->slots_used, me->thr.slot);
+	between("section.used", &seg->hdr->slots_used, OTHER + 1);
+	soj_section_enter(seg, &me->thr);
+	expect_kept("the slots that are looked at");
+	MUST(soj_section_exit(seg, &me->thr));
 	MUST(watch != NULL);
 	soj_store_release(section, soj_section(epoch + 7, 1));
 	MUST(soj_expel(seg, watch, 1000, me->thr.slot) == 0);

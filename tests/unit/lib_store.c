@@ -8,11 +8,17 @@
 
 struct soj_store *store_open(uint32_t entries_max, uint64_t segment_bytes)
 {
+	return store_open_slots(entries_max, segment_bytes, 32);
+}
+
+struct soj_store *store_open_slots(uint32_t entries_max, uint64_t segment_bytes,
+				   uint32_t slots_max)
+{
 	struct soj_store *st = calloc(1, sizeof(*st));
 	struct soj_seg_options o = {
 		.entries_max = entries_max,
 		.segment_bytes = segment_bytes,
-		.slots_max = 32,
+		.slots_max = slots_max,
 		.flags = SOJ_SHM_MANUAL_CLOCK,
 		.events_max = 64,
 		.policy = {.lease_ms = 2000,

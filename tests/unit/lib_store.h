@@ -14,6 +14,8 @@
 #include "store/store.h"
 
 struct soj_store *store_open(uint32_t entries_max, uint64_t segment_bytes);
+struct soj_store *store_open_slots(uint32_t entries_max, uint64_t segment_bytes,
+				   uint32_t slots_max);
 void store_close(struct soj_store *st);
 /* With a thread slot; pages of its own, wiped on fork. */
 struct soj_worker *worker_open(struct soj_store *st);

@@ -330,6 +330,44 @@ static void epoch_waits_for_older_sections(void **state)
 	worker_close(st, b);
 }
 
+/* Whichever it is, and though nobody had it before. */
+static void each_slot_holds_the_epoch_back(uint32_t slots_max, bool upwards)
+{
+	struct soj_store *many = store_open_slots(100, 4 << 20, slots_max);
+	const struct soj_seg *seg = &many->seg;
+	uint64_t e = soj_epoch(seg);
+
+	for (uint32_t i = 0; i < slots_max; i++) {
+		struct soj_thread thr;
+
+		soj_thread_init(&thr);
+		thr.slot = upwards ? i : slots_max - 1 - i;
+		soj_section_enter(seg, &thr);
+		assert_int_equal(soj_epoch_advance(seg), ++e);
+		assert_int_equal(soj_epoch_advance(seg), e);
+		assert_true(soj_section_exit(seg, &thr));
+		assert_int_equal(soj_load_relaxed(&seg->hdr->slots_used),
+				 upwards ? i + 1 : slots_max);
+	}
+	assert_int_equal(soj_epoch_advance(seg), ++e);
+	/* Behind the last of them there is none, whatever is said. */
+	soj_store_relaxed(&seg->hdr->slots_used, UINT64_MAX);
+	soj_store_relaxed(&seg->slots[slots_max].section,
+			  soj_section(e - 1, 1));
+	assert_int_equal(soj_epoch_advance(seg), ++e);
+	soj_store_relaxed(&seg->slots[slots_max].section, 0);
+	store_close(many);
+}
+
+static void an_epoch_waits_for_any_slot(void **state)
+{
+	(void)state;
+	each_slot_holds_the_epoch_back(1, true);
+	each_slot_holds_the_epoch_back(65, true);
+	each_slot_holds_the_epoch_back(65, false);
+	each_slot_holds_the_epoch_back(1027, false);
+}
+
 static void a_stopped_section_is_expelled(void **state)
 {
 	struct soj_worker *a = worker_open(st), *b = worker_open(st);
@@ -406,6 +444,7 @@ int main(void)
 		T(adopters_die_too),
 		T(a_forked_child_is_not_its_parent),
 		T(epoch_waits_for_older_sections),
+		T(an_epoch_waits_for_any_slot),
 		T(a_stopped_section_is_expelled),
 		T(the_role_goes_to_a_living_thread),
 	};
