@@ -31,8 +31,15 @@ static ssize_t pack_one(uint8_t tag, const char *value, uint8_t *out, size_t at)
 
 ssize_t soj_meta_pack(const struct sojourn_metadata *m, uint8_t *out)
 {
+	bool any = false;
 	ssize_t at = 0;
 
+	/* Most have none. */
+#define X(tag, field) any |= m->field != NULL;
+	SOJ_META_FIELDS(X)
+#undef X
+	if (!any)
+		return 0;
 #define X(tag, field) \
 	if (at >= 0)  \
 		at = pack_one(tag, m->field, out, (size_t)at);
