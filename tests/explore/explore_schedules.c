@@ -62,7 +62,7 @@ static void summary(const struct tour_totals *t, time_t seconds)
 
 int main(int argc, char **argv)
 {
-	struct tour tour = {.pair_budget = 5000,
+	struct tour tour = {.pair_budget = 2500,
 			    .draws = 120,
 			    .draw_runs = 300,
 			    .seed = 1,

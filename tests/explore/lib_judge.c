@@ -24,6 +24,8 @@ static uint64_t key_of(const struct meeting *m, unsigned dead)
 		key = sched_mix(key,
 				(uint64_t)r->rc << 32 | (uint32_t)r->renewal);
 		key = sched_mix(key, r->number);
+		key = sched_mix(key, r->marks.anchor);
+		key = sched_mix(key, r->marks.subject);
 		memcpy(word, r->id, sizeof(word));
 		for (unsigned k = 0; k < sizeof(word) / 8; k++)
 			key = sched_mix(key, word[k]);
@@ -106,8 +108,7 @@ void judge_equal(struct meeting *m, const struct schedule *how,
 
 	if (judging.every)
 		judge(m, how, &ran);
-	if (judging.compare == 0 ||
-	    judging.totals->two_equal % judging.compare != 0)
+	if (judging.compare == 0)
 		return;
 	judging.totals->compared++;
 	is = run(m, how, &ran);

@@ -30,8 +30,7 @@ extern struct judging judging;
 /* Runs one schedule and judges what came of it; `ran` is filled. */
 void judge(struct meeting *m, const struct schedule *how, struct ran *ran);
 
-/* A schedule is left out, as it ends as `other` does; perhaps it is run all the
- * same, and compared. */
+/* Runs one that was left out, as it ends as `other` does, and compares. */
 void judge_equal(struct meeting *m, const struct schedule *how,
 		 const struct schedule *other);
 

@@ -49,37 +49,52 @@ static void bound_one(struct meeting *m, unsigned first, enum death die)
 
 /* ---- two ---- */
 
-static struct schedule at(const struct row *r, uint32_t i, uint32_t k,
-			  bool held, enum death die)
+/* A schedule of two interruptions. */
+struct point {
+	uint32_t i, k;
+	bool held;
+	enum death die;
+};
+
+static struct schedule at(const struct row *r, struct point p)
 {
 	return (struct schedule){.first = r->first,
 				 .runs = 2,
-				 .run = {i, k},
-				 .hold = held ? UINT32_MAX : 0,
-				 .die = die};
+				 .run = {p.i, p.k},
+				 .hold = p.held ? UINT32_MAX : 0,
+				 .die = p.die};
 }
 
-static void equal(const struct row *r, const struct schedule *how,
-		  const struct schedule *other)
+/* There are far more of these than of those that are run. */
+static inline void equal(const struct row *r, struct point p,
+			 struct point stands_for_it)
 {
-	judging.totals->two_all++;
-	judging.totals->two_equal++;
-	if (judging.compare || judging.every)
-		judge_equal(r->m, how, other);
+	struct tour_totals *totals = judging.totals;
+
+	totals->two_all++;
+	totals->two_equal++;
+	if (judging.every ||
+	    (judging.compare && totals->two_equal % judging.compare == 0)) {
+		const struct schedule how = at(r, p);
+		const struct schedule other = at(r, stands_for_it);
+
+		judge_equal(r->m, &how, &other);
+	}
 }
 
 /* True: it was run.  rest: what the first did then. */
-static bool run(struct row *r, const struct schedule *how)
+static bool run(struct row *r, struct point p)
 {
+	const struct schedule how = at(r, p);
 	struct ran ran;
 
 	judging.totals->two_all++;
 	if (r->turn++ % r->stride != 0)
 		return false;
 	judging.totals->two_run++;
-	judge(r->m, how, &ran);
+	judge(r->m, &how, &ran);
 	marks_begin(&r->rest);
-	if (how->hold)
+	if (p.held)
 		marks_add_held(&r->rest, &r->mine, r->i);
 	marks_add(&r->rest, schedule_trace(r->first), r->i);
 	return true;
@@ -110,34 +125,29 @@ static uint32_t along_to(struct row *r, uint32_t k, bool held)
 static void row_alive(struct row *r, bool held)
 {
 	uint32_t across = across_to(r, held), count = r->others.count;
-	uint32_t last = count > 0 ? count - 1 : 0;
-	struct schedule how, other;
-	uint32_t k = 1;
+	struct point p = {.i = r->i, .k = 1, .held = held}, other = p;
 
-	for (; k <= across && k <= last; k++) {
-		how = at(r, r->i, k, held, DEATH_NONE);
-		other = at(r, r->i + 1, k, held, DEATH_NONE);
-		equal(r, &how, &other);
+	for (other.i++; p.k <= across && p.k < count; p.k++) {
+		other.k = p.k;
+		equal(r, p, other);
 	}
-	while (k < count && !r->m->failed) {
+	while (p.k < count && !r->m->failed) {
 		uint32_t end;
 
-		how = at(r, r->i, k, held, DEATH_NONE);
-		if (held && !r->held_met && !r->rest_met[k]) {
-			other = at(r, r->i, k++, false, DEATH_NONE);
-			equal(r, &how, &other);
+		other = p;
+		if (held && !r->held_met && !r->rest_met[p.k]) {
+			other.held = false;
+			equal(r, p, other);
+			p.k++;
 			continue;
 		}
-		if (!run(r, &how)) {
-			r->rest_met[k++] = true;
+		if (!run(r, p)) {
+			r->rest_met[p.k++] = true;
 			continue;
 		}
-		other = how;
-		end = along_to(r, k, held);
-		for (k++; k < end; k++) {
-			how = at(r, r->i, k, held, DEATH_NONE);
-			equal(r, &how, &other);
-		}
+		end = along_to(r, p.k, held);
+		for (p.k++; p.k < end; p.k++)
+			equal(r, p, other);
 	}
 }
 
@@ -146,29 +156,28 @@ static void death_at(struct row *r, uint32_t k, bool held, uint32_t across,
 		     bool tells)
 {
 	bool writes = k == 1 || r->others.step[k - 1].kind != SOJ_POINT_LOAD;
-	struct schedule how[DEATHS], late;
 	bool told = true;
 
 	for (enum death die = DEATH_LATE; die < DEATHS; die++) {
-		struct schedule other = how[die] = at(r, r->i, k, held, die);
+		const struct point p = {r->i, k, held, die};
+		struct point other = p;
 
 		if (held && !r->held_met) {
-			other.hold = 0;
+			other.held = false;
 		} else if (k <= across && !(tells && die == DEATH_SEEN)) {
-			other.run[0]++;
+			other.i++;
 		} else if (!writes) {
-			other.run[1]--;
+			other.k--;
 		} else if (die == DEATH_SEEN && !told) {
-			other = late;
+			other.die = DEATH_LATE;
 		} else {
-			if (run(r, &how[die]) && die == DEATH_LATE)
+			if (run(r, p) && die == DEATH_LATE)
 				told = marks_has(&r->rest,
 						 actor_life(&r->m->scene->st,
 							    1 - r->first));
-			late = how[die];
 			continue;
 		}
-		equal(r, &how[die], &other);
+		equal(r, p, other);
 	}
 }
 

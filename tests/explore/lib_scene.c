@@ -20,6 +20,8 @@ static const char *const names[SCENES] = {"people", "cap-reject", "cap-oldest",
 
 const char *const scene_key[KEYS] = {"nobody's", "anna's", "absent", "counted"};
 
+const struct soj_anchor scene_anchor = {.bytes = {1, 2, 3}};
+
 const char *scene_name(enum scene_kind kind)
 {
 	return names[kind];
@@ -137,6 +139,14 @@ void scene_met(const struct scene *sc, const char *handle, uint64_t *number)
 		*number += UINT64_C(1) << 4 * at;
 }
 
+/* Of a login whose older ones are refused: there is a mark. */
+static void issue_access_token(struct scene *sc)
+{
+	must(soj_mark_anchor(sc->st.w.s, &scene_anchor, false), "mark");
+	must(soj_mark_new(sc->st.w.s, &scene_anchor, "anna", &sc->marks),
+	     "marks");
+}
+
 bool scene_open(struct scene *sc, enum scene_kind kind)
 {
 	struct world_options o = {.entries = kind == SCENE_FULL ? 6 : 20,
@@ -170,6 +180,8 @@ bool scene_open(struct scene *sc, enum scene_kind kind)
 	}
 	world_advance(&sc->st.w, RENEWAL_MS + 1);
 	note_handles(sc);
+	if (kind == SCENE_PEOPLE)
+		issue_access_token(sc);
 	stage_open(&sc->st);
 	return true;
 }
@@ -305,6 +317,23 @@ static void look_at_items(struct cast *c, const char *when, struct outcome *out)
 	}
 }
 
+/* Access tokens: the one of before, and those issued meanwhile. */
+static void look_at_marks(struct cast *c, const char *when, struct outcome *out)
+{
+	struct sojourn *s = c->sc->st.w.s;
+
+	say(out, "%s access token: %d", when,
+	    (int)soj_mark_check(s, &scene_anchor, "anna", &c->sc->marks));
+	for (unsigned i = 0; i < c->count; i++) {
+		const struct soj_marks *marks = &c->actors[i].r.marks;
+
+		if (marks->anchor && !(c->dead >> i & 1))
+			say(out, "%s access token by %u: %d", when, i,
+			    (int)soj_mark_check(s, &scene_anchor, "anna",
+						marks));
+	}
+}
+
 static void look(struct cast *c, const char *when, struct outcome *out)
 {
 	memset(c->handle, 0, sizeof(c->handle));
@@ -313,8 +342,10 @@ static void look(struct cast *c, const char *when, struct outcome *out)
 	for (unsigned i = 0; i < PEOPLE + ACTORS_MAX; i++)
 		look_at(c, i, when, out);
 	look_at_list(c, when, out);
-	if (c->sc->kind == SCENE_PEOPLE)
-		look_at_items(c, when, out);
+	if (c->sc->kind != SCENE_PEOPLE)
+		return;
+	look_at_items(c, when, out);
+	look_at_marks(c, when, out);
 }
 
 /* Whoever is there in the end was there throughout: nothing comes back. */

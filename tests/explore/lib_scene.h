@@ -12,6 +12,7 @@
  */
 
 #include "explore/lib_sched.h"
+#include "token/revoke.h"
 
 enum scene_kind {
 	SCENE_PEOPLE, /* sessions, items, a token; room for all */
@@ -32,6 +33,7 @@ struct scene {
 	enum scene_kind kind;
 	char id[PEOPLE][SOJOURN_ID_CHARS_MAX + 1]; /* "": there is none */
 	char token[64];
+	struct soj_marks marks; /* of an access token of anna's login */
 	/* of those that are there when it begins */
 	char handle[PEOPLE][SOJOURN_HANDLE_CHARS + 1];
 	char item_handle[KEYS][SOJOURN_HANDLE_CHARS + 1];
@@ -43,6 +45,8 @@ struct result {
 	int renewal;
 	uint64_t number; /* value, count, or whom it met: scene_met() */
 	char id[72];     /* made by it, or for it */
+	/* Of an access token that it issued; zeros: none. */
+	struct soj_marks marks;
 };
 
 struct operation;
@@ -137,6 +141,8 @@ void scene_look(struct scene *sc, const struct actor *actors, unsigned count,
 #define SCENE_NUMBER      500u /* + idx: value that an actor writes */
 
 extern const char *const scene_key[KEYS];
+/* What access tokens name anna's login by. */
+extern const struct soj_anchor scene_anchor;
 struct sojourn_item scene_item(unsigned key);
 
 #endif /* SOJ_TESTS_EXPLORE_LIB_SCENE_H */

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "explore/lib_scene_ops.h"
-#include "token/revoke.h"
 
 /* ---- items ---- */
 
@@ -132,6 +131,14 @@ void op_get_or_create(struct actor *a, struct sojourn *s)
 
 /* ---- locks, tokens ---- */
 
+/*
+ * Of access tokens, what the segment has to do with them: their marks.  What a
+ * refresh does in all, and a verification with its memory of what was verified,
+ * is not explored: both go through what a schedule cannot put back to where it
+ * was, libcrypto's allocations and the cache of token/verified.c, and a run
+ * would begin otherwise than the one before it.
+ */
+
 void op_lock(struct actor *a, struct sojourn *s)
 {
 	uint64_t fence;
@@ -188,10 +195,25 @@ void op_raise_mark(struct actor *a, struct sojourn *s)
 	a->r.rc = soj_mark_subject(s, "anna");
 }
 
+void op_revoke_anchor(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = soj_mark_anchor(s, &scene_anchor, true);
+}
+
+void op_restrict_anchor(struct actor *a, struct sojourn *s)
+{
+	a->r.rc = soj_mark_anchor(s, &scene_anchor, false);
+}
+
 void op_take_mark(struct actor *a, struct sojourn *s)
 {
-	const struct soj_anchor anchor = {.bytes = {1, 2, 3}};
-	struct soj_marks marks = {0};
+	a->r.rc = soj_mark_new(s, &scene_anchor, "anna", &a->r.marks);
+	if (a->r.rc < 0)
+		memset(&a->r.marks, 0, sizeof(a->r.marks));
+}
 
-	a->r.rc = soj_mark_new(s, &anchor, "anna", &marks);
+void op_check_mark(struct actor *a, struct sojourn *s)
+{
+	a->r.number =
+		soj_mark_check(s, &scene_anchor, "anna", &a->scene->marks);
 }

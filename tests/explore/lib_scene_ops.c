@@ -480,7 +480,20 @@ const struct operation operations[] = {
 	 FIRST,
 	 ABOUT_TOKEN},
 	{"raise-mark", op_raise_mark, {{NULL, 0, 0}}, 0, FIRST, ABOUT_MARK},
+	{"revoke-anchor",
+	 op_revoke_anchor,
+	 {{NULL, 0, 0}},
+	 0,
+	 FIRST,
+	 ABOUT_MARK},
+	{"restrict-anchor",
+	 op_restrict_anchor,
+	 {{NULL, 0, 0}},
+	 0,
+	 FIRST,
+	 ABOUT_MARK},
 	{"take-mark", op_take_mark, {{NULL, 0, 0}}, 0, FIRST, ABOUT_MARK},
+	{"check-mark", op_check_mark, {{NULL, 0, 0}}, 0, FIRST, ABOUT_MARK},
 };
 
 const unsigned operations_count = sizeof(operations) / sizeof(operations[0]);

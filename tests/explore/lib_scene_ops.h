@@ -32,6 +32,9 @@ void op_locked_update(struct actor *a, struct sojourn *s);
 void op_use_token(struct actor *a, struct sojourn *s);
 void op_forget_token(struct actor *a, struct sojourn *s);
 void op_raise_mark(struct actor *a, struct sojourn *s);
+void op_revoke_anchor(struct actor *a, struct sojourn *s);
+void op_restrict_anchor(struct actor *a, struct sojourn *s);
 void op_take_mark(struct actor *a, struct sojourn *s);
+void op_check_mark(struct actor *a, struct sojourn *s);
 
 #endif /* SOJ_TESTS_EXPLORE_LIB_SCENE_OPS_H */
