@@ -101,6 +101,7 @@ static bool may_do(const struct meeting *m, unsigned actor, unsigned instead,
 		of_dead |= dead >> i & 1 ? flags_of(m, i) : 0;
 	}
 	return op->instead[instead - 1].run &&
+	       !(op->instead[instead - 1].with & ~flags) &&
 	       (flags & op->instead[instead - 1].by ||
 		of_dead & op->instead[instead - 1].by_dead);
 }

@@ -80,6 +80,7 @@ enum {
 	OP_LISTS = 512,
 	OP_SCANS = 1024,
 	OP_FLIES = 2048, /* keeps others from computing the same */
+	OP_RECLAIMS = 4096,
 };
 
 #define INSTEADS 3u
@@ -88,10 +89,11 @@ struct operation {
 	const char *name;
 	operation_fn run;
 	/* What it may do instead, as its header says, when one is at it, too,
-	 * who has a flag of `by`, or who had one of `by_dead` and is dead. */
+	 * who has a flag of `by`, or who had one of `by_dead` and is dead; and
+	 * only when others have all of `with`. */
 	struct {
 		operation_fn run; /* NULL: nothing */
-		unsigned by, by_dead;
+		unsigned by, by_dead, with;
 	} instead[INSTEADS];
 	unsigned flags;
 	unsigned scenes; /* bits */

@@ -194,6 +194,13 @@ static void op_delete(struct actor *a, struct sojourn *s)
 	a->r.rc = sojourn_session_delete(s, actor_target(a));
 }
 
+/* Of a login that is being renewed each of two ended a part: both say so. */
+static void op_delete_part(struct actor *a, struct sojourn *s)
+{
+	op_delete(a, s);
+	a->r.rc = 1;
+}
+
 static void op_delete_old(struct actor *a, struct sojourn *s)
 {
 	a->r.rc = sojourn_session_delete(s, a->scene->id[OLD]);
@@ -371,7 +378,12 @@ const struct operation operations[] = {
 	 OP_RENEWS,
 	 ALL,
 	 ABOUT_TARGET},
-	{"delete", op_delete, {{NULL, 0, 0}}, OP_DELETES, ALL, ABOUT_TARGET},
+	{"delete",
+	 op_delete,
+	 {{op_delete_part, OP_DELETES, 0, OP_RENEWS}},
+	 OP_DELETES,
+	 ALL,
+	 ABOUT_TARGET},
 	{"delete-old",
 	 op_delete_old,
 	 {{op_delete_rest, OP_DELETES, 0}},
@@ -403,8 +415,18 @@ const struct operation operations[] = {
 	 FIRST,
 	 ABOUT_ANNA},
 	{"expire", op_expire, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
-	{"upkeep", op_pass, {{NULL, 0, 0}}, OP_PARTIAL, ALL, ABOUT_ALL},
-	{"full-upkeep", op_full, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
+	{"upkeep",
+	 op_pass,
+	 {{NULL, 0, 0}},
+	 OP_PARTIAL | OP_RECLAIMS,
+	 ALL,
+	 ABOUT_ALL},
+	{"full-upkeep",
+	 op_full,
+	 {{NULL, 0, 0}},
+	 OP_PARTIAL | OP_RECLAIMS,
+	 FIRST,
+	 ABOUT_ALL},
 	/* It ends one of a random sample, of what is there at each of its looks:
 	 * with another's half of a change there, no order has the same one. */
 	{"evict",
@@ -468,7 +490,8 @@ const struct operation operations[] = {
 	 ABOUT_TARGET},
 	{"locked-update",
 	 op_locked_update,
-	 {{op_locked_out, OP_LOCKS, 0}},
+	 {{op_locked_out, OP_LOCKS, 0},
+	  {op_fence_over, OP_DELETES, 0, OP_RECLAIMS}},
 	 OP_PARTIAL | OP_LOCKS,
 	 FIRST,
 	 ABOUT_TARGET},
