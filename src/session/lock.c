@@ -43,6 +43,9 @@ int soj_session_may_change(struct sojourn *s, struct soj_self *self,
 		held = soj_lock_mine(&self->w, snap->ref, word);
 		if (held && held->fence == *fence)
 			return 0;
+		/* Over since it was found, and its lock with it. */
+		if (!soj_entry_lives(&s->st, snap->ref))
+			return -EAGAIN;
 		return soj_report(-ESTALE, SOJOURN_STALE,
 				  "this thread does not hold the session's "
 				  "lock with that fence, or no longer");

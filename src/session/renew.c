@@ -123,7 +123,8 @@ static int flag_take(struct renewal *r, uint64_t *mine,
 	*mine = soj_renew(soj_renew_gen(word), r->self->w.thr.slot,
 			  soj_lease_until(&seg->policy, r->now_ms));
 	SOJ_STEP("renew.flag.seen");
-	if (soj_gone(&r->self->w))
+	/* A child that was forked while the slot was claimed has none. */
+	if (soj_gone(&r->self->w) || !soj_has_slot(&r->self->w))
 		return soj_report_errno(-ECANCELED);
 	if (!soj_cas_acq_rel(renew, &word, *mine)) /* N0 */
 		return -EAGAIN;

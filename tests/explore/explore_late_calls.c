@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <sojourn/collection.h>
 #include <sojourn/event.h>
+#include <sojourn/lock.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -170,6 +171,25 @@ static void late_lockers(void)
 	before_write(&e->ctl, ctl_next(SOJ_ENDED_DELETED));
 	MUST(soj_lock_take(st, me, ref, &wish, &held, &word) == -EAGAIN);
 	EXPECT_KEPT();
+}
+
+static void end_with_lock(void)
+{
+	atomic_store(&e->ctl, ctl_next(SOJ_ENDED_DELETED));
+	atomic_store(&e->lock, soj_lock(SOJ_SLOT_NONE, 11, 0));
+}
+
+/* Ended after it was found, and its lock is nobody's: it has ended. */
+static void late_holders(void)
+{
+	const char *id = w.known[w.bystander].id;
+	uint64_t fence;
+
+	MUST(sojourn_session_lock(w.s, id, 0, 0, &fence) == 0);
+	before_call(&e->lock, ACCESS_LOAD, 1, end_with_lock);
+	MUST(sojourn_session_update_locked(w.s, id, fence, "x", 1, NULL) ==
+	     -ENOENT);
+	MUST(came());
 }
 
 /* One call for each who sleeps, and none when nobody does. */
@@ -518,6 +538,7 @@ static void late_makers(void)
 	X(late_tellers)     \
 	X(late_stages)      \
 	X(late_lockers)     \
+	X(late_holders)     \
 	X(wakers)           \
 	X(late_confirmers)  \
 	X(torn_copies)      \

@@ -97,6 +97,10 @@ int main(int argc, char **argv)
 			again = argv[++i];
 		} else if (argv[i][0] != '-' && names < 3) {
 			tour.wanted[names++] = argv[i];
+		} else if (strcmp(argv[i], "--quick") != 0) {
+			fprintf(stderr, "explore_schedules: what is %s?\n",
+				argv[i]);
+			return 64;
 		}
 	}
 	failures_init();

@@ -80,7 +80,6 @@ enum {
 	OP_LISTS = 512,
 	OP_SCANS = 1024,
 	OP_FLIES = 2048, /* keeps others from computing the same */
-	OP_RECLAIMS = 4096,
 };
 
 #define INSTEADS 3u

@@ -177,14 +177,6 @@ void op_locked_update(struct actor *a, struct sojourn *s)
 		sojourn_session_unlock(s, actor_target(a), fence);
 }
 
-/* Its session was found, and has been ended, and its entry been reclaimed, when
- * its lock was looked at: nobody's. */
-void op_fence_over(struct actor *a, struct sojourn *s)
-{
-	(void)s;
-	a->r.rc = -ESTALE;
-}
-
 void op_use_token(struct actor *a, struct sojourn *s)
 {
 	a->r.rc = sojourn_remember_use(s, a->scene->token, NULL, a->r.id, NULL,

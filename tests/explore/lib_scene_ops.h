@@ -29,7 +29,6 @@ void op_lock(struct actor *a, struct sojourn *s);
 void op_lock_unlock(struct actor *a, struct sojourn *s);
 void op_locked_out(struct actor *a, struct sojourn *s);
 void op_locked_update(struct actor *a, struct sojourn *s);
-void op_fence_over(struct actor *a, struct sojourn *s);
 void op_use_token(struct actor *a, struct sojourn *s);
 void op_forget_token(struct actor *a, struct sojourn *s);
 void op_raise_mark(struct actor *a, struct sojourn *s);
