@@ -8,8 +8,9 @@
  *
  * The order is part of the operation's name: a reviewer sees every order in
  * the diff, and `grep soj_store_release` finds one side of every edge.  There
- * is no seq_cst load or store.  soj_fence_seq_cst() serves store->load
- * (Dekker) edges only; soj_fence_acquire() and soj_fence_release() serve the
+ * is no seq_cst load or store.  soj_fence_seq_cst() and, where all stores that
+ * it orders were read-modify-writes, soj_fence_seq_cst_after_rmw() serve
+ * store->load (Dekker) edges only; soj_fence_acquire() and soj_fence_release() serve the
  * optimistic copy-out only (its loads and stores are relaxed, word by word).
  *
  * Every access passes SOJ_POINT, so that a schedule explorer can switch, and a
@@ -114,14 +115,32 @@ static inline void soj_tsan_fence(void)
 	atomic_fetch_add_explicit(&soj_tsan_fence_word, 1,
 				  memory_order_seq_cst);
 }
-#define soj_fence_seq_cst() soj_tsan_fence()
-#define soj_fence_acquire() soj_tsan_fence()
-#define soj_fence_release() soj_tsan_fence()
+#define soj_fence_seq_cst()           soj_tsan_fence()
+#define soj_fence_seq_cst_after_rmw() soj_tsan_fence()
+#define soj_fence_acquire()           soj_tsan_fence()
+#define soj_fence_release()           soj_tsan_fence()
 #else
 static inline void soj_fence_seq_cst(void)
 {
 	SOJ_POINT(NULL, SOJ_POINT_FENCE_SEQ_CST);
 	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/*
+ * The same, if each store in front of it that has to be seen before what is
+ * loaded behind it was a read-modify-write, or another thread's that this one
+ * has seen.  On x86 those are full fences themselves (Intel SDM volume 3, "Memory
+ * Ordering in P6 and More Recent Processor Families": loads pass older stores,
+ * but no locked instruction), and a second one would cost as much again.
+ */
+static inline void soj_fence_seq_cst_after_rmw(void)
+{
+	SOJ_POINT(NULL, SOJ_POINT_FENCE_SEQ_CST);
+#ifdef __x86_64__
+	atomic_signal_fence(memory_order_seq_cst);
+#else
+	atomic_thread_fence(memory_order_seq_cst);
+#endif
 }
 
 static inline void soj_fence_acquire(void)

@@ -96,7 +96,7 @@ void soj_section_enter(const struct soj_seg *seg, struct soj_thread *thr)
 	assert(thr->section == 0 && thr->slot != SOJ_SLOT_NONE);
 	thr->section = soj_section(epoch, ++thr->seq);
 	soj_xchg_acq_rel(&seg->slots[thr->slot].section, thr->section); /* R0 */
-	soj_fence_seq_cst();                                            /* F0 */
+	soj_fence_seq_cst_after_rmw();                                  /* F0 */
 	SOJ_STEP("section.entered");
 }
 
@@ -128,7 +128,7 @@ bool soj_section_valid(const struct soj_seg *seg, const struct soj_thread *thr)
 
 uint64_t soj_epoch_retire(const struct soj_seg *seg)
 {
-	soj_fence_seq_cst(); /* F2 */
+	soj_fence_seq_cst_after_rmw(); /* F2 */
 	if (SOJ_PLANT(GRACE_UNSTAMPED))
 		return soj_load_relaxed(&seg->hdr->epoch) - 2;
 	return soj_load_relaxed(&seg->hdr->epoch);

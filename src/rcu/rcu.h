@@ -105,7 +105,7 @@ bool soj_section_valid(const struct soj_seg *seg, const struct soj_thread *thr);
 
 uint64_t soj_epoch(const struct soj_seg *seg);
 
-/* The stamp for what has just been unlinked. */
+/* The stamp for what has just been unlinked, by a CAS of somebody. */
 uint64_t soj_epoch_retire(const struct soj_seg *seg);
 
 /* Advances by at most one; returns the epoch after the call.  Anybody may. */
@@ -152,8 +152,8 @@ void soj_role_release(const struct soj_seg *seg, const struct soj_thread *thr);
 bool soj_role_held(const struct soj_seg *seg);
 
 /*
- * For whoever made work: wakes the helper if it sleeps.  One load of a word
- * that hardly changes; a system call only when it sleeps.
+ * For whoever made work, by a read-modify-write: wakes the helper if it sleeps.
+ * One load of a word that hardly changes; a system call only when it sleeps.
  */
 void soj_helper_wake(const struct soj_seg *seg);
 /*

@@ -87,7 +87,7 @@ bool soj_role_held(const struct soj_seg *seg)
 
 void soj_helper_wake(const struct soj_seg *seg)
 {
-	soj_fence_seq_cst();                                 /* W3 */
+	soj_fence_seq_cst_after_rmw();                       /* W3 */
 	if (soj_load_acquire(&seg->hdr->helper_asleep) == 0) /* W2 */
 		return;
 	if (soj_xchg_acq_rel(&seg->hdr->helper_asleep, 0) != 0) /* W4 */

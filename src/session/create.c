@@ -258,7 +258,7 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 			  made->chunk_owned);
 	SOJ_STEP("create.chunk.live");
 	soj_entry_go_live(&s->st, made->ref, made->owned);
-	soj_fence_seq_cst();             /* E6 */
+	soj_fence_seq_cst_after_rmw();   /* E6 */
 	ctl = soj_load_acquire(&e->ctl); /* E1 */
 	/* Somebody else may have made it LIVE long ago, and it be over. */
 	if (soj_ctl_readable(ctl) &&

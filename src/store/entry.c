@@ -277,7 +277,7 @@ static void end_finish(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	uint32_t idx = soj_ref_entry(ref);
 	uint64_t state;
 
-	soj_fence_seq_cst();                                  /* E4 */
+	soj_fence_seq_cst_after_rmw();                        /* E4 */
 	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	if (soj_state_phase(state) != SOJ_LIVE ||
 	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
@@ -357,7 +357,7 @@ bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned)
 	if (!soj_state_publish(&st->seg.entry_states[idx], owned))
 		return false;
 	SOJ_STEP("entry.live");
-	soj_fence_seq_cst(); /* E5 */
+	soj_fence_seq_cst_after_rmw(); /* E5 */
 	soj_hint_armed(st, idx);
 	soj_helper_wake(&st->seg);
 	return true;

@@ -8,7 +8,8 @@
  *   record.word     {seq, entry}: event seq lies at (seq - 1) % events_max and
  *                   is about the beginning or the end of that entry; entry 0:
  *                   about something else
- *   record.payload  {tag, value} each; the tag is that of the round, so of seq
+ *   record.payload  {tag, value} each; the tag is that of the round, so of seq.
+ *                   A bit of the one that says what happened: told is past it
  *   entry.event     "told": {stage, generation, seq}: what of the entry is
  *                   told for good, and which seq the next stage is meant for;
  *                   0: none yet
@@ -32,12 +33,16 @@
  *      or a number that another event was seen to have taken.
  *   2. CAS the word at c to {c, entry}.  If another event has it: 1 again.
  *   3. Fill, then CAS told from {stage, gen, c} to {next stage, gen, 0}.
+ *   4. CAS the bit WHAT_TOLD into the record, from what it says.
  * Anyone may do any of that for an entry, at the same time.
  *   Why not twice: let {c, entry} be placed.  Step 1 would have to leave c
  *   behind, for which it must see c taken by another: not while {c, entry}
  *   stands, and whoever overwrites {c, entry} does step 3 for it before.  Then
  *   told has another stage, and the CAS of step 1 fails.  No c is chosen twice
  *   for one entry, since once it is left behind it is taken.
+ *   Who overwrites a record that has the bit knows that step 3 is done without a
+ * look at the entry, which is far away and long out of every cache.  Without it,
+ * since who did step 3 died or stands still before step 4, he looks there.
  *   Not at all, where what was withdrawn ends before anybody began to tell of
  *   it: CAS told from {nothing, gen, 0} to {ended, gen, 0}.  So its maker, who
  *   may stand right before step 1, does not tell a beginning that nobody is
@@ -60,7 +65,7 @@
  *                   overwrites the record, or does upkeep, completes it; with
  *                   entry 0 upkeep makes it LOST after expel_after_ms
  *   event.filled    the event can be read; told is moved on as above
- *   event.told      done
+ *   event.told      done, and who overwrites the record has to look once more
  * Stop table: the same; one who comes back repeats CASes that fail.
  *
  * Edges
@@ -90,7 +95,7 @@
 #include "base/fault.h"
 #include "store/fetch.h"
 
-#define AHEAD      4u /* records */
+#define AHEAD      8u /* records */
 #define TRIES      1000u
 #define REPAIR_MAX 65536u /* records looked at in one pass */
 
@@ -117,14 +122,15 @@ static void push_hint(const struct soj_seg *seg, uint64_t next)
 }
 
 /* One payload word.  False: the record is another event's by now. */
-static bool fill_word(const struct soj_seg *seg, uint64_t seq, uint64_t tag,
-		      unsigned i, uint64_t value)
+static inline bool fill_word(struct soj_shm_event *record, uint64_t seq,
+			     uint64_t tag, unsigned i, uint64_t value)
 {
-	soj_word_t *word = &record_of(seg, seq)->payload[i];
+	soj_word_t *word = &record->payload[i];
 	uint64_t was = soj_load_acquire(word); /* V3 */
 
 	while (was >> 48 != tag) {
-		if (soj_event_seq(word_of(seg, seq)) != seq)
+		if (soj_event_seq(soj_load_acquire(&record->word)) != /* V1 */
+		    seq)
 			return false;
 		if (soj_cas_acq_rel(word, &was, /* V2 */
 				    (value & SOJ_MASK(48)) | tag << 48))
@@ -133,8 +139,10 @@ static bool fill_word(const struct soj_seg *seg, uint64_t seq, uint64_t tag,
 	return true;
 }
 
-static void fill(const struct soj_store *st, const struct soj_worker *w,
-		 uint64_t seq, const struct soj_event_what *what, bool own)
+/* Returns the word that says what happened, as it is if nobody else filled it;
+ * 0: the record is another event's. */
+static uint64_t fill(const struct soj_store *st, const struct soj_worker *w,
+		     uint64_t seq, const struct soj_event_what *what, bool own)
 {
 	const uint64_t value[SOJ_EVENT_PAYLOADS] = {
 		(uint64_t)what->type | (uint64_t)what->status << WHAT_STATUS |
@@ -151,12 +159,14 @@ static void fill(const struct soj_store *st, const struct soj_worker *w,
 		what->detail[1],
 	};
 
+	struct soj_shm_event *record = record_of(&st->seg, seq);
 	const uint64_t tag = soj_event_tag(st->seg.lay.events_max, seq);
 
 	/* What happened comes last: it says that all is there. */
 	for (unsigned i = SOJ_EVENT_PAYLOADS; i-- > 0;)
-		if (!fill_word(&st->seg, seq, tag, i, value[i]))
-			return;
+		if (!fill_word(record, seq, tag, i, value[i]))
+			return 0;
+	return value[0] | tag << 48;
 }
 
 /* ---- one stage of an entry ---- */
@@ -198,6 +208,14 @@ static void describe(const struct soj_store *st, uint64_t ref,
 	}
 }
 
+/* Step 4, unless others filled it with other words: then who overwrites it has
+ * to look. */
+static void mark_told(const struct soj_seg *seg, uint64_t seq, uint64_t what)
+{
+	soj_cas_acq_rel(&record_of(seg, seq)->payload[0], &what, /* V2 */
+			what | UINT64_C(1) << WHAT_TOLD);
+}
+
 /* Step 3; {seq, entry} has been placed, told was `told`. */
 static void complete(const struct soj_store *st, const struct soj_worker *w,
 		     uint32_t idx, uint64_t told, bool own)
@@ -205,18 +223,33 @@ static void complete(const struct soj_store *st, const struct soj_worker *w,
 	struct soj_shm_entry *e = soj_entry(st, idx);
 	enum soj_told stage = soj_told_stage(told);
 	struct soj_event_what what;
+	uint64_t seq = soj_told_seq(told), said;
 
 	describe(st, soj_ref(idx, soj_told_gen(told)), stage, &what);
 	soj_fence_acquire(); /* X0 */
 	if (soj_load_relaxed(&e->event) != told)
 		return;
-	fill(st, w, soj_told_seq(told), &what, own);
+	said = fill(st, w, seq, &what, own);
 	SOJ_STEP("event.filled");
-	soj_cas_acq_rel(&e->event, &told, /* T0 */
-			soj_told(stage == SOJ_TOLD_NOTHING ? SOJ_TOLD_MADE
-							   : SOJ_TOLD_ENDED,
-				 soj_told_gen(told), 0));
+	if (!soj_cas_acq_rel(&e->event, &told, /* T0 */
+			     soj_told(stage == SOJ_TOLD_NOTHING
+					      ? SOJ_TOLD_MADE
+					      : SOJ_TOLD_ENDED,
+				      soj_told_gen(told), 0)))
+		return;
 	SOJ_STEP("event.told");
+	if (said)
+		mark_told(&st->seg, seq, said);
+}
+
+/* Is told past that event?  Then the entry need not be asked. */
+static bool is_past(const struct soj_seg *seg, uint64_t seq)
+{
+	uint64_t what =
+		soj_load_acquire(&record_of(seg, seq)->payload[0]); /* V3 */
+
+	return what >> 48 == soj_event_tag(seg->lay.events_max, seq) &&
+	       (what >> WHAT_TOLD & 1);
 }
 
 /* The entry that a record is about may still count on it. */
@@ -226,7 +259,8 @@ static void complete_record(const struct soj_store *st,
 	uint32_t idx = soj_event_entry(word);
 	uint64_t told;
 
-	if (idx == 0 || !soj_entry_idx_ok(st, idx))
+	if (idx == 0 || !soj_entry_idx_ok(st, idx) ||
+	    is_past(&st->seg, soj_event_seq(word)))
 		return;
 	told = told_of(soj_entry(st, idx));
 	if (soj_told_seq(told) == soj_event_seq(word) &&
@@ -234,24 +268,13 @@ static void complete_record(const struct soj_store *st,
 		complete(st, w, idx, told, false);
 }
 
-/* Whose record will be in the way soon: its entry is asked for meanwhile. */
-static void fetch_ahead(const struct soj_store *st, uint64_t seq)
-{
-	uint32_t idx = soj_event_entry(
-		soj_load_relaxed(&record_of(&st->seg, seq + AHEAD)->word));
-
-	if (soj_entry_idx_ok(st, idx))
-		soj_prefetch(&soj_entry(st, idx)->event);
-}
-
 void soj_event_prefetch(const struct soj_store *st)
 {
 	const struct soj_seg *seg = &st->seg;
 
 	if (seg->lay.events_max != 0)
-		soj_prefetch(
-			record_of(seg, soj_load_relaxed(&seg->hdr->event_next) +
-					       2 * AHEAD));
+		soj_prefetch(record_of(
+			seg, soj_load_relaxed(&seg->hdr->event_next) + AHEAD));
 }
 
 /* Step 2.  False: the number is another event's. */
@@ -272,7 +295,6 @@ static bool take(struct soj_store *st, struct soj_worker *w, uint64_t seq,
 		SOJ_STEP("event.taken");
 		soj_count(&w->thr, SOJ_COUNT_events);
 		push_hint(&st->seg, seq + 1);
-		fetch_ahead(st, seq);
 		return true;
 	}
 	/* Of an entry anyone may have done it, of entry 0 it was not us. */
@@ -543,7 +565,8 @@ bool soj_event_repair(struct soj_store *st, struct soj_worker *w,
 		if (now_ms - watch->since_ms < seg->policy.expel_after_ms ||
 		    soj_gone(w))
 			break;
-		fill_word(seg, seq, soj_event_tag(seg->lay.events_max, seq), 0,
+		fill_word(record_of(seg, seq), seq,
+			  soj_event_tag(seg->lay.events_max, seq), 0,
 			  SOJ_EVENT_LOST);
 		SOJ_STEP("event.lost");
 	}

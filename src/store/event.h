@@ -72,6 +72,7 @@ enum {
 	WHAT_COLLECTION = 16,
 	WHAT_HELPED = 22,
 	WHAT_PID = 23,
+	WHAT_TOLD = 45, /* the entry does not count on the record any more */
 };
 
 /* What an event says; soj_event_about() fills most of it. */

@@ -133,6 +133,12 @@ static void late_stages(void)
 		EXPECT_KEPT();
 		MUST(soj_event_next(&st->seg) == next + nth - 1);
 	}
+	/* That the record is not needed any more: it is another's by then. */
+	soj_store_release(&e->event, soj_told(SOJ_TOLD_NOTHING, gen, 0));
+	look_at_next();
+	before_write_nth(&record->payload[0], 2, UINT64_MAX);
+	soj_event_made(st, me, ref, true);
+	EXPECT_KEPT();
 	/* Withdrawn; that it was made is told after all, so its end is. */
 	soj_store_release(&e->event, soj_told(SOJ_TOLD_NOTHING, gen, 0));
 	soj_store_release(&e->ctl, ctl_next(SOJ_ENDED_WITHDRAWN));

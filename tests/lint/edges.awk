@@ -130,7 +130,7 @@ function finish(    n, i) {
 
 function ordered() {
 	return "soj_(load_acquire|store_release|(xchg|cas|or|and|add)_acq_rel" \
-	       "|fence_(seq_cst|acquire|release))[ \t]*\\("
+	       "|fence_(seq_cst(_after_rmw)?|acquire|release))[ \t]*\\("
 }
 
 # What the rows call the operation of a line.

@@ -168,11 +168,10 @@ static void test_stopped_while_filling(void **state)
 }
 
 /* His record is overwritten before anybody looked at the entry again. */
-static void test_overwritten_before_told(void **state)
+static void overwritten_before_told(unsigned filled)
 {
-	uint64_t ref = placed(3);
+	uint64_t ref = placed(filled);
 
-	(void)state;
 	tell_some(64);
 	assert_int_equal(soj_event_seq(soj_load_relaxed(&record(1)->word)), 65);
 	assert_int_equal(soj_told_stage(soj_load_relaxed(told(ref))),
@@ -181,6 +180,47 @@ static void test_overwritten_before_told(void **state)
 	assert_int_equal(found(ref, SOJ_EVENT_CREATED), 0); /* long ago */
 	end(ref);
 	assert_int_equal(found(ref, SOJ_EVENT_ENDED), 1);
+}
+
+static void test_overwritten_before_told(void **state)
+{
+	overwritten_before_told(3);
+	store_tear_down(state);
+	open_store(state);
+	overwritten_before_told(7);
+}
+
+/* A record says whether the entry still counts on it; then that is not asked,
+ * whatever it would say. */
+static void test_told_in_the_record(void **state)
+{
+	uint64_t ref = live(1);
+	uint64_t told_1 = soj_told(SOJ_TOLD_NOTHING, soj_ref_gen(ref), 1);
+
+	(void)state;
+	soj_event_made(st, w, ref, true);
+	assert_true(soj_load_relaxed(&record(1)->payload[0]) >> WHAT_TOLD & 1);
+	assert_int_equal(found(ref, SOJ_EVENT_CREATED), 1);
+	soj_store_relaxed(told(ref), told_1);
+	tell_some(64);
+	assert_true(soj_load_relaxed(told(ref)) == told_1);
+}
+
+/* Of the round before it says nothing about the record that is there. */
+static void test_told_in_another_round(void **state)
+{
+	uint64_t ref;
+
+	(void)state;
+	soj_event_made(st, w, live(1), true);
+	tell_some(63);
+	ref = live(2);
+	soj_store_relaxed(told(ref),
+			  soj_told(SOJ_TOLD_NOTHING, soj_ref_gen(ref), 65));
+	soj_store_relaxed(&record(65)->word, soj_event(65, soj_ref_entry(ref)));
+	tell_some(64);
+	assert_int_equal(soj_told_stage(soj_load_relaxed(told(ref))),
+			 SOJ_TOLD_MADE);
 }
 
 /* A late filler of an older event put his word where the newer is half done:
@@ -298,6 +338,8 @@ int main(void)
 		TEST(test_stopped_with_a_number_in_mind),
 		TEST(test_stopped_while_filling),
 		TEST(test_overwritten_before_told),
+		TEST(test_told_in_the_record),
+		TEST(test_told_in_another_round),
 		TEST(test_late_filler),
 		TEST(test_lost),
 		TEST(test_withdrawn),
