@@ -294,7 +294,7 @@ static bool is_clean(const struct entry *e)
 	return rest == 0 && soj_ctl_status(WORD(e, ctl)) == SOJ_NONE &&
 	       soj_ctl_chunk(WORD(e, ctl)) == SOJ_CHUNK_NONE &&
 	       WORD(e, life) == soj_life(gen, 0) &&
-	       WORD(e, renew) == soj_renew(gen, SOJ_SLOT_NONE, 0) &&
+	       WORD(e, renew) == soj_renew_never(gen) &&
 	       WORD(e, event) == soj_told(SOJ_TOLD_NOTHING, gen, 0) &&
 	       soj_lock_slot(WORD(e, lock)) == SOJ_SLOT_NONE &&
 	       soj_link_entry(WORD(e, link)) == 0 &&
@@ -386,6 +386,9 @@ static void check_successor(struct soj_fsck *f, const struct entry *e,
 static void check_renewed(struct soj_fsck *f, const struct entry *e,
 			  const struct chunk *c)
 {
+	if (WORD(e, renew) == soj_renew_never(soj_ref_gen(e->ref)))
+		soj_fsck_found(f, SOJ_FSCK_ENTRY_RENEWER, 0, entry_print(e),
+			       "renewed, but nobody had the flag");
 	if (soj_head_record_bytes(c->head[0]) != sizeof(c->record) ||
 	    !soj_fsck_entry_ok(f, soj_ref_entry(c->record.successor)) ||
 	    c->record.sealed_bytes > sizeof(c->record.sealed))

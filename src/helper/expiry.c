@@ -310,6 +310,7 @@ static enum soj_status judge(const struct soj_expiry *ex,
 /* One look.  False: it changed under our eyes, look again. */
 static bool settle(struct soj_expiry *ex, uint32_t idx)
 {
+	static const struct soj_copy skim = {.skim = true};
 	uint64_t state = soj_load_acquire(/* S1 */
 					  &ex->st->seg.entry_states[idx]);
 	uint64_t ref = soj_ref(idx, soj_state_gen(state));
@@ -321,7 +322,7 @@ static bool settle(struct soj_expiry *ex, uint32_t idx)
 		ex->work.dropped++;
 		return true;
 	}
-	rc = soj_entry_snapshot(ex->st, ref, NULL, NULL, &snap);
+	rc = soj_entry_snapshot(ex->st, ref, NULL, &skim, &snap);
 	if (rc == -EAGAIN)
 		return false;
 	/* -EBADMSG: a chunk that makes no sense does not live for ever; the
@@ -357,7 +358,8 @@ static void settle_one(struct soj_expiry *ex, uint32_t idx)
 	ex->work.retried++;
 }
 
-/* The bucket and the head of the chunk, of an entry that is there by now. */
+/* The bucket, and the head of a chunk that has periods, of an entry that is
+ * there by now. */
 static void fetch_more(const struct soj_store *st, uint32_t idx)
 {
 	uint64_t ctl = soj_load_relaxed(&soj_entry(st, idx)->ctl);
@@ -365,7 +367,8 @@ static void fetch_more(const struct soj_store *st, uint32_t idx)
 	const soj_word_t *chunk =
 		soj_chunk_words(st, soj_ctl_chunk(ctl), &bytes);
 
-	if (chunk)
+	if (chunk &&
+	    soj_misc_keyed(soj_load_relaxed(&soj_entry(st, idx)->misc)))
 		soj_prefetch(chunk);
 	soj_index_prefetch(st, soj_entry_digest(st, idx));
 }

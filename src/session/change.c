@@ -200,7 +200,7 @@ static int change_kept(struct sojourn *s, const char *id, struct change *c,
 	if (self == NULL)
 		return rc;
 	self->w.source = SOJ_SOURCE_UPDATE;
-	soj_index_prefetch_found(&s->st, digest);
+	soj_index_prefetch_found(&s->st, digest, 2);
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
 		uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 
@@ -323,6 +323,7 @@ int sojourn_session_touch(struct sojourn *s, const char *id)
 {
 	struct soj_self *self = soj_self(s);
 	uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
+	const struct soj_copy skim = {.skim = true};
 	struct soj_snapshot snap;
 	struct soj_digest digest;
 	int rc;
@@ -333,7 +334,7 @@ int sojourn_session_touch(struct sojourn *s, const char *id)
 		return soj_report_errno(-EROFS);
 	if (self)
 		self->w.source = SOJ_SOURCE_UPDATE;
-	rc = soj_session_follow(s, self, &digest, now_ms, NULL, &snap);
+	rc = soj_session_follow(s, self, &digest, now_ms, &skim, &snap);
 	if (rc < 0)
 		return soj_done(s, rc);
 	soj_session_touch_due(s, self, &snap, now_ms);

@@ -72,7 +72,7 @@ static bool fill_entry(struct sojourn *s, struct soj_self *self, uint32_t idx,
 	soj_store_relaxed(&e->life, soj_life(gen, b->now_ms));
 	soj_store_relaxed(&e->digest[0], b->digest.word[0]);
 	soj_store_relaxed(&e->digest[1], b->digest.word[1]);
-	soj_store_relaxed(&e->renew, soj_renew(gen, SOJ_SLOT_NONE, 0));
+	soj_store_relaxed(&e->renew, soj_renew_never(gen));
 	soj_store_relaxed(&e->created_ms, b->now_ms);
 	soj_store_relaxed(&e->expires_ms, b->life.expires_ms);
 	soj_store_relaxed(&e->idle_ms, b->life.idle_ms);

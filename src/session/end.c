@@ -213,7 +213,7 @@ static int find_doomed(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, struct soj_cold *cold,
 		       struct soj_snapshot *snap, uint64_t *ref, bool *seen)
 {
-	const struct soj_copy copy = {.cold = cold};
+	const struct soj_copy copy = {.cold = cold, .skim = true};
 	struct soj_found found;
 	/* Over by time is not alive: its end is made final, nothing more. */
 	int rc = soj_session_find_late(s, self, digest,
@@ -281,7 +281,7 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	soj_event_prefetch(&s->st);
 	snap.ref = 0;
 	soj_section_enter(&s->st.seg, &self->w.thr);
-	soj_index_prefetch_found(&s->st, *digest);
+	soj_index_prefetch_found(&s->st, *digest, 0);
 	rc = find_doomed(s, self, digest, &cold, &snap, &ref, &seen);
 	SOJ_STEP("delete.found");
 	found = rc == 0;

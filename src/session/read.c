@@ -22,6 +22,8 @@
 #include "session/meta.h"
 #include "session/session.h"
 #include "store/event.h"
+#include "store/fetch.h"
+#include "store/plain.h"
 
 static void count_miss(struct soj_self *self, enum soj_status status)
 {
@@ -127,9 +129,14 @@ static int find(struct sojourn *s, struct soj_self *self,
 		uint64_t now_ms, const struct soj_copy *copy,
 		struct soj_snapshot *snap)
 {
+	const unsigned lines = copy && copy->skim   ? 0
+			       : copy && copy->data ? SOJ_FETCH_LINES
+						    : 1;
+
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
 		struct soj_found found;
-		int rc = soj_index_find(&s->st, *digest, &found);
+		int rc =
+			soj_index_find_fetching(&s->st, *digest, lines, &found);
 
 		if (rc == -ENOENT) {
 			count_miss(reader, SOJ_NONE);
@@ -189,14 +196,15 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		       const struct soj_copy *copy, struct soj_snapshot *snap)
 {
 	int rc = soj_session_find(s, self, digest, now_ms, copy, snap);
-	struct soj_snapshot first = *snap;
+	struct soj_snapshot first;
 
+	if ((rc < 0 && rc != -ENOBUFS) || !snap->has_record)
+		return rc;
+	first = *snap;
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
 		enum soj_status status;
 		uint64_t tip;
 
-		if ((rc < 0 && rc != -ENOBUFS) || !first.has_record)
-			return rc;
 		status = soj_line_status(&s->st, &first, &tip);
 		if (status != SOJ_ACTIVE)
 			return soj_report_ended(status);

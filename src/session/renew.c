@@ -3,7 +3,9 @@
 /*
  * Renewal: a new id for a session, once, whoever races for it.
  *
- *   1. CAS `renew` to {me, lease}: the renewal flag, one winner.
+ *   1. CAS `renew` to {me, lease}: the renewal flag, one winner.  Who gives it
+ *      back leaves another word than that of before: an entry whose flag nobody
+ *      ever had was not renewed (store/entry.c).
  *   2. Build the successor: owned, so provisional; it names its predecessor,
  *      inherits its login number, is indexed under the new id.
  *   3. CAS the old ctl, from exactly the version that was copied, to RENEWED
@@ -135,9 +137,8 @@ static int flag_take(struct renewal *r, uint64_t *mine,
 static void flag_drop(struct renewal *r, uint64_t mine)
 {
 	if (!soj_gone(&r->self->w))
-		soj_cas_acq_rel(
-			renew_word(r), &mine, /* N0 */
-			soj_renew(soj_renew_gen(mine), SOJ_SLOT_NONE, 0));
+		soj_cas_acq_rel(renew_word(r), &mine, /* N0 */
+				soj_renew_dropped(soj_renew_gen(mine)));
 }
 
 /* A copy of all of the session; grows the buffer as needed. */

@@ -189,6 +189,18 @@ static inline uint64_t soj_renew(uint64_t gen, uint32_t slot,
 	       (lease_tick & SOJ_MASK(30)) << 34;
 }
 
+/* Nobody ever had the flag of that entry; and given back, it never says so
+ * again. */
+static inline uint64_t soj_renew_never(uint64_t gen)
+{
+	return soj_renew(gen, SOJ_SLOT_NONE, 0);
+}
+
+static inline uint64_t soj_renew_dropped(uint64_t gen)
+{
+	return soj_renew(gen, SOJ_SLOT_NONE, 1);
+}
+
 static inline uint32_t soj_renew_gen(uint64_t w)
 {
 	return (uint32_t)soj_field(w, 0, SOJ_REFGEN_BITS);

@@ -14,6 +14,14 @@
  * an ended entry therefore looks at the chunk's state word as well, before and
  * after.  Inside a section a retired chunk can still be copied.
  *
+ * What decides about a session is in its entry, but for the record of one that
+ * was renewed, and the periods of what has a key: these stand in the chunk.  The
+ * flag `renew` is taken before ctl says RENEWED (session/renew.c), and is never
+ * again what it was before the first taking; so who finds it untouched after he
+ * has loaded ctl knows that up to this ctl nobody renewed the entry, and if that
+ * is ended, nobody will.  Then the chunk, another two cache misses, need not be
+ * looked at, and it does not matter whether it is still the entry's.
+ *
  * Ending: CAS ctl -> ended(reason).  Whoever wins has decided.  Then the index
  * word goes, if the entry's state is LIVE; while its maker still OWNS it, the
  * maker withdraws it when it sees the end (or repair, when the maker is dead):
@@ -193,6 +201,24 @@ static bool chunk_kept(const struct soj_store *st, uint64_t ref,
 		       soj_ref_gen(ref);
 }
 
+/* Does the entry say all that decides?  Asked after ctl was loaded. */
+static bool says_all(const struct soj_shm_entry *e, uint64_t ref)
+{
+	return !soj_misc_keyed(soj_load_relaxed(&e->misc)) &&
+	       soj_entry_never_renewed(e, ref);
+}
+
+static int skim_chunk(struct soj_snapshot *snap)
+{
+	snap->version = 0;
+	snap->data_bytes = 0;
+	snap->subject_bytes = 0;
+	snap->meta_bytes = 0;
+	snap->has_record = false;
+	snap->has_times = false;
+	return 0;
+}
+
 int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 		       const struct soj_digest *digest,
 		       const struct soj_copy *copy, struct soj_snapshot *snap)
@@ -201,6 +227,7 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	struct soj_shm_entry *e = soj_entry(st, idx);
 	soj_word_t *chunk_state = NULL;
 	uint64_t before = 0;
+	bool skim;
 	int rc;
 
 	if (st->seal_bytes && copy && !copy->box &&
@@ -215,7 +242,8 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	    soj_life_gen(snap->life) != soj_ref_gen(ref) ||
 	    (digest && !soj_digest_equal(soj_entry_digest(st, idx), *digest)))
 		return -ENOENT;
-	if (soj_ctl_ended(snap->ctl)) {
+	skim = copy && copy->skim && says_all(e, ref);
+	if (soj_ctl_ended(snap->ctl) && !skim) {
 		chunk_state = soj_chunk_state(st, soj_ctl_chunk(snap->ctl));
 		if (chunk_state == NULL)
 			return -ENOENT;
@@ -225,7 +253,8 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 	soj_entry_times(e, snap->life, &snap->times);
 	if (copy && copy->cold)
 		copy_cold(e, copy->cold);
-	rc = copy_chunk(st, soj_ctl_chunk(snap->ctl), idx, copy, snap);
+	rc = skim ? skim_chunk(snap)
+		  : copy_chunk(st, soj_ctl_chunk(snap->ctl), idx, copy, snap);
 	soj_fence_acquire(); /* E2 */
 	if (soj_load_relaxed(&e->ctl) != snap->ctl)
 		return -EAGAIN;

@@ -94,6 +94,7 @@
 
 #include "base/fault.h"
 #include "store/fetch.h"
+#include "store/plain.h"
 
 #define AHEAD      8u /* records */
 #define TRIES      1000u
@@ -405,7 +406,8 @@ static int led_to(const struct soj_store *st, uint64_t ref, uint64_t *successor)
 	struct soj_chunk_view view;
 	int leads = 0;
 
-	if (soj_chunk_look(st, soj_ctl_chunk(ctl), &view) &&
+	if (!soj_entry_never_renewed(e, ref) &&
+	    soj_chunk_look(st, soj_ctl_chunk(ctl), &view) &&
 	    view.entry == soj_ref_entry(ref) &&
 	    view.record_bytes == sizeof(struct soj_shm_record)) {
 		*successor = soj_load_relaxed(&view.record[0]);

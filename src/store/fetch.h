@@ -11,10 +11,16 @@
  * next is taken. */
 void soj_index_prefetch(const struct soj_store *st, struct soj_digest digest);
 void soj_entry_prefetch(const struct soj_store *st, uint32_t idx);
-/* For who will change it: whatever may have that digest, and its state. */
+/* For who will change it: whatever may have that digest, its state, and so many
+ * cache lines of its value. */
 void soj_index_prefetch_found(const struct soj_store *st,
-			      struct soj_digest digest);
+			      struct soj_digest digest, unsigned lines);
 void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx);
+
+/* soj_index_find(), and so many cache lines of the value are asked for. */
+int soj_index_find_fetching(const struct soj_store *st,
+			    struct soj_digest digest, unsigned lines,
+			    struct soj_found *found);
 
 /* The value that the entry has now lies in that chunk and takes so many bytes:
  * for reads to fetch it sooner (index.c).  Needs nothing to be true. */

@@ -94,7 +94,7 @@ static bool place_matches(const struct soj_store *st, uint64_t place,
 /* Looks through the committed places of one version of the header. */
 static bool bucket_scan(const struct soj_store *st, struct soj_shm_bucket *b,
 			uint64_t header, struct soj_digest digest,
-			struct soj_found *found)
+			unsigned lines, struct soj_found *found)
 {
 	struct soj_found ended = {0}, one;
 
@@ -104,7 +104,8 @@ static bool bucket_scan(const struct soj_store *st, struct soj_shm_bucket *b,
 		uint64_t place = soj_load_acquire(/* I3 */
 						  &b->place[soj_ctz64(bits)]);
 
-		soj_bucket_fetch(st, b, soj_ctz64(bits), SOJ_FETCH_LINES);
+		if (lines > 0)
+			soj_bucket_fetch(st, b, soj_ctz64(bits), lines);
 		if (!place_matches(st, place, digest, &one))
 			continue;
 		if (soj_ctl_readable(one.ctl)) {
@@ -121,11 +122,18 @@ static bool bucket_scan(const struct soj_store *st, struct soj_shm_bucket *b,
 int soj_index_find(const struct soj_store *st, struct soj_digest digest,
 		   struct soj_found *found)
 {
+	return soj_index_find_fetching(st, digest, 0, found);
+}
+
+int soj_index_find_fetching(const struct soj_store *st,
+			    struct soj_digest digest, unsigned lines,
+			    struct soj_found *found)
+{
 	struct soj_shm_bucket *b = bucket_of(st, digest);
 
 	for (unsigned tries = 0; tries < SOJ_FIND_TRIES; tries++) {
 		uint64_t header = soj_load_acquire(&b->header); /* I1 */
-		bool hit = bucket_scan(st, b, header, digest, found);
+		bool hit = bucket_scan(st, b, header, digest, lines, found);
 
 		soj_fence_acquire(); /* I4 */
 		if (soj_load_relaxed(&b->header) == header)
@@ -169,7 +177,7 @@ int soj_index_insert(struct soj_store *st, struct soj_worker *w,
 
 		if (soj_gone(w))
 			return -ECANCELED;
-		if (bucket_scan(st, b, header, digest, &found) &&
+		if (bucket_scan(st, b, header, digest, 0, &found) &&
 		    soj_ctl_readable(found.ctl)) {
 			soj_fence_acquire(); /* I4 */
 			if (soj_load_relaxed(&b->header) != header)
@@ -300,11 +308,12 @@ void soj_index_prefetch(const struct soj_store *st, struct soj_digest digest)
 }
 
 void soj_index_prefetch_found(const struct soj_store *st,
-			      struct soj_digest digest)
+			      struct soj_digest digest, unsigned lines)
 {
 #ifdef SOJ_EXPLORE
 	(void)st; /* which is to see each load that counts */
 	(void)digest;
+	(void)lines;
 #else
 	struct soj_shm_bucket *b = bucket_of(st, digest);
 
@@ -316,7 +325,7 @@ void soj_index_prefetch_found(const struct soj_store *st,
 
 		if (soj_entry_idx_ok(st, idx))
 			soj_entry_prefetch_all(st, idx);
-		soj_bucket_fetch(st, b, p, 2);
+		soj_bucket_fetch(st, b, p, lines);
 	}
 #endif
 }

@@ -29,10 +29,13 @@
 
 #define TRIES 10000u
 
-static int look(const struct soj_store *st, uint64_t ref,
-		const struct soj_copy *copy, struct soj_snapshot *snap)
+/* What it leads to, and with `cold` from where: its value does not matter. */
+static int look(const struct soj_store *st, uint64_t ref, struct soj_cold *cold,
+		struct soj_snapshot *snap)
 {
-	return soj_entry_look(st, ref, NULL, copy, snap);
+	const struct soj_copy copy = {.cold = cold, .skim = true};
+
+	return soj_entry_look(st, ref, NULL, &copy, snap);
 }
 
 /* Still being made: its renewer's death or success decides about it. */
@@ -170,10 +173,9 @@ int soj_line_end_next(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 bool soj_line_alone(const struct soj_store *st, uint64_t ref)
 {
 	struct soj_cold cold;
-	struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 
-	return look(st, ref, &copy, &snap) == 0 && soj_ctl_ended(snap.ctl) &&
+	return look(st, ref, &cold, &snap) == 0 && soj_ctl_ended(snap.ctl) &&
 	       !snap.has_record && cold.predecessor == 0;
 }
 
@@ -181,13 +183,12 @@ enum soj_hold soj_line_holds(struct soj_store *st, uint64_t ref,
 			     uint64_t *successor)
 {
 	struct soj_cold cold;
-	struct soj_copy copy = {.cold = &cold};
 	struct soj_snapshot snap;
 	uint64_t state;
 	bool held;
 
 	*successor = 0;
-	switch (look(st, ref, &copy, &snap)) {
+	switch (look(st, ref, &cold, &snap)) {
 	case 0:
 		break;
 	case -EBUSY:
@@ -278,10 +279,9 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		return;
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		struct soj_cold cold;
-		struct soj_copy copy = {.cold = &cold};
 		struct soj_snapshot snap;
 
-		if (look(st, ref, &copy, &snap) != 0 || cold.predecessor == 0 ||
+		if (look(st, ref, &cold, &snap) != 0 || cold.predecessor == 0 ||
 		    soj_line_names(st, cold.predecessor, ref) != 1)
 			return;
 		ref = cold.predecessor;
@@ -298,9 +298,8 @@ int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
 {
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		struct soj_cold cold;
-		struct soj_copy copy = {.cold = &cold};
 		struct soj_snapshot snap;
-		int rc = look(st, ref, &copy, &snap);
+		int rc = look(st, ref, &cold, &snap);
 
 		if (rc == 0 && cold.predecessor != 0)
 			rc = soj_line_names(st, cold.predecessor, ref);

@@ -76,6 +76,14 @@ static inline uint32_t soj_bucket_guess(const struct soj_store *st,
 	return soj_bucket_fetch(st, b, p, SOJ_FETCH_LINES) ? 0 : idx;
 }
 
+/* Of an entry whose ctl the caller has loaded: up to that nobody had the flag,
+ * so nobody renewed it (entry.c).  False: somebody may have. */
+static inline bool soj_entry_never_renewed(const struct soj_shm_entry *e,
+					   uint64_t ref)
+{
+	return soj_load_relaxed(&e->renew) == soj_renew_never(soj_ref_gen(ref));
+}
+
 /* The periods that an entry was made with. */
 static inline void soj_entry_times(const struct soj_shm_entry *e, uint64_t life,
 				   struct soj_times *t)

@@ -449,7 +449,7 @@ static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 	SOJ_STEP("slab.entry.ctl");
 	soj_store_relaxed(&e->life, soj_life(gen, 0));
 	soj_zero_words(e->digest, 2);
-	soj_store_relaxed(&e->renew, soj_renew(gen, SOJ_SLOT_NONE, 0));
+	soj_store_relaxed(&e->renew, soj_renew_never(gen));
 	soj_store_relaxed(&e->created_ms, 0);
 	soj_store_relaxed(&e->expires_ms, 0);
 	soj_store_relaxed(&e->idle_ms, 0);

@@ -390,6 +390,7 @@ struct soj_cold {
 
 /* What to copy besides; NULL pointers are skipped. */
 struct soj_copy {
+	bool skim; /* lengths and version do not matter: they may be 0 */
 	struct soj_cold *cold;
 	void *data;
 	size_t data_capacity;
@@ -413,7 +414,6 @@ int soj_entry_snapshot(const struct soj_store *st, uint64_t ref,
 int soj_entry_look(const struct soj_store *st, uint64_t ref,
 		   const struct soj_digest *digest, const struct soj_copy *copy,
 		   struct soj_snapshot *snap);
-
 struct soj_digest soj_entry_digest(const struct soj_store *st, uint32_t idx);
 struct soj_digest soj_entry_subject(const struct soj_store *st, uint32_t idx);
 uint64_t soj_entry_place(const struct soj_store *st, uint64_t ref);

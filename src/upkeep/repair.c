@@ -237,9 +237,8 @@ static void drop_flags(struct soj_upkeep *up, uint32_t slot)
 		    soj_renew_slot(word) != slot ||
 		    soj_renew_lease_tick(word) == 0)
 			continue;
-		soj_cas_acq_rel(
-			renew, &word, /* N0 */
-			soj_renew(soj_renew_gen(word), SOJ_SLOT_NONE, 0));
+		soj_cas_acq_rel(renew, &word, /* N0 */
+				soj_renew_dropped(soj_renew_gen(word)));
 		SOJ_STEP("mend.flag");
 	}
 }

@@ -333,6 +333,10 @@ static void late_menders(void)
 	before_write(&e->renew, soj_renew(gen, 4, 5));
 	MUST(soj_upkeep_mend(&up) == 0);
 	EXPECT_KEPT();
+	/* That somebody had it is not forgotten. */
+	soj_store_release(&e->renew, soj_renew(gen, OTHER, 5));
+	MUST(soj_upkeep_mend(&up) == 0);
+	MUST(load(&e->renew) == soj_renew_dropped(gen));
 }
 
 /* Who finds no slot frees all that the dead have, not only the one he needs. */
@@ -418,6 +422,12 @@ static void late_renewers(void)
 	soj_store_release(&e->renew,
 			  soj_renew(soj_ref_gen(ref) + 1, SOJ_SLOT_NONE, 0));
 	MUST(renew(&info) == -EBUSY);
+	/* It ended meanwhile: that he had the flag is not forgotten. */
+	soj_store_release(&e->renew, soj_renew_never(soj_ref_gen(ref)));
+	before_write(&e->ctl, ctl_next(SOJ_ENDED_DELETED));
+	MUST(renew(&info) == -ENOENT);
+	EXPECT_KEPT();
+	MUST(load(&e->renew) == soj_renew_dropped(soj_ref_gen(ref)));
 }
 
 static void late_touchers(void)

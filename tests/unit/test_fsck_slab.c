@@ -208,6 +208,14 @@ static void entry_renewer(struct picture *p)
 			  soj_renew(soj_renew_gen(renew), 8, 1));
 }
 
+static void entry_renewed_by_nobody(struct picture *p)
+{
+	struct soj_shm_entry *e = entry(p, p->renewed);
+
+	soj_store_relaxed(&e->renew, soj_renew_never(soj_renew_gen(
+					     soj_load_relaxed(&e->renew))));
+}
+
 static void entry_unindexed(struct picture *p)
 {
 	uint32_t place;
@@ -310,6 +318,7 @@ static const struct violation violations[] = {
 	VIOLATION(entry_generation, ENTRY_GENERATION),
 	VIOLATION(entry_generation_renew, ENTRY_GENERATION),
 	VIOLATION(entry_renewer, ENTRY_RENEWER),
+	VIOLATION(entry_renewed_by_nobody, ENTRY_RENEWER),
 	VIOLATION(entry_unindexed, ENTRY_UNINDEXED),
 	VIOLATION(entry_unchained, ENTRY_UNCHAINED),
 	VIOLATION(entry_chunk_number, ENTRY_CHUNK),
