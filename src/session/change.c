@@ -200,7 +200,7 @@ static int change_kept(struct sojourn *s, const char *id, struct change *c,
 	if (self == NULL)
 		return rc;
 	self->w.source = SOJ_SOURCE_UPDATE;
-	soj_index_prefetch_found(&s->st, digest, 2);
+	soj_index_prefetch_found(&s->st, digest, false);
 	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
 		uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 

@@ -281,7 +281,7 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	soj_event_prefetch(&s->st);
 	snap.ref = 0;
 	soj_section_enter(&s->st.seg, &self->w.thr);
-	soj_index_prefetch_found(&s->st, *digest, 0);
+	soj_index_prefetch_found(&s->st, *digest, true);
 	rc = find_doomed(s, self, digest, &cold, &snap, &ref, &seen);
 	SOJ_STEP("delete.found");
 	found = rc == 0;

@@ -11,10 +11,10 @@
  * next is taken. */
 void soj_index_prefetch(const struct soj_store *st, struct soj_digest digest);
 void soj_entry_prefetch(const struct soj_store *st, uint32_t idx);
-/* For who will change it: whatever may have that digest, its state, and so many
- * cache lines of its value. */
+/* For who will change what may have that digest: what its label is in; ends: what
+ * says that it lives, and where it is noted that it ended. */
 void soj_index_prefetch_found(const struct soj_store *st,
-			      struct soj_digest digest, unsigned lines);
+			      struct soj_digest digest, bool ends);
 void soj_chunk_prefetch(const struct soj_store *st, uint32_t idx);
 
 /* soj_index_find(), and so many cache lines of the value are asked for. */
@@ -27,6 +27,13 @@ int soj_index_find_fetching(const struct soj_store *st,
 void soj_index_hint(const struct soj_store *st, const struct soj_worker *w,
 		    struct soj_digest digest, uint64_t ref, uint32_t chunk,
 		    uint64_t bytes);
+
+/* hint.c: what will be owned next by who has that word of hints, entries or
+ * chunks of the unit. */
+void soj_hint_next_entry(const struct soj_store *st,
+			 const struct soj_magazine *mag);
+void soj_hint_next_chunk(const struct soj_store *st,
+			 const struct soj_magazine *mag, uint32_t unit);
 
 /* With the state word, for who will own or reclaim them. */
 void soj_entry_prefetch_all(const struct soj_store *st, uint32_t idx);

@@ -15,7 +15,10 @@
  */
 
 #include "base/fault.h"
-#include "store/store.h"
+#include "store/fetch.h"
+
+/* A cache line of hints is looked at for what comes next. */
+#define NEXT_WORDS 8u
 
 static void hint_set(soj_word_t *bitmap, soj_word_t *summary, uint32_t idx)
 {
@@ -70,4 +73,51 @@ void soj_chunk_hint_missing(struct soj_store *st, uint32_t chunk)
 	      1) ||
 	    !(soj_load_relaxed(&st->seg.unit_free[unit / 64]) >> unit % 64 & 1))
 		soj_chunk_hint_free(st, chunk);
+}
+
+/*
+ * What will be owned next time: its memory is asked for now.  `mag` has a word
+ * of the bitmap; if that is used up, one of those behind it, before `end`, comes
+ * next.  Returns its bit number; UINT64_MAX: there is none near.
+ */
+static uint64_t next_hinted(const soj_word_t *bitmap,
+			    const struct soj_magazine *mag, uint32_t end)
+{
+#ifdef SOJ_EXPLORE
+	(void)bitmap; /* which is to see each load that counts */
+	(void)mag;
+	(void)end;
+#else
+	uint32_t word = mag->word;
+	uint64_t bits = mag->bits;
+
+	end = (uint32_t)soj_min(end, word + NEXT_WORDS);
+	while (bits == 0 && ++word < end)
+		bits = soj_load_relaxed(&bitmap[word]);
+	if (bits)
+		return (uint64_t)word * 64 + soj_ctz64(bits);
+#endif
+	return UINT64_MAX;
+}
+
+void soj_hint_next_entry(const struct soj_store *st,
+			 const struct soj_magazine *mag)
+{
+	const uint64_t bit = next_hinted(st->seg.entry_free, mag,
+					 st->seg.lay.entry_hint_words);
+
+	if (bit <= st->seg.lay.entries_max)
+		soj_entry_prefetch_all(st, (uint32_t)bit);
+}
+
+void soj_hint_next_chunk(const struct soj_store *st,
+			 const struct soj_magazine *mag, uint32_t unit)
+{
+	const uint32_t slots = st->seg.lay.unit_slots;
+	const uint64_t bit =
+		next_hinted(st->seg.chunk_free, mag, (unit + 1) * (slots / 64));
+
+	if (bit != UINT64_MAX)
+		soj_chunk_prefetch_all(
+			st, soj_chunk(unit, (uint32_t)(bit - unit * slots)));
 }

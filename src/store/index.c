@@ -308,12 +308,12 @@ void soj_index_prefetch(const struct soj_store *st, struct soj_digest digest)
 }
 
 void soj_index_prefetch_found(const struct soj_store *st,
-			      struct soj_digest digest, unsigned lines)
+			      struct soj_digest digest, bool ends)
 {
 #ifdef SOJ_EXPLORE
 	(void)st; /* which is to see each load that counts */
 	(void)digest;
-	(void)lines;
+	(void)ends;
 #else
 	struct soj_shm_bucket *b = bucket_of(st, digest);
 
@@ -323,9 +323,15 @@ void soj_index_prefetch_found(const struct soj_store *st,
 		uint64_t place = soj_load_relaxed(&b->place[p]);
 		uint32_t idx = soj_ref_entry(soj_place_ref(place));
 
-		if (soj_entry_idx_ok(st, idx))
-			soj_entry_prefetch_all(st, idx);
-		soj_bucket_fetch(st, b, p, lines);
+		if (!soj_entry_idx_ok(st, idx))
+			continue;
+		soj_entry_prefetch(st, idx);
+		if (ends) {
+			soj_prefetch(&st->seg.entry_states[idx]);
+			soj_prefetch(&st->seg.ended[idx / 64]);
+		} else {
+			soj_bucket_fetch(st, b, p, 2);
+		}
 	}
 #endif
 }

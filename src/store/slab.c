@@ -122,27 +122,6 @@ static bool own_state(struct soj_worker *w, soj_word_t *state)
 	return false;
 }
 
-/* What will be owned next time: its memory is asked for now. */
-static void next_entry(const struct soj_store *st,
-		       const struct soj_magazine *mag)
-{
-	if (mag->bits)
-		soj_entry_prefetch_all(st,
-				       mag->word * 64 + soj_ctz64(mag->bits));
-}
-
-static void next_chunk(const struct soj_store *st,
-		       const struct soj_magazine *mag)
-{
-	const uint32_t per_unit = st->seg.lay.unit_slots / 64;
-
-	if (mag->bits)
-		soj_chunk_prefetch_all(st,
-				       soj_chunk(mag->word / per_unit,
-						 mag->word % per_unit * 64 +
-							 soj_ctz64(mag->bits)));
-}
-
 static bool own_from_magazine(struct soj_store *st, struct soj_worker *w,
 			      uint32_t *idx)
 {
@@ -155,7 +134,7 @@ static bool own_from_magazine(struct soj_store *st, struct soj_worker *w,
 		if (soj_entry_idx_ok(st, e) &&
 		    own_state(w, &st->seg.entry_states[e])) {
 			*idx = e;
-			next_entry(st, mag);
+			soj_hint_next_entry(st, mag);
 			return true;
 		}
 	}
@@ -235,7 +214,7 @@ static bool chunk_from_magazine(struct soj_store *st, struct soj_worker *w,
 			continue;
 		if (!own_state(w, soj_chunk_state(st, *chunk)))
 			continue;
-		next_chunk(st, mag);
+		soj_hint_next_chunk(st, mag, unit);
 		if (chunk_still_of(st, w, class, unit, slot))
 			return true;
 		mag->bits = 0;
