@@ -9,7 +9,7 @@
 
 #define X(tag, field)                                             \
 	static_assert(offsetof(struct sojourn_metadata, field) == \
-			      (tag - 1) * sizeof(char *),         \
+			      ((tag)-1) * sizeof(char *),         \
 		      "soj_meta_field() finds the strings by their tags");
 SOJ_META_FIELDS(X)
 #undef X

@@ -22,7 +22,7 @@
 	X(7, device_client) \
 	X(8, device_os)
 
-#define X(tag, field) SOJ_META_##field = tag,
+#define X(tag, field) SOJ_META_##field = (tag),
 enum soj_meta_tag { SOJ_META_FIELDS(X) SOJ_META_TAGS };
 #undef X
 

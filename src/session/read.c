@@ -214,7 +214,6 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		/* Else it was renewed or reused just now: walk again. */
 		if (rc != -EAGAIN && !snap->has_record)
 			return rc;
-		rc = 0;
 	}
 	return soj_report_errno(-EBUSY);
 }
