@@ -135,21 +135,6 @@ static void check_victim(const struct victim *v)
 		failed("the victim stands still");
 }
 
-/* With threads a step has no number, but its label comes some time. */
-static struct plan plan_of(const struct op *op, uint32_t nth,
-			   const struct report *dry)
-{
-	struct plan plan = {.fault = nth ? FAULT_KILL : FAULT_NONE,
-			    .pause = op->pause,
-			    .nth = nth};
-
-	if (nth && op->threads) {
-		plan.at = step_name(dry, nth);
-		plan.nth = 1;
-	}
-	return plan;
-}
-
 /* A world, prepared; then the victim, up to its end.  False: no world. */
 static bool interrupt(struct world *w, const struct op *op,
 		      const struct plan *plan, struct report *r,
@@ -183,16 +168,14 @@ static enum state one_point(const struct op *op, uint32_t nth,
 			    const struct report *dry, const struct act *act,
 			    struct report *r)
 {
-	const struct plan plan = plan_of(op, nth, dry);
+	const struct plan plan = points_plan(FAULT_KILL, op, nth, dry);
 	static struct world w;
 	struct victim v;
 
-	trying("%s, killed at step %u, the survivor %s", op->name, nth,
-	       act->name);
+	trying("%s, killed at step %u (%s), the survivor %s", op->name, nth,
+	       plan.at, act->name);
 	if (!interrupt(&w, op, &plan, r, &v))
 		return VICTIM_BROKEN;
-	trying("%s, killed at step %u (%s), the survivor %s", op->name, nth,
-	       step_name(r, nth), act->name);
 	op->judge(&w, r);
 	survive(&w, act);
 	return v.state;
@@ -203,19 +186,20 @@ static enum state one_nested(const struct op *op, uint32_t nth,
 			     const struct report *dry, uint32_t second,
 			     struct report *r, struct report *r2)
 {
-	const struct plan plan = plan_of(op, nth, dry);
+	const struct plan plan = points_plan(FAULT_KILL, op, nth, dry);
 	const struct plan plan2 = {.fault = second ? FAULT_KILL : FAULT_NONE,
 				   .nth = second};
 	static struct world w;
 	struct victim v, v2;
 
-	trying("%s, killed at step %u, repair at %u", op->name, nth, second);
+	trying("%s, killed at step %u (%s), repair at %u", op->name, nth,
+	       plan.at, second);
 	if (!interrupt(&w, op, &plan, r, &v))
 		return VICTIM_BROKEN;
 	world_let_go(&w);
 	victim_run(&v2, r2, &plan2, run_full, &w);
 	trying("%s, killed at step %u (%s), its repair at %u (%s)", op->name,
-	       nth, step_name(r, nth), second, step_name(r2, second));
+	       nth, plan.at, second, step_name(r2, second));
 	check_victim(&v2);
 	/* Not before: the survivor's looking at it would already repair. */
 	op->judge(&w, r);

@@ -203,19 +203,6 @@ static void meanwhile(struct world *w, struct stopped *stop,
 	memcpy(stop->things, w->things, sizeof(stop->things));
 }
 
-static struct plan plan_of(const struct op *op, uint32_t nth,
-			   const struct report *dry)
-{
-	struct plan plan = {
-		.fault = FAULT_STOP, .nth = nth, .pause = op->pause};
-
-	if (op->threads) {
-		plan.at = step_name(dry, nth);
-		plan.nth = 1;
-	}
-	return plan;
-}
-
 /* Then it goes on, or is killed after all. */
 static void stop_ends(struct world *w, const struct stopped *stop,
 		      struct victim *v, bool killed)
@@ -252,13 +239,13 @@ static void one_stop(const struct op *op, uint32_t nth,
 		     const struct report *dry, enum act_id act, bool killed,
 		     struct report *r)
 {
-	const struct plan plan = plan_of(op, nth, dry);
+	const struct plan plan = points_plan(FAULT_STOP, op, nth, dry);
 	struct stopped stop = {.op = op, .act = act};
 	static struct world w;
 	struct victim v;
 
-	trying("%s, stopped at step %u, the survivor %s", op->name, nth,
-	       act_names[act]);
+	trying("%s, stopped at step %u (%s), the survivor %s", op->name, nth,
+	       plan.at, act_names[act]);
 	if (!make_world(&w, op))
 		return;
 	op->prepare(&w);
@@ -269,7 +256,7 @@ static void one_stop(const struct op *op, uint32_t nth,
 		victim_continue(&v);
 	}
 	trying("%s, stopped at step %u (%s), the survivor %s, %s", op->name,
-	       nth, step_name(r, nth), act_names[act],
+	       nth, plan.at, act_names[act],
 	       killed ? "then killed" : "then continued");
 	if (v.state == VICTIM_STOPPED) {
 		meanwhile(&w, &stop, r);

@@ -54,13 +54,28 @@ bool points_has_op(const struct points *p, unsigned op)
 bool points_has(const struct points *p, unsigned shard, const struct op *op,
 		uint32_t nth, const struct report *dry, uint32_t turns)
 {
-	if ((op->threads ? dry->log[nth - 1] : nth) % SHARDS != shard ||
+	uint32_t turn;
+
+	if (nth > LOG_MAX) {
+		failed("%s: step %u is not in the log", op->name, nth);
+		return false;
+	}
+	turn = step_turn(dry, nth);
+	if ((dry->log[nth - 1] + turn) % SHARDS != shard ||
 	    (p->point >= 0 && p->point != (int)nth))
 		return false;
 	if (op->threads)
-		return step_turn(dry, nth) == 1;
-	return p->full || step_turn(dry, nth) <= turns ||
-	       step_is_last(dry, nth);
+		return turn == 1;
+	return p->full || turn <= turns || step_is_last(dry, nth);
+}
+
+struct plan points_plan(enum fault fault, const struct op *op, uint32_t nth,
+			const struct report *dry)
+{
+	return (struct plan){.fault = nth ? fault : FAULT_NONE,
+			     .at = step_name(dry, nth),
+			     .nth = op->threads ? 1 : step_turn(dry, nth),
+			     .pause = op->pause};
 }
 
 unsigned points_missed(const _Atomic(uint32_t) *count, const char *what)
