@@ -33,6 +33,7 @@
 	X(SLOT_CLAIM, CORRUPT, "slot.claim", "malformed claim word")           \
 	X(SLOT_SECTION, CORRUPT, "slot.section", "malformed section word")     \
 	X(SLOT_EPOCH, CORRUPT, "slot.epoch", "section of a future epoch")      \
+	X(SLOT_UNSEEN, CORRUPT, "slot.unseen", "section nobody would look at") \
 	X(SLOT_OPEN, REPAIRABLE, "slot.open", "section of nobody")             \
 	X(SLOT_DEAD, REPAIRABLE, "slot.dead", "held by a dead thread")         \
 	X(UNIT_WORD, CORRUPT, "unit.word", "malformed unit word")              \

@@ -104,7 +104,17 @@ static bool claim_ok(uint64_t claim)
 	}
 }
 
-static void check_section(struct soj_fsck *f, uint64_t idx, uint64_t section,
+/* The header that was read first may be older than the section. */
+static bool is_looked_at(struct soj_fsck *f, uint32_t idx)
+{
+	const soj_word_t *used = &f->img->hdr.slots_used;
+
+	if (idx >= soj_load_relaxed(used))
+		refresh_header(f);
+	return idx < soj_load_relaxed(used);
+}
+
+static void check_section(struct soj_fsck *f, uint32_t idx, uint64_t section,
 			  uint64_t claim)
 {
 	if (!(section & SOJ_SECTION_ACTIVE)) {
@@ -122,9 +132,14 @@ static void check_section(struct soj_fsck *f, uint64_t idx, uint64_t section,
 			       "section %016" PRIx64 ", claim %016" PRIx64,
 			       section, claim);
 	if (!soj_fsck_epoch_past(f, soj_section_epoch(section), 30))
-		soj_fsck_found(f, SOJ_FSCK_SLOT_EPOCH, idx, section,
+		soj_fsck_found(f, SOJ_FSCK_SLOT_EPOCH, 0, section,
 			       "section of epoch %" PRIu64 ", now is %" PRIu64,
 			       soj_section_epoch(section), epoch_now(f));
+	if (!is_looked_at(f, idx))
+		soj_fsck_found(f, SOJ_FSCK_SLOT_UNSEEN, 0, section,
+			       "slot %" PRIu32 ", those before %" PRIu64
+			       " are looked at",
+			       idx, soj_load_relaxed(&f->img->hdr.slots_used));
 }
 
 void soj_fsck_slot(struct soj_fsck *f, uint64_t item)
@@ -142,7 +157,7 @@ void soj_fsck_slot(struct soj_fsck *f, uint64_t item)
 	if (!claim_ok(claim))
 		soj_fsck_found(f, SOJ_FSCK_SLOT_CLAIM, 0, claim,
 			       "claim is %016" PRIx64, claim);
-	check_section(f, 0, section, claim);
+	check_section(f, idx, section, claim);
 	if (soj_image_slot_dead(f->img, idx))
 		soj_fsck_found(f, SOJ_FSCK_SLOT_DEAD, 0, claim,
 			       "claim %016" PRIx64 ", thread %u", claim,

@@ -19,7 +19,7 @@
  * and mostly a few threads have the first of them.  It is as if it had looked at
  * all: who enters has raised the word, or seen it raised, before F0; so if an
  * advancer does not see that, F1 was before F0, and it would not have seen the
- * section either.  Nothing is to be repaired: each enter looks at the word.
+ * section either.
  *
  * Guarantees
  *  1. An object unlinked before its retire stamp was taken is not reclaimed
@@ -35,9 +35,12 @@
  * CAS from inside a section loads the word to be changed, asks
  * soj_section_valid(), and then does the exact CAS: words carry versions.
  *
- * Crash table: killed in a section: the word stays ACTIVE until it is expelled
- * or the slot is reaped.  Killed while advancing: nothing, or the new epoch.
- * Stop table: an advancer stopped after its scan fails at its exact CAS.
+ * Crash table: killed before G0: nothing; after it: advancers look at a slot
+ * more, and whoever has that slot next finds it shown.  Killed in a section: the
+ * word stays ACTIVE until it is expelled or the slot is reaped.  Killed while
+ * advancing: nothing, or the new epoch.
+ * Stop table: one stopped before G0 has no section yet, and looks again if the
+ * CAS fails.  An advancer stopped after its scan fails at its exact CAS.
  *
  * Edges
  *   A0  enter: load epoch         A2      sees unlinks made before that epoch

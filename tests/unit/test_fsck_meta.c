@@ -103,10 +103,18 @@ static void slot_epoch(struct picture *p)
 			  soj_section(epoch(p) + 1, 5));
 }
 
+static void slot_unseen(struct picture *p)
+{
+	soj_store_relaxed(&p->st.seg.slots[p->slot].section,
+			  soj_section(epoch(p), 5));
+	soj_store_relaxed(&hdr(p)->slots_used, p->slot);
+}
+
 static void slot_open(struct picture *p)
 {
 	soj_store_relaxed(&p->st.seg.slots[free_slot(p)].section,
 			  soj_section(epoch(p), 5));
+	soj_store_relaxed(&hdr(p)->slots_used, free_slot(p) + 1);
 }
 
 static void unit_word_phase(struct picture *p)
@@ -249,6 +257,7 @@ static const struct violation violations[] = {
 	VIOLATION(slot_claim_nobody, SLOT_CLAIM),
 	VIOLATION(slot_section, SLOT_SECTION),
 	VIOLATION(slot_epoch, SLOT_EPOCH),
+	VIOLATION(slot_unseen, SLOT_UNSEEN),
 	VIOLATION(slot_open, SLOT_OPEN),
 	VIOLATION(kill_slot, SLOT_DEAD),
 	VIOLATION(unit_word_phase, UNIT_WORD),
