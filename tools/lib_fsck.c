@@ -387,8 +387,8 @@ int soj_fsck(struct soj_image *img, struct soj_fsck_report *rep, bool online)
 	int rc;
 
 	memset(rep, 0, sizeof(*rep));
-	rep->list = calloc(SOJ_FSCK_CODES_USED,
-			   SOJ_FSCK_LISTED * sizeof(rep->list[0]));
+	rep->list = malloc(SOJ_FSCK_CODES_USED * SOJ_FSCK_LISTED *
+			   sizeof(rep->list[0]));
 	if (!rep->list)
 		return -ENOMEM;
 	rc = soj_image_load(img, &flaw);

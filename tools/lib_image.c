@@ -371,7 +371,9 @@ int soj_window_at(struct soj_window *win, uint64_t off, size_t bytes,
 
 		win->used = 0;
 		win->off = off;
-		ahead = win->exact ? bytes : soj_max(bytes, ahead);
+		/* A read of memory is not a system call to be saved. */
+		ahead = win->exact || win->img->read ? bytes
+						     : soj_max(bytes, ahead);
 		ahead = soj_min(ahead, SOJ_WINDOW_BYTES);
 		rc = soj_image_read(win->img, win->buf, ahead, off);
 		if (rc < 0)
