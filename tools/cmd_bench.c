@@ -47,8 +47,10 @@ static const struct argp_option options[] = {
 	{"zipf", OPT_ZIPF, "T", 0,
 	 "Exponent of the choice of sessions, 0 (all alike) to 0.999 (0.99)",
 	 0},
-	{"seal", OPT_SEAL, NULL, 0, "With sealed values, without NAME", 0},
-	{"huge", OPT_HUGE, NULL, 0, "In pages of 2 MiB, without NAME", 0},
+	{"seal", OPT_SEAL, NULL, 0,
+	 "With sealed values, if the run makes the segment", 0},
+	{"huge", OPT_HUGE, NULL, 0,
+	 "In pages of 2 MiB, if the run makes the segment", 0},
 	{"json", OPT_JSON, NULL, 0, "One JSON object", 0},
 	{0},
 };
@@ -70,7 +72,8 @@ static void parse_mix(struct bench_plan *plan, const char *arg,
 			return;
 		}
 	}
-	argp_error(state, "--mix %s: two numbers are wanted, such as 95:5",
+	argp_error(state,
+		   "--mix %s: two numbers are wanted, not both 0, such as 95:5",
 		   arg);
 }
 
@@ -292,6 +295,12 @@ static int open_segment(struct bench *b, struct scratch *scratch)
 	fd = soj_seg_open_inspect(plan->name, &error);
 	if (fd >= 0)
 		close(fd);
+	if (fd >= 0 && (plan->seal || plan->huge)) {
+		soj_args_complain("%s is there already, so --seal and --huge "
+				  "have no effect: leave them out",
+				  plan->name);
+		return EX_USAGE;
+	}
 	if (fd != -ENOENT) {
 		rc = soj_args_attach(plan->name, plan->key_file, &b->s);
 		return rc == 0 ? check_room(b) : rc;

@@ -225,10 +225,8 @@ int cmd_fsck(int argc, char **argv)
 
 	soj_args_parse(&fsck_argp, argc, argv, &in);
 	rc = soj_image_open(&img, in.name, &err);
-	if (rc < 0) {
-		soj_args_complain("%s", err.text);
-		return rc == -EINVAL ? EX_NOINPUT : soj_args_exit(rc);
-	}
+	if (rc < 0)
+		return soj_image_refused(rc, in.name, &err);
 	rc = unlock(&img, &in, &vault);
 	if (rc > 0) {
 		soj_image_close(&img);

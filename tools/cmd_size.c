@@ -106,6 +106,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		size->events_max =
 			need_count(state, "--events", arg, 0, SOJ_EVENTS_LIMIT);
 		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "\"%s\" is no option", arg);
+		break;
 	case OPT_JSON:
 		in->json = true;
 		break;

@@ -199,8 +199,12 @@ static int begin(const struct request *r, struct opened *o)
 	if (code == 0) {
 		rc = sojourn_tokens_open(o->s, o->keys, &r->options,
 					 &o->tokens);
-		if (rc < 0)
+		if (rc < 0) {
 			code = soj_args_fail(rc, "open the tokens");
+			if (strstr(sojourn_error_text(), "access_ttl_ms"))
+				fputs("  Here access_ttl_ms is --ttl.\n",
+				      stderr);
+		}
 	}
 	if (code != 0)
 		finish(o);

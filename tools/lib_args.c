@@ -262,7 +262,7 @@ int soj_args_data(const char *path, size_t limit, void **data, size_t *bytes)
 		path = "standard input";
 	if (rc == -EFBIG) {
 		soj_args_complain("%s has more than %zu bytes, the most that "
-				  "a session takes",
+				  "there may be",
 				  path, limit);
 		return EX_DATAERR;
 	}
@@ -453,6 +453,25 @@ int soj_args_exit(int error)
 	return EX_SOFTWARE;
 }
 
+static void hint(int error, const char *text)
+{
+	/* The errors of segments, but then the segment is not what to look at.
+	 */
+	if (strstr(text, "key file ") || strstr(text, "the folder ")) {
+		fputs("  Give --key-file: the file that the segment was made "
+		      "with, 32 bytes that nobody\n"
+		      "  but its owner, or a group, may read; for a new "
+		      "segment "
+		      "one that can be made.\n",
+		      stderr);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (errors[i].error == error && errors[i].hint != NULL)
+			fprintf(stderr, "  %s\n", errors[i].hint);
+	}
+}
+
 int soj_args_fail(int error, const char *what)
 {
 	const char *text = sojourn_error_text();
@@ -460,10 +479,7 @@ int soj_args_fail(int error, const char *what)
 	if (text == NULL || *text == '\0')
 		text = sojourn_strerror(error);
 	soj_args_complain("cannot %s: %s", what, text);
-	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-		if (errors[i].error == error && errors[i].hint != NULL)
-			fprintf(stderr, "  %s\n", errors[i].hint);
-	}
+	hint(error, text);
 	return soj_args_exit(error);
 }
 

@@ -101,6 +101,9 @@ static int parse_rule(char *word, struct sojourn_collection *c, char *why,
 			       ? 0
 			       : refuse(why, why_bytes, word, value,
 					"reject, evict-oldest or exclusive");
+	if (flag_of(c, word))
+		return refuse(why, why_bytes, word, value,
+			      "without a value: the word alone");
 	return unknown(why, why_bytes, word);
 }
 

@@ -85,6 +85,9 @@ void soj_image_close(struct soj_image *img);
 
 /* Opens and loads, or says on stderr why not; returns 0 or an exit code. */
 int soj_image_need(struct soj_image *img, const char *name_or_path);
+/* Says on stderr why it could not be opened; returns the exit code. */
+int soj_image_refused(int error, const char *name_or_path,
+		      const struct soj_seg_error *err);
 /* Says on stderr that the rest cannot be read; returns the exit code. */
 int soj_image_failed(int error, const char *name_or_path);
 

@@ -54,17 +54,26 @@ int soj_image_failed(int error, const char *name_or_path)
 	return soj_args_exit(error == -ENODATA ? -EIO : error);
 }
 
+int soj_image_refused(int error, const char *name_or_path,
+		      const struct soj_seg_error *err)
+{
+	soj_args_complain("%s", err->text);
+	if (error == -ENOENT && strchr(name_or_path, '/') == NULL)
+		fputs("  /dev/shm/sojourn.* are the segments that there are; "
+		      "a file is a word with a '/'.\n",
+		      stderr);
+	/* Whatever it is, it is no segment. */
+	return soj_args_exit(error == -EINVAL ? -ENOENT : error);
+}
+
 int soj_image_need(struct soj_image *img, const char *name_or_path)
 {
 	struct soj_seg_error err;
 	struct soj_image_flaw flaw;
 	int rc = soj_image_open(img, name_or_path, &err);
 
-	if (rc < 0) {
-		soj_args_complain("%s", err.text);
-		/* Whatever it is, it is no segment. */
-		return soj_args_exit(rc == -EINVAL ? -ENOENT : rc);
-	}
+	if (rc < 0)
+		return soj_image_refused(rc, name_or_path, &err);
 	rc = soj_image_load(img, &flaw);
 	if (rc == 0)
 		return 0;

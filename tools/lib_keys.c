@@ -52,5 +52,8 @@ int soj_keys_read(const char *path, enum sojourn_token_alg alg, const char *kid,
 	if (rc == 0)
 		return 0;
 	snprintf(what, sizeof(what), "use the keys of %.200s", path);
-	return soj_args_fail(rc, what);
+	code = soj_args_fail(rc, what);
+	if (strstr(sojourn_error_text(), "algorithm"))
+		fputs("  --alg says it, if the file does not.\n", stderr);
+	return code;
 }

@@ -356,7 +356,8 @@ static int delete_subject(struct sojourn *s, const char *subject,
 
 	if (subject == NULL || subject[0] == 0)
 		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the subject must have 1 to 255 bytes");
+				  "the subject has 0 bytes, but must have 1 to "
+				  "255");
 	a.self = soj_self_writing(s, &rc);
 	if (a.self == NULL)
 		return rc;

@@ -319,11 +319,13 @@ static int begin_list(struct page *p, const char *subject,
 	struct soj_digest digest;
 	int rc;
 
-	if (subject == NULL || subject[0] == 0 || p->fn == NULL)
-		return soj_report(
-			-EINVAL, SOJOURN_INVALID,
-			"the subject must have 1 to 255 bytes, and fn "
-			"be a function");
+	if (subject == NULL || subject[0] == 0)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "the subject has 0 bytes, but must have 1 to "
+				  "255");
+	if (p->fn == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "fn is NULL, but must be a function");
 	*self = soj_self_writing(p->s, &rc);
 	if (*self == NULL)
 		return rc;

@@ -62,8 +62,11 @@ static int open_failed(const char *what, const char *path, int rc,
 {
 	switch (rc) {
 	case -ENOENT:
-		return soj_seg_fail(err, rc, "%s does not exist (%s)", what,
-				    path);
+		return what == path
+			       ? soj_seg_fail(err, rc, "%s does not exist",
+					      path)
+			       : soj_seg_fail(err, rc, "%s does not exist (%s)",
+					      what, path);
 	case -ELOOP:
 		return soj_seg_fail(err, rc, "%s: %s is a symbolic link", what,
 				    path);

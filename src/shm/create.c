@@ -72,10 +72,8 @@ static int fit(struct soj_layout *lay, const struct soj_seg_options *opts,
 	if (rc == -ENOSPC)
 		return soj_seg_fail(
 			err, -EINVAL,
-			"%s (%" PRIu64 " bytes) is too small for %u entries "
-			"and %u threads: at least %" PRIu64 " bytes (%s) are "
-			"needed",
-			soj_size_text(opts->segment_bytes).text,
+			"%" PRIu64 " bytes: too small for %u entries and %u "
+			"threads: at least %" PRIu64 " bytes (%s) are needed",
 			opts->segment_bytes, opts->entries_max, opts->slots_max,
 			need_bytes, soj_size_text(need_bytes).text);
 	if (rc == -EFBIG)

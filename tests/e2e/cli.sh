@@ -415,6 +415,61 @@ test_full() {
 	run 0 destroy "$name"
 }
 
+# An error names what was wrong, its value and what would be right, and the
+# advice is about that and not about something else.
+test_advice() {
+	local name=$prefix-advice command
+
+	section advice
+	create "$name" --collection carts,ttl=1h
+	for command in stat dump top events fsck; do
+		run 66 "$command" "$name-no"
+		says "$name-no" "does not exist" "/dev/shm/sojourn.*"
+	done
+	run 66 stat "$work/nowhere"
+	says "sojourn: $work/nowhere does not exist"
+	[ "$(wc -l <"$err")" -eq 1 ] || fail "a file is named twice: $(cat "$err")"
+
+	head -c 64 /dev/zero >"$work/long.key"
+	chmod 600 "$work/long.key"
+	run 65 ls "$name" --subject me --key-file "$work/long.key"
+	says "has 64 bytes, a key has 32" "--key-file"
+	says_not "sojourn fsck"
+	run 77 ls "$name" --subject me --key-file "$work/nowhere"
+	says "$work/nowhere" "--key-file"
+	says_not "--group"
+
+	run 64 ls "$name" --subject ""
+	says "subject has 0 bytes" "1 to 255"
+	says_not "function"
+	run 64 rm "$name" --subject ""
+	says "subject has 0 bytes" "1 to 255"
+	run 64 create "$name-2" --helper none --collection carts,keep=1
+	says 'keep is "1"' "without a value"
+	run 64 create "$name-2" --helper none --entries 100 --bytes 1
+	says "1 bytes: too small for 100 entries" "at least"
+	run 64 size 5
+	says '"5" is no option'
+	run 64 bench --mix 0:0
+	says "--mix 0:0" "not both 0"
+	run 64 bench "$name" --seal --entries 10 --seconds 1
+	says "$name is there already" "--seal"
+
+	head -c 70000 /dev/zero >"$work/large"
+	run 65 token create "$name" --keys "$work/large" --issuer i \
+		--audience a --subject me
+	says "65536 bytes"
+	says_not "session"
+	sojourn token key new ES256 >"$work/es.jwk"
+	run 64 token create "$name" --keys "$work/es.jwk" --issuer i \
+		--audience a --subject me --ttl 1ms
+	says "access_ttl_ms is --ttl"
+	head -c 40 /dev/zero >"$work/raw"
+	run 64 token key show "$work/raw"
+	says "--alg"
+	run 0 destroy "$name"
+}
+
 test_output() {
 	local name=$prefix-output id
 
@@ -439,5 +494,6 @@ test_renew
 test_lists
 test_expiry
 test_full
+test_advice
 test_output
 finish

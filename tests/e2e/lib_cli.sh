@@ -64,6 +64,12 @@ says() {
 	done
 }
 
+# says_not TEXT: none of the last command's output and stderr has it.
+says_not() {
+	checks=$((checks + 1))
+	if grep -qF -e "$1" "$out" "$err"; then fail "it tells $1"; fi
+}
+
 # prints TEXT: the last command's output is that line.
 prints() {
 	checks=$((checks + 1))

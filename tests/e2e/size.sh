@@ -75,10 +75,6 @@ says_out() {
 	grep -qF -- "$1" "$out" || fail "no \"$1\" in $(cat "$out")"
 }
 
-says_not() {
-	! grep -qF -- "$1" "$out" "$err" || fail "\"$1\" is shown"
-}
-
 test_size
 test_seal
 finish
