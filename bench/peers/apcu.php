@@ -313,7 +313,6 @@ function memory(): int
 }
 
 printf("ready\tapcu\t%.3f\t%d\n", (hrtime(true) - $begin_ns) / 1e9, memory());
-$worker = fn (int $i) => new Worker($i, $streams, $ids, $value_bytes);
 $workers = [];
 $changed = [];
 $number = 0;
@@ -339,7 +338,8 @@ while (($line = fgets(STDIN)) !== false) {
 	if ($run->mix === 'all')
 		$run->workers = 1;
 	while (count($workers) < $run->workers)
-		$workers[] = fork_worker($worker(count($workers)));
+		$workers[] = fork_worker(new Worker(count($workers), $streams,
+			$ids, $value_bytes));
 	echo run_all($workers, $run, $changed), "\n";
 	foreach ($changed as $n => $id)
 		$ids[$n] = $id;

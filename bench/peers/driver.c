@@ -98,6 +98,7 @@ static int command_run(struct bench_store *st, const char *line)
 
 	if (sscanf(line, "run %15s %15s %" SCNu32 " %" SCNu64, mix, dist,
 		   &run.workers, &run.ms) != 4 ||
+	    (strcmp(dist, "zipf") != 0 && strcmp(dist, "uniform") != 0) ||
 	    (run.mix = bench_work_mix(mix)) == NULL || run.workers == 0 ||
 	    run.workers > BENCH_WORKERS_MAX)
 		return fail(st, line, -EINVAL);

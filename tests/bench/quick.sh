@@ -23,7 +23,28 @@ sum() {
 	awk -F '\t' "$2 { n += $3 } END { print n + 0 }" "$out/$1"
 }
 
-"$src/bench/compare" --tiny --repeat 1 --build "$build" --out "$out" \
+# What cannot be meant is refused before anything is loaded.
+while read -r option value; do
+	rc=0
+	"$src/bench/compare" --tiny --build "$build" --out "$out/refused" "$option" \
+		${value:+"$value"} 2>"$out/log" || rc=$?
+	[ $rc = 64 ] || wrong "$option $value: exit code $rc, not 64"
+	grep -qF -e "$option" "$out/log" || wrong "$option is not named"
+	[ -z "$value" ] || grep -qF -e "$value" "$out/log" || wrong "$value is not named"
+	[ ! -e "$out/refused/results.tsv" ] || wrong "$option $value: something was run"
+done <<-'WORDS'
+	--frob
+	--systems
+	--systems nosuch
+	--mixes get:zip:2
+	--mixes got:zipf:2
+	--parts sums
+	--repeat 0
+	--repeat some
+	--workers 257
+WORDS
+
+"$src/bench/compare" --tiny --repeat 1 --workers 3 --build "$build" --out "$out" \
 	>/dev/null 2>"$out/log" || wrong "bench/compare failed"
 [ ! -s "$out/failed.tsv" ] || wrong "failed: $(cat "$out/failed.tsv")"
 
@@ -35,7 +56,7 @@ fi
 for system in "${systems[@]}"; do
 	it="\$2 == \"$system\""
 	gets=$(sum results.tsv "$it && \$5 == \"get\"" '$12 > 0 && $14 > 0')
-	[ "$gets" = 5 ] || wrong "$system: $gets good runs of get, not 5"
+	[ "$gets" = 7 ] || wrong "$system: $gets good runs of get, not 7"
 	all=$(sum results.tsv "$it && \$5 == \"all\"" '$14')
 	[ "$all" = 2100 ] || wrong "$system: $all sessions at the end, not 2100"
 	case $system in limit-* | loop) continue ;; esac
@@ -48,6 +69,8 @@ done
 faults=$(sum results.tsv 1 '$15 + $16 + $17')
 [ "$faults" = 0 ] || wrong "$faults wrong or missing values or errors"
 grep -q '^| sojourn |' "$out/RESULTS.md" || wrong "no table"
+three=$(sum results.tsv '$7 == 3 && $2 == "sojourn"' 1)
+[ "$three" = 3 ] || wrong "$three runs of three processes, not 3"
 [ $bad = 0 ] || cat "$out/log"
 echo "result key=bench systems=${#systems[@]} values=$(sum results.tsv 1 '$14') violations=$bad"
 exit $bad
