@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib_cli.sh"
 
 test_help() {
-	local command
+	local command option
 
 	section help
 	run 64
@@ -29,6 +29,16 @@ test_help() {
 		run 64 $command --bogus
 		says "sojourn $command: unrecognized option"
 		run 64 $command a b c
+	done
+	# The manual page has each of their options.
+	for command in create destroy size stat top dump fsck events get set \
+		touch renew rm ls put has scan count clear bench demo; do
+		run 0 $command --help
+		while read -r option; do
+			grep -qE "Fl -$option( |$)" "$src/tools/sojourn.1" ||
+				fail "sojourn.1 has no --$option of $command"
+		done < <(sed -nE 's/^  .{4}--([a-z0-9-]+).*/\1/p' "$out" |
+			grep -vx usage)
 	done
 	for command in create destroy new get set touch renew rm ls; do
 		run 64 $command
