@@ -25,7 +25,7 @@ static const struct argp_option options[] = {
 	{"json", OPT_JSON, NULL, 0,
 	 "One JSON object a line: the findings, then the sums", 0},
 	{"key-file", OPT_KEY_FILE, "FILE", 0,
-	 "Open every sealed value, too, with the key in FILE", 0},
+	 "Open every sealed value, too, by the key in FILE", 0},
 	{0},
 };
 

@@ -52,6 +52,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!r->show &&
 		    sojourn_token_alg(r->word) == SOJOURN_TOKEN_ALG_UNSET)
 			argp_error(state, "%s: must be " SOJ_ALG_HELP, r->word);
+		/* RS and PS with all their numbers. */
+		if (r->rsa_bits != 0 && strchr("RP", r->word[0]) == NULL)
+			argp_error(state,
+				   "--rsa-bits is for RS and PS, not for %s",
+				   r->word);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -474,6 +474,8 @@ test_advice() {
 	run 64 token create "$name" --keys "$work/es.jwk" --issuer i \
 		--audience a --subject me --ttl 1ms
 	says "access_ttl_ms is --ttl"
+	run 64 token key new ES256 --rsa-bits 2048
+	says "--rsa-bits" "ES256"
 	head -c 40 /dev/zero >"$work/raw"
 	run 64 token key show "$work/raw"
 	says "--alg"
