@@ -47,6 +47,7 @@
 #include "session/meta.h"
 #include "session/session.h"
 #include "store/cap.h"
+#include "store/chain.h"
 #include "store/fetch.h"
 
 /* ---- making an entry ---- */

@@ -12,6 +12,9 @@
  * expelled from its section (stopped for long) has lost that hold: it goes by
  * the login number, which all of the line have, through the subject's chain.
  *
+ * What is a line by itself its deleter takes out of index and chain, and retires,
+ * as upkeep would (upkeep/alone.c); of the rest he leaves that to upkeep.
+ *
  * Delete-all walks the subject's chain and ends whatever it meets, also what
  * is OWNED by a maker; then, because entries come in at the head only, it
  * walks again what came in meanwhile, until nothing did.  It does so in many
@@ -35,6 +38,7 @@
 
 #include "base/fault.h"
 #include "session/session.h"
+#include "store/chain.h"
 #include "store/fetch.h"
 
 #define ENDS_PER_SECTION 256u
@@ -270,7 +274,7 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	struct soj_snapshot snap;
 	struct soj_self *self;
 	bool seen, any = false, found, valid;
-	uint64_t ref;
+	uint64_t ref, left = 0;
 	int rc;
 
 	self = soj_self_writing(s, &rc);
@@ -285,11 +289,16 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	rc = find_doomed(s, self, digest, &cold, &snap, &ref, &seen);
 	SOJ_STEP("delete.found");
 	found = rc == 0;
-	if (found)
+	if (seen && soj_upkeep_end_alone(&s->st, &self->w, &snap, &cold,
+					 SOJ_ENDED_DELETED, &left))
+		any = true;
+	else if (found)
 		rc = soj_line_end(&s->st, &self->w, ref, SOJ_ENDED_DELETED,
 				  seen ? &snap : NULL, &any);
 	any = any && (seen || rc > 0);
 	valid = soj_section_exit(&s->st.seg, &self->w.thr);
+	if (left)
+		soj_upkeep_retire(&s->st, &self->w, soj_ref_entry(ref), left);
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);
 	if (rc == -ENOENT && !found)

@@ -30,6 +30,7 @@
 
 #include "base/fault.h"
 #include "session/session.h"
+#include "store/chain.h"
 
 #define LIMIT_MAX         100000u
 #define LIMIT_DEFAULT     1000u

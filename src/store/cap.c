@@ -57,6 +57,7 @@
 
 #include "base/fault.h"
 #include "store/cap.h"
+#include "store/chain.h"
 
 /* Times that a count is begun again before it is given up. */
 #define TRIES_MAX 1000u

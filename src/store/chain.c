@@ -43,6 +43,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "store/chain.h"
 #include "store/fetch.h"
 
 /* How many nodes a walker passes between two looks at its section word. */
@@ -215,7 +216,8 @@ static uint64_t mark_if_ended(struct soj_store *st, struct soj_worker *w,
 	uint64_t state, ctl;
 
 	/* What nobody wants out is passed without a look at the rest of it. */
-	if (!sweep->may_unlink(sweep->arg, idx))
+	if (sweep->only ? idx != sweep->only
+			: !sweep->may_unlink(sweep->arg, idx))
 		return link;
 	while (!(link & SOJ_LINK_MARK)) {
 		state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
@@ -239,10 +241,12 @@ static uint64_t mark_if_ended(struct soj_store *st, struct soj_worker *w,
 static int sweep_once(struct soj_store *st, struct soj_worker *w,
 		      soj_word_t *head, const struct soj_sweep *sweep)
 {
+	const uint32_t steps_max =
+		sweep->only ? SOJ_SWEEP_STEPS : st->seg.lay.entries_max;
 	soj_word_t *prev = head;
 	uint64_t prev_word = soj_load_acquire(prev); /* K2 */
 
-	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+	for (uint32_t steps = 0; steps <= steps_max; steps++) {
 		uint32_t idx = soj_link_entry(prev_word);
 		uint64_t link, swung;
 
@@ -256,7 +260,10 @@ static int sweep_once(struct soj_store *st, struct soj_worker *w,
 			return -ESTALE;
 		link = mark_if_ended(st, w, idx, sweep);
 		if (!(link & SOJ_LINK_MARK)) {
-			sweep->met(sweep->arg, idx);
+			if (idx == sweep->only)
+				return -ESTALE;
+			if (sweep->only == 0)
+				sweep->met(sweep->arg, idx);
 			prev = &soj_entry(st, idx)->link;
 			prev_word = link;
 			continue;
@@ -269,8 +276,12 @@ static int sweep_once(struct soj_store *st, struct soj_worker *w,
 		if (!soj_cas_acq_rel(prev, &prev_word, swung)) /* K1 */
 			return -EAGAIN;
 		SOJ_STEP("chain.swung");
+		if (idx == sweep->only)
+			return 0;
 		prev_word = swung;
 	}
+	if (sweep->only)
+		return -EBUSY;
 	return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG : -ESTALE;
 }
 

@@ -299,9 +299,9 @@ bool soj_entry_end_ctl(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	return true;
 }
 
-/* own: the caller decided it; else somebody who may be dead. */
-static void end_finish(struct soj_store *st, struct soj_worker *w, uint64_t ref,
-		       bool own)
+/* Returns its state word; 0: it is its maker's, who does the rest. */
+static uint64_t end_unindex(struct soj_store *st, struct soj_worker *w,
+			    uint64_t ref)
 {
 	uint32_t idx = soj_ref_entry(ref);
 	uint64_t state;
@@ -311,12 +311,31 @@ static void end_finish(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	if (soj_state_phase(state) != SOJ_LIVE ||
 	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
 		    soj_ref_gen(ref))
-		return;
+		return 0;
 	soj_index_remove(st, w, soj_entry_digest(st, idx),
 			 soj_entry_place(st, ref));
 	SOJ_STEP("entry.unindexed");
-	soj_hint_ended(st, idx);
+	return state;
+}
+
+/* own: the caller decided it; else somebody who may be dead. */
+static void end_finish(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		       bool own)
+{
+	if (end_unindex(st, w, ref) == 0)
+		return;
+	soj_hint_ended(st, soj_ref_entry(ref));
 	soj_event_ended(st, w, ref, own && w->source != SOJ_SOURCE_UPKEEP);
+}
+
+uint64_t soj_entry_end_finish_own(struct soj_store *st, struct soj_worker *w,
+				  uint64_t ref)
+{
+	const uint64_t state = end_unindex(st, w, ref);
+
+	if (state != 0)
+		soj_event_ended(st, w, ref, true);
+	return state;
 }
 
 void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,

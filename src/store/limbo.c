@@ -12,7 +12,8 @@
  *
  * Who replaces values retires a chunk for each that it needs, mostly of the
  * same class: the oldest that has passed its grace period is then taken for the
- * next, and goes through no list of free ones.
+ * next, and goes through no list of free ones.  So does who ends sessions and
+ * makes others: an entry and a chunk for each (upkeep/alone.c).
  *
  * Crash table: a ring is lost with its thread; upkeep reclaims any RETIRED word.
  * Stop table: others may have reclaimed meanwhile what is in a ring; then the
@@ -151,7 +152,29 @@ bool soj_limbo_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
 			return false;
 		ring_drop(&w->limbo);
 		*chunk = one.number;
-		fetch_ahead(st, &w->limbo, 0); /* for the next time */
+		fetch_ahead(st, &w->limbo, 1); /* for the next time */
+		if (mine)
+			return true;
+	}
+	return false;
+}
+
+bool soj_limbo_reuse_entry(struct soj_store *st, struct soj_worker *w,
+			   uint32_t *idx)
+{
+	const uint64_t epoch = soj_epoch(&st->seg);
+	const struct soj_retired *ready;
+
+	while ((ready = ring_ready(&w->limbo, epoch)) != NULL &&
+	       ready->is_entry) {
+		const bool mine = soj_entry_reuse(st, w, ready->number,
+						  ready->state, epoch);
+
+		if (soj_gone(w))
+			return false;
+		*idx = ready->number;
+		ring_drop(&w->limbo);
+		fetch_ahead(st, &w->limbo, 1); /* its chunk was */
 		if (mine)
 			return true;
 	}

@@ -40,6 +40,10 @@ void soj_limbo_drain(struct soj_store *st, struct soj_worker *w);
 bool soj_limbo_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
 		     uint32_t *chunk);
 
+/* The same for an entry, if one is the oldest. */
+bool soj_limbo_reuse_entry(struct soj_store *st, struct soj_worker *w,
+			   uint32_t *idx);
+
 /* How much waits there. */
 uint32_t soj_limbo_waiting(const struct soj_worker *w);
 

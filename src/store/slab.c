@@ -5,7 +5,7 @@
  *
  * The state word is the truth: FREE -> OWNED(slot) -> LIVE -> RETIRED(epoch)
  * -> OWNED(reclaimer) -> FREE.  Each arrow is one CAS of the exact word.  A
- * reclaimer who needs such a chunk himself keeps it: wiped, and his by the same
+ * reclaimer who needs such a one himself keeps it: wiped, and his by the same
  * word that it would have were it FREE in between.  The
  * generation rises whenever the owner changes without a publication between
  * (reclaimer, repairer), and when something never published is given back: so
@@ -45,49 +45,9 @@
 #include "store/fetch.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/fault.h"
 #include "store/locate.h"
-
-void soj_worker_init(struct soj_worker *w)
-{
-	memset(w, 0, sizeof(*w));
-	soj_thread_init(&w->thr);
-	w->pid = (uint32_t)getpid();
-	soj_random(&w->random, sizeof(w->random));
-	w->random |= 1;
-	w->limbo.max = SOJ_LIMBO_MAX;
-	w->limbo.at = w->limbo_room;
-	w->entry_cursor = (uint32_t)(w->random >> 32);
-}
-
-static void magazine_return(soj_word_t *bitmap, struct soj_magazine *mag)
-{
-	if (mag->bits)
-		soj_or_acq_rel(&bitmap[mag->word], mag->bits); /* B0 */
-	mag->bits = 0;
-}
-
-void soj_worker_deinit(struct soj_store *st, struct soj_worker *w)
-{
-	if (soj_gone(w))
-		return;
-	magazine_return(st->seg.entry_free, &w->entries);
-	for (uint32_t c = 0; c < SOJ_CLASSES; c++) {
-		uint32_t unit =
-			w->chunks[c].word / (st->seg.lay.unit_slots / 64);
-		bool some = w->chunks[c].bits != 0;
-
-		magazine_return(st->seg.chunk_free, &w->chunks[c]);
-		if (some)
-			soj_or_acq_rel(&st->seg.unit_free[unit / 64], /* B0 */
-				       UINT64_C(1) << unit % 64);
-	}
-	w->limbo.count = 0;
-	soj_locks_release(st, w);
-	soj_slot_release(&st->seg, &w->thr);
-}
 
 /* ---- owning ---- */
 
@@ -141,13 +101,33 @@ static bool own_from_magazine(struct soj_store *st, struct soj_worker *w,
 	return false;
 }
 
+/* The truth instead of the hints: what is in magazines and limbos of threads
+ * that do nothing must not look like a full segment. */
+static int entry_from_states(struct soj_store *st, struct soj_worker *w,
+			     uint32_t *idx)
+{
+	const uint64_t epoch = soj_epoch(&st->seg);
+
+	for (uint32_t e = 1; e <= st->seg.lay.entries_max; e++) {
+		soj_word_t *state = &st->seg.entry_states[e];
+
+		if (own_state(w, state) ||
+		    soj_entry_reuse(st, w, e, soj_load_acquire(state), /* S1 */
+				    epoch)) {
+			*idx = e;
+			return 0;
+		}
+	}
+	return soj_gone(w) ? -ECANCELED : -ENOSPC;
+}
+
 int soj_entry_own(struct soj_store *st, struct soj_worker *w, uint32_t *idx)
 {
 	const uint32_t words = st->seg.lay.entry_hint_words;
 
 	if (!soj_has_slot(w))
 		return -EAGAIN;
-	if (own_from_magazine(st, w, idx))
+	if (soj_limbo_reuse_entry(st, w, idx) || own_from_magazine(st, w, idx))
 		return 0;
 	for (uint32_t i = 0; i < words; i++) {
 		uint32_t word = (w->entry_cursor + i) % words;
@@ -165,13 +145,7 @@ int soj_entry_own(struct soj_store *st, struct soj_worker *w, uint32_t *idx)
 		if (own_from_magazine(st, w, idx))
 			return 0;
 	}
-	/* Hints in idle magazines must not look like a full segment. */
-	for (uint32_t e = 1; e <= st->seg.lay.entries_max; e++)
-		if (own_state(w, &st->seg.entry_states[e])) {
-			*idx = e;
-			return 0;
-		}
-	return soj_gone(w) ? -ECANCELED : -ENOSPC;
+	return entry_from_states(st, w, idx);
 }
 
 /*
@@ -273,19 +247,27 @@ static bool chunk_from_pages(struct soj_store *st, struct soj_worker *w,
 	return false;
 }
 
-/* The truth instead of the hints: every state word of the class's pages. */
+/* The same of a chunk, in the pages of the class. */
 static bool chunk_from_states(struct soj_store *st, struct soj_worker *w,
 			      uint32_t class, uint32_t *chunk)
 {
+	const uint64_t epoch = soj_epoch(&st->seg);
+
 	for (uint32_t unit = 0; unit < st->seg.lay.units; unit++) {
 		uint64_t word;
 
 		if (soj_page_class(st, unit, &word) != class)
 			continue;
 		for (uint32_t s = 0; s < st->classes[class].page_slots; s++) {
+			soj_word_t *state;
+
 			*chunk = soj_chunk(unit, s);
-			if (own_state(w, soj_chunk_state(st, *chunk)) &&
-			    chunk_still_of(st, w, class, unit, s))
+			state = soj_chunk_state(st, *chunk);
+			if ((own_state(w, state) &&
+			     chunk_still_of(st, w, class, unit, s)) ||
+			    soj_chunk_reuse(st, w, class, *chunk,
+					    soj_load_acquire(state), /* S1 */
+					    epoch))
 				return true;
 		}
 	}
@@ -413,11 +395,9 @@ bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
 	return true;
 }
 
-/* The entry is OWNED by me, exactly `owned`.  Versions survive. */
-static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
-		       uint64_t owned, uint64_t gen)
+/* Versions survive. */
+static void entry_wipe(struct soj_shm_entry *e, uint64_t gen)
 {
-	struct soj_shm_entry *e = soj_entry(st, idx);
 	uint64_t ctl = soj_load_relaxed(&e->ctl);
 	uint64_t link = soj_load_relaxed(&e->link);
 	uint64_t lock = soj_load_relaxed(&e->lock);
@@ -443,6 +423,13 @@ static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 			  soj_lock(SOJ_SLOT_NONE, soj_lock_count(lock) + 1, 0));
 	soj_store_relaxed(&e->misc, 0);
 	SOJ_STEP("slab.entry.wiped");
+}
+
+/* The entry is OWNED by me, exactly `owned`. */
+static void entry_free(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		       uint64_t owned, uint64_t gen)
+{
+	entry_wipe(soj_entry(st, idx), gen);
 	if (soj_gone(w))
 		return;
 	soj_cas_acq_rel(&st->seg.entry_states[idx], &owned, /* S0 */
@@ -562,4 +549,15 @@ bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		return false;
 	entry_free(st, w, idx, owned, soj_state_gen(owned));
 	return true;
+}
+
+bool soj_entry_reuse(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		     uint64_t was, uint64_t epoch)
+{
+	uint64_t owned;
+
+	if (!take_retired(w, &st->seg.entry_states[idx], was, epoch, &owned))
+		return false;
+	entry_wipe(soj_entry(st, idx), soj_state_gen(owned));
+	return !soj_gone(w);
 }

@@ -7,6 +7,7 @@
  * publishing, finding, chaining, ending, retiring and reclaiming them.  Knows
  * deadlines as numbers, not what they mean.
  *
+ *   worker.c   what a thread has of it
  *   slab.c     owning and freeing entries and chunks; magazines
  *   limbo.c    what a thread retired and will reclaim (store/limbo.h)
  *   hint.c     where to look: free, armed, ended
@@ -14,7 +15,7 @@
  *   chunk.c    writing and copying out what a chunk holds
  *   sealed.c   the same where values are sealed (store/sealed.h)
  *   index.c    by id: unique insert, removal, lookup
- *   chain.c    by subject: push, walk, unlink
+ *   chain.c    by subject: push, walk, unlink (store/chain.h)
  *   entry.c    snapshots of entries, ending and expiring them
  *   line.c     ending an entry together with its successors
  *   cap.c      how many logins a subject may have (store/cap.h)
@@ -161,9 +162,11 @@ bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		       uint64_t was, uint64_t epoch);
 
-/* The same, and it is the caller's, wiped, if it is of the class. */
+/* The same, and it is the caller's, wiped; a chunk if it is of the class. */
 bool soj_chunk_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
 		     uint32_t chunk, uint64_t was, uint64_t epoch);
+bool soj_entry_reuse(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		     uint64_t was, uint64_t epoch);
 
 /* Sets the free hint of what is FREE; idempotent.  The `missing` ones look
  * first, so that a scan does not write to what is in order. */
@@ -293,59 +296,6 @@ int soj_index_find(const struct soj_store *st, struct soj_digest digest,
 /* Clears places of a bucket that are reserved by nobody alive. */
 uint32_t soj_index_scrub(struct soj_store *st, uint32_t bucket);
 
-/* ---- chain.c ---- */
-
-static inline uint32_t soj_head_of(const struct soj_store *st,
-				   struct soj_digest subject)
-{
-	return (uint32_t)soj_scale(subject.word[0],
-				   UINT64_C(1) << st->seg.lay.heads_log2);
-}
-
-/* Pushes an entry that is OWNED by the caller; stores its login number unless
- * it has one (a successor inherits it).  0, -ECANCELED. */
-int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
-		   bool inherit_login);
-
-/*
- * Walks a chain in a section that the caller is in, oldest last.  fn returns
- * false to stop.  stop_at: entry index at which the walk ends (0: none).
- * 0, -ESTALE (expelled), -EBADMSG (bounds).  *head is the head word seen.
- */
-int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
-		   uint64_t *head_word, bool (*fn)(void *arg, uint32_t idx),
-		   void *arg);
-
-/*
- * The same in sections of its own, of about per_section entries each, so that a
- * long one is not expelled.  When its place is lost it goes on from the head;
- * begin() is called first each time.  0, -EBUSY, -EBADMSG, -ECANCELED.
- */
-struct soj_long_walk {
-	void (*begin)(void *arg);
-	bool (*fn)(void *arg, uint32_t idx); /* false: done */
-	void *arg;
-	uint32_t per_section;
-};
-int soj_chain_walk_long(struct soj_store *st, struct soj_worker *w,
-			uint32_t head, uint64_t *head_word,
-			const struct soj_long_walk *walk);
-
-/*
- * One pass over one chain: marks and unlinks every ended entry whose state is
- * LIVE, for which may_unlink() agrees.  Afterwards each entry for which the
- * call `met` is false is out.  0, -ESTALE, -EAGAIN (it changes all the time),
- * -ECANCELED.  The caller is in a
- * section.
- */
-struct soj_sweep {
-	bool (*may_unlink)(void *arg, uint32_t idx);
-	void (*met)(void *arg, uint32_t idx); /* still linked */
-	void *arg;
-};
-int soj_chain_sweep(struct soj_store *st, struct soj_worker *w, uint32_t head,
-		    const struct soj_sweep *sweep);
-
 /* ---- entry.c ---- */
 
 /* When an entry's time is over; see deadline() in entry.c. */
@@ -441,6 +391,12 @@ void soj_entry_end_finish_if_ended(struct soj_store *st, struct soj_worker *w,
 /* What has to follow an end that somebody else decided; idempotent. */
 void soj_entry_end_finish(struct soj_store *st, struct soj_worker *w,
 			  uint64_t ref);
+
+/* The same after one's own end, for one who does upkeep's part as well, or sets
+ * the hint for it.  Returns the state word to do that with; 0: it is its maker's,
+ * who does the rest. */
+uint64_t soj_entry_end_finish_own(struct soj_store *st, struct soj_worker *w,
+				  uint64_t ref);
 
 /*
  * Makes the end by time final, for one who saw `life` past its deadline: sets

@@ -30,6 +30,7 @@
 #include <stdlib.h>
 
 #include "base/fault.h"
+#include "store/chain.h"
 #include "store/event.h"
 #include "store/fetch.h"
 #include "upkeep/repair.h"
@@ -245,38 +246,6 @@ static void group_met(void *arg, uint32_t idx)
 		p->met = true;
 }
 
-static bool retire_one(struct soj_upkeep *up, struct soj_pending *p)
-{
-	struct soj_store *st = up->st;
-	uint64_t ctl = soj_load_acquire(&soj_entry(st, p->idx)->ctl); /* E1 */
-	uint32_t chunk = soj_ctl_chunk(ctl);
-	soj_word_t *state = soj_chunk_state(st, chunk);
-	struct soj_chunk_view view;
-	uint64_t chunk_was = 0;
-
-	if (state)
-		chunk_was = soj_load_acquire(state); /* S1 */
-	if (state &&
-	    (!soj_chunk_look(st, chunk, &view) || view.entry != p->idx))
-		state = NULL; /* long gone, and somebody else's by now */
-	if (!soj_entry_retire(st, up->w, p->idx, p->state))
-		return false;
-	/*
-	 * Only what is LIVE, and by its generation still the entry's.  OWNED it
-	 * is its publisher's, who will make it LIVE for the scrubber to find,
-	 * or a reclaimer's who is wiping it: the entry may be back from one who
-	 * died reclaiming it.  Nobody takes a chunk from either.
-	 */
-	if (state) {
-		uint64_t now = soj_load_acquire(state); /* S1 */
-
-		if (soj_state_phase(now) == SOJ_LIVE &&
-		    soj_state_gen(now) == soj_state_gen(chunk_was))
-			soj_chunk_retire(st, up->w, chunk, now);
-	}
-	return true;
-}
-
 /* Who is held by a predecessor that goes, goes as well: else a line of many
  * renewals would take as many passes. */
 static void join_lines(struct group *g)
@@ -308,7 +277,7 @@ static uint32_t retire_line(struct soj_upkeep *up, struct group *g,
 		if (p->held && soj_line_holds(up->st, pending_ref(p),
 					      &successor) != SOJ_HELD_NOT)
 			break;
-		p->gone = retire_one(up, p);
+		p->gone = soj_upkeep_retire(up->st, up->w, p->idx, p->state);
 		if (!p->gone)
 			break;
 		retired++;

@@ -74,6 +74,21 @@ void soj_upkeep_full(struct soj_upkeep *up, struct soj_upkeep_work *work);
 /* Reclaims RETIRED words past their grace; the middle part of a full pass. */
 uint32_t soj_upkeep_reclaim(struct soj_upkeep *up, bool *left);
 
+/* Entry, then chunk: of one that ended, is out of its chain, and had that state
+ * before it was taken out.  False: somebody else was faster. */
+bool soj_upkeep_retire(struct soj_store *st, struct soj_worker *w, uint32_t idx,
+		       uint64_t was);
+
+/*
+ * Ends what was seen in the section that the caller is in, if it is a line by
+ * itself; and does upkeep's part of that, but for soj_upkeep_retire() with
+ * *state (0: not now) after the section.  False: nothing was done.
+ */
+bool soj_upkeep_end_alone(struct soj_store *st, struct soj_worker *w,
+			  const struct soj_snapshot *snap,
+			  const struct soj_cold *cold, enum soj_status reason,
+			  uint64_t *state);
+
 /* Are there hints of ended entries?  For deciding whether to sleep. */
 bool soj_upkeep_hinted(const struct soj_store *st);
 

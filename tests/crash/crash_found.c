@@ -164,9 +164,9 @@ static void chunk_scrubbed_meanwhile(void)
 	MUST(world_create(&w, "anna", LARGE_BYTES) == 0);
 	ref = ref_of(&w, w.known[0].id);
 	chunk = chunk_of(&w, ref);
-	world_delete(&w, 0, false);
 	/* The second stamp is the chunk's. */
-	park_nth(&late, "slab.retire.stamped", 2, run_upkeep, &w);
+	park_nth(&late, "slab.retire.stamped", 2, run_delete, &w);
+	w.known[0].fate = GONE;
 	MUST(is_in(&w, ref, SOJ_RETIRED));
 	MUST(chunk_phase(&w, chunk) == SOJ_LIVE);
 	park(&reader, "section.entered", run_list, &w);
@@ -245,7 +245,7 @@ static void delete_stalls(void)
 		const char *label;
 	} at[] = {
 		{run_delete, "delete.found"},
-		{run_delete, "line.seen"},
+		{run_delete, "alone.seen"},
 		{run_delete_handle, "line.seen"},
 	};
 

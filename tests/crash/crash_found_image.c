@@ -14,6 +14,7 @@
 
 #include "crash/lib_found.h"
 #include "crash/lib_ops.h"
+#include "store/chain.h"
 
 #define ENTRY_OUT SOJ_MASK(SOJ_ENTRY_BITS) /* 512 MiB behind the states */
 #define CLASS_OUT 200u

@@ -45,7 +45,7 @@ int main(void)
 	for (unsigned i = 4; i < ENTRIES; i++)
 		if (sojourn_session_create(w.s, &n, id, NULL) < 0)
 			failed("a login before");
-	park(&v, "line.seen", run_delete, &w);
+	park(&v, "alone.seen", run_delete, &w);
 	for (unsigned i = 0; i < LOGINS; i++)
 		made += sojourn_session_create(w.s, &n, id, NULL) == 0;
 	if (live() + 2 * BATCH < ENTRIES)

@@ -254,7 +254,7 @@ static const struct stale {
 	{"renewal, deciding", run_renew, "renew.record", -ENOENT, 0},
 	{"renewal, decided", run_renew, "renew.decided", -ENOENT, 0},
 	{"delete", run_delete, "delete.found", 0, 0},
-	{"delete, ending", run_delete, "line.seen", 0, 0},
+	{"delete, ending", run_delete, "alone.seen", 0, 0},
 	{"delete, ended", run_delete, "entry.ended", 1, 0},
 	{"delete all", run_delete_subject, "line.seen", 0, 0},
 	{"delete, unindexing", run_delete, "index.remove.seen", 1, 0},

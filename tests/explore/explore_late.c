@@ -434,6 +434,39 @@ static int sweep(soj_word_t *head, unsigned *met)
 	return rc;
 }
 
+/* By handle: it is left to upkeep, and in its chain. */
+static void end_linked(unsigned which)
+{
+	struct sojourn_info info;
+
+	MUST(sojourn_session_read(w.s, w.known[which].id, NULL, NULL, NULL,
+				  &info) == 0);
+	MUST(sojourn_session_delete_handle(w.s, info.handle) == 1);
+	w.known[which].fate = GONE;
+}
+
+/* The same by who ends it, and takes out no other. */
+static void late_loners(void)
+{
+	for (unsigned which = 0; which < 2; which++) {
+		unsigned known = (unsigned)world_create(&w, "anna", 100);
+		uint32_t idx = entry_of(known);
+		soj_word_t *link = &soj_entry(st, idx)->link;
+		soj_word_t *head = head_of(idx);
+		uint64_t linked = load(link), first = load(head);
+
+		before_write(which ? head : link,
+			     moved_on(which ? first : linked));
+		world_delete(&w, known, false);
+		MUST(came());
+		MUST(soj_link_entry(load(head)) == soj_link_entry(linked));
+		MUST(soj_link_version(load(head)) ==
+		     soj_link_version(first) + 1 + which);
+		MUST(soj_state_phase(load(&st->seg.entry_states[idx])) ==
+		     SOJ_RETIRED);
+	}
+}
+
 static void late_sweeps(void)
 {
 	unsigned which = (unsigned)world_create(&w, "anna", 100);
@@ -443,7 +476,7 @@ static void late_sweeps(void)
 	uint64_t linked = load(link), first = load(head);
 
 	MUST(sweep(head, &all) == 0 && all >= 4);
-	world_delete(&w, which, false);
+	end_linked(which);
 	MUST(soj_link_entry(first) == idx && load(link) == linked);
 	before_write(link, moved_on(linked));
 	MUST(sweep(head, &met) == 0 && met == all - 1 && came());
@@ -452,7 +485,7 @@ static void late_sweeps(void)
 	/* Another one, marked and then to be taken out. */
 	which = (unsigned)world_create(&w, "anna", 100);
 	first = load(head);
-	world_delete(&w, which, false);
+	end_linked(which);
 	before_write(head, moved_on(first));
 	MUST(sweep(head, &met) == 0 && met == all - 1 && came());
 	MUST(soj_link_version(load(head)) == soj_link_version(first) + 2);
@@ -546,6 +579,7 @@ static void walks_end(void)
 	X(places_of_before)     \
 	X(late_pushes)          \
 	X(late_sweeps)          \
+	X(late_loners)          \
 	X(walks_begin_again)    \
 	X(walks_end)
 

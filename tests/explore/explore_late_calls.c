@@ -204,6 +204,7 @@ static void wakers(void)
 	const struct soj_lock_wish wish = {.now_ms = 1};
 	const struct sojourn_new n = {.subject = "late"};
 	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_info info;
 	struct soj_held *held;
 	uint64_t word;
 
@@ -218,14 +219,21 @@ static void wakers(void)
 	for (unsigned asleep = 0; asleep < 2; asleep++) {
 		soj_store_release(&st->seg.hdr->helper_asleep, asleep);
 		wakes = 0;
-		MUST(sojourn_session_create(w.s, &n, id, NULL) == 0);
+		MUST(sojourn_session_create(w.s, &n, id, &info) == 0);
 		MUST(wakes == asleep);
 		MUST(soj_load_acquire(&st->seg.hdr->helper_asleep) == 0);
 		soj_store_release(&st->seg.hdr->helper_asleep, asleep);
 		wakes = 0;
-		MUST(sojourn_session_delete(w.s, id) == 1);
+		MUST(sojourn_session_delete_handle(w.s, info.handle) == 1);
 		MUST(wakes == asleep);
 	}
+	/* Who leaves nothing to the helper does not wake it. */
+	soj_store_release(&st->seg.hdr->helper_asleep, 0);
+	MUST(sojourn_session_create(w.s, &n, id, &info) == 0);
+	soj_store_release(&st->seg.hdr->helper_asleep, 1);
+	wakes = 0;
+	MUST(sojourn_session_delete(w.s, id) == 1);
+	MUST(wakes == 0);
 }
 
 /* ---- entries ---- */
@@ -372,14 +380,12 @@ static void reuse_chunk(void)
 /* The chunk of what is retired is another entry's by now. */
 static void late_retirers(void)
 {
-	struct soj_upkeep_work work;
+	soj_word_t *state = &st->seg.entry_states[soj_ref_entry(ref)];
 
 	chunk_state = soj_chunk_state(st, soj_ctl_chunk(load(&e->ctl)));
-	MUST(soj_upkeep_init(&up, st, me) == 0);
-	world_delete(&w, w.bystander, false);
 	at_step("slab.entry.retired", reuse_chunk);
-	soj_upkeep_pass(&up, &work);
-	MUST(came() && work.retired == 1);
+	world_delete(&w, w.bystander, false);
+	MUST(came() && soj_state_phase(load(state)) == SOJ_RETIRED);
 	MUST(soj_state_phase(load(chunk_state)) == SOJ_LIVE);
 }
 

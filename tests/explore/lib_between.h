@@ -10,6 +10,7 @@
 
 #include "crash/lib_found.h"
 #include "explore/lib_access.h"
+#include "store/chain.h"
 
 /* The slot of who comes in between. */
 #define OTHER 5u

@@ -14,6 +14,7 @@
 #include "base/fault.h"
 #include "lib_sem.h"
 #include "session/session.h"
+#include "store/chain.h"
 
 #define ID   (SOJOURN_ID_CHARS_MAX + 1)
 #define MANY 100000u

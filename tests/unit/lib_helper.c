@@ -2,6 +2,8 @@
 
 #include "lib_helper.h"
 
+#include "store/chain.h"
+
 #include <string.h>
 
 void scene_open(struct scene *sc, const char *name, uint32_t entries_max,

@@ -2,6 +2,8 @@
 
 #include "lib_store.h"
 
+#include "store/chain.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

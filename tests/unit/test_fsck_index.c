@@ -3,6 +3,7 @@
 /* Each invariant of the id index and the subject chains, violated. */
 
 #include "lib_violation.h"
+#include "store/chain.h"
 
 static void index_range(struct picture *p)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib_store.h"
+#include "store/chain.h"
 #include "store/plain_read.h"
 #include "upkeep/upkeep.h"
 
