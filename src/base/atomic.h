@@ -217,6 +217,23 @@ soj_copy_out(void *dst, const soj_word_t *words, size_t bytes)
 	}
 }
 
+/*
+ * One to seven bytes as a word has them in memory, and zeroes.  By shifts: to load
+ * a word that was just stored in parts is to wait until all stores before it,
+ * to memory that is in no cache, are done.
+ */
+static inline uint64_t soj_last_bytes(const uint8_t *from, size_t bytes)
+{
+	uint64_t word = 0;
+
+	while (bytes-- > 0)
+		word = word << 8 | from[bytes];
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word;
+}
+
 static inline void soj_copy_in(soj_word_t *words, const void *src, size_t bytes)
 {
 	const uint8_t *from = src;
@@ -235,12 +252,9 @@ static inline void soj_copy_in(soj_word_t *words, const void *src, size_t bytes)
 		memcpy(&word, from + 8 * i, 8);
 		soj_store_relaxed(&words[i], word);
 	}
-	if (bytes > 0) {
-		uint64_t word = 0;
-
-		memcpy(&word, from + 8 * i, bytes);
-		soj_store_relaxed(&words[i], word);
-	}
+	if (bytes > 0)
+		soj_store_relaxed(&words[i],
+				  soj_last_bytes(from + 8 * i, bytes));
 }
 
 /*
