@@ -49,11 +49,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (r->word == NULL)
 			argp_error(state, "%s is missing",
 				   r->show ? "FILE" : "ALG");
-		if (!r->show &&
-		    sojourn_token_alg(r->word) == SOJOURN_TOKEN_ALG_UNSET)
+		else if (!r->show &&
+			 sojourn_token_alg(r->word) == SOJOURN_TOKEN_ALG_UNSET)
 			argp_error(state, "%s: must be " SOJ_ALG_HELP, r->word);
 		/* RS and PS with all their numbers. */
-		if (r->rsa_bits != 0 && strchr("RP", r->word[0]) == NULL)
+		else if (r->rsa_bits != 0 && strchr("RP", r->word[0]) == NULL)
 			argp_error(state,
 				   "--rsa-bits is for RS and PS, not for %s",
 				   r->word);
