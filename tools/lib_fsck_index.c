@@ -54,10 +54,11 @@ static void read_look(struct soj_fsck *f, struct look *look)
 static bool sound_hint(const struct soj_fsck *f, uint32_t p, uint64_t word)
 {
 	const uint64_t end =
-		(uint64_t)soj_hint_line(word) + soj_hint_lines(word);
+		soj_hint_word(word) * UINT64_C(8) / SOJ_CACHELINE_BYTES +
+		soj_hint_lines(word);
 
 	return p >= SOJ_BUCKET_HINT_AT &&
-	       word == soj_hint(soj_hint_line(word), soj_hint_lines(word)) &&
+	       word == soj_hint(soj_hint_word(word), soj_hint_lines(word)) &&
 	       end <= (uint64_t)f->lay->units *
 			       (SOJ_UNIT_BYTES / SOJ_CACHELINE_BYTES);
 }

@@ -171,6 +171,28 @@ static inline __m128i soj_load_wide(const soj_word_t *words)
 	return _mm_loadu_si128((const __m128i *)(uintptr_t)words);
 }
 
+/* The same from any byte on.  Words may be torn: for who compares, and then looks
+ * again. */
+static inline __m128i soj_load_wide_at(const soj_word_t *words, size_t byte)
+{
+	return _mm_loadu_si128((const __m128i *)((uintptr_t)words + byte));
+}
+
+static inline __attribute__((always_inline)) void
+soj_copy_wide(uint8_t *to, const soj_word_t *words)
+{
+	_mm_storeu_si128((__m128i *)(void *)to, soj_load_wide(words));
+}
+
+static inline __attribute__((always_inline)) void
+soj_copy_wide_four(uint8_t *to, const soj_word_t *words)
+{
+	soj_copy_wide(to, words);
+	soj_copy_wide(to + 16, words + 2);
+	soj_copy_wide(to + 32, words + 4);
+	soj_copy_wide(to + 48, words + 6);
+}
+
 static inline void soj_store_wide(soj_word_t *words, __m128i value)
 {
 	_mm_storeu_si128((__m128i *)(uintptr_t)words, value);
@@ -190,20 +212,18 @@ soj_copy_out(void *dst, const soj_word_t *words, size_t bytes)
 	size_t i = 0; /* in bytes */
 
 #ifdef SOJ_WIDE
-	for (; i < (bytes & ~(size_t)63); i += 64) {
-		const __m128i a = soj_load_wide(&words[i / 8]);
-		const __m128i b = soj_load_wide(&words[i / 8 + 2]);
-		const __m128i c = soj_load_wide(&words[i / 8 + 4]);
-		const __m128i d = soj_load_wide(&words[i / 8 + 6]);
-
-		_mm_storeu_si128((__m128i *)(void *)(to + i), a);
-		_mm_storeu_si128((__m128i *)(void *)(to + i + 16), b);
-		_mm_storeu_si128((__m128i *)(void *)(to + i + 32), c);
-		_mm_storeu_si128((__m128i *)(void *)(to + i + 48), d);
+	for (; i < (bytes & ~(size_t)127); i += 128) {
+		soj_copy_wide_four(to + i, &words[i / 8]);
+		soj_copy_wide_four(to + i + 64, &words[i / 8 + 8]);
+	}
+	if (i == bytes) /* as values of round sizes do */
+		return;
+	if (bytes & 64) {
+		soj_copy_wide_four(to + i, &words[i / 8]);
+		i += 64;
 	}
 	for (; i < (bytes & ~(size_t)15); i += 16)
-		_mm_storeu_si128((__m128i *)(void *)(to + i),
-				 soj_load_wide(&words[i / 8]));
+		soj_copy_wide(to + i, &words[i / 8]);
 #endif
 	for (; i < (bytes & ~(size_t)7); i += 8) {
 		uint64_t word = soj_load_relaxed(&words[i / 8]);

@@ -57,4 +57,7 @@ static inline uint64_t soj_max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* No page is smaller. */
+#define SOJ_PAGE_BYTES_MIN 4096u
+
 #endif /* SOJ_BASE_BITS_H */

@@ -91,6 +91,17 @@ static inline void soj_count(struct soj_thread *thr, enum soj_counter counter)
 	thr->pending++;
 }
 
+/* After so many of them they should go to the slot. */
+#define SOJ_COUNTS_PENDING 256u
+
+/* soj_count() of a hit, for which no bit is needed: they are always looked at.
+ * Should all go to the slot now? */
+static inline bool soj_count_hit(struct soj_thread *thr)
+{
+	thr->count[SOJ_COUNT_hits]++;
+	return ++thr->pending >= SOJ_COUNTS_PENDING;
+}
+
 /* ---- epoch.c ---- */
 
 /* Reentrant by no means: one section per thread.  The thread has a slot.  In a

@@ -387,7 +387,8 @@ void soj_count_flush(const struct soj_seg *seg, struct soj_thread *thr)
 	if (thr->slot == SOJ_SLOT_NONE || thr->pending == 0 || !thr->alive)
 		return;
 	slot = &seg->slots[thr->slot];
-	for (uint64_t bits = thr->counted; bits; bits &= bits - 1) {
+	for (uint64_t bits = thr->counted | UINT64_C(1) << SOJ_COUNT_hits; bits;
+	     bits &= bits - 1) {
 		const unsigned i = soj_ctz64(bits);
 		/* The only writer: a plain read, add and store will do. */
 		uint64_t old = soj_load_relaxed(&slot->count[i]);

@@ -190,6 +190,7 @@ int soj_handle_open(struct sojourn *s, const uint8_t master[SOJ_KEY_BYTES])
 		return -ENOMEM;
 	s->has_key = true;
 	soj_keys_derive(&s->keys, master);
+	soj_siphash_begin(&s->id_begun, s->keys.id);
 	soj_store_init(&s->st);
 	if (s->st.seg.flags & SOJ_SHM_SEALED) {
 		soj_vault_init(&s->vault,
@@ -214,6 +215,7 @@ void soj_handle_free(struct sojourn *s)
 	soj_validators_free(s);
 	soj_hooks_free(s);
 	soj_wipe(&s->keys, sizeof(s->keys));
+	soj_wipe(&s->id_begun, sizeof(s->id_begun));
 	soj_vault_wipe(&s->vault);
 	munmap(s, sizeof(*s));
 }

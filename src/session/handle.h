@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sojourn/sojourn.h>
 
+#include "base/siphash.h"
 #include "store/event.h"
 #include "upkeep/upkeep.h"
 
@@ -27,8 +28,9 @@ struct soj_hook_table; /* hook.c */
 struct sojourn {
 	struct soj_store st;
 	struct soj_keys keys;
-	struct soj_vault vault; /* of a sealed segment */
-	pthread_key_t key;      /* -> struct soj_self of the thread */
+	struct soj_siphash id_begun; /* with keys.id */
+	struct soj_vault vault;      /* of a sealed segment */
+	pthread_key_t key;           /* -> struct soj_self of the thread */
 	bool has_key;
 	uint64_t serial;             /* tells handles at one address apart */
 	struct soj_process *process; /* wiped on fork */
@@ -115,7 +117,7 @@ void soj_self_flush_now(struct sojourn *s, struct soj_self *self);
 
 static inline void soj_self_flush(struct sojourn *s, struct soj_self *self)
 {
-	if (soj_rarely(self->w.thr.pending >= 256))
+	if (soj_rarely(self->w.thr.pending >= SOJ_COUNTS_PENDING))
 		soj_self_flush_now(s, self);
 }
 

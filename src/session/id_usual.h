@@ -6,35 +6,47 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/fault.h"
 #include "base/siphash.h"
 #include "session/id.h"
 #include "store/plain_read.h"
 
-#define SOJ_PAGE_BYTES_MIN 4096u
-
 /*
- * Is the text as long as that, neither shorter nor longer?  Where sixteen bytes
- * are looked at together, some of them may lie behind its end, but in the same
- * page: nothing is there to be found, and no page that may not be read.
+ * Is the text as long as that, neither shorter nor longer?  It is asked in two
+ * steps, as nothing of a look-up can begin before the digest has: first, may so
+ * many bytes be read?  Some of them may lie behind its end, but in the same
+ * page: nothing is there to be found, and no page that may not be read.  Then
+ * they are looked at, sixteen at a time.
  */
-static inline bool soj_id_is_usual(const char *id)
+static inline bool soj_id_may_be_usual(const char *id)
 {
 #if defined(SOJ_WIDE) && !defined(SOJ_ASAN)
 	if ((uintptr_t)id % SOJ_PAGE_BYTES_MIN <=
-	    SOJ_PAGE_BYTES_MIN - SOJ_ID_CHARS_USUAL) {
-		const __m128i *at = (const __m128i *)(const void *)id;
-		const __m128i zero = _mm_setzero_si128();
-
-		for (unsigned i = 0; i < SOJ_ID_CHARS_USUAL / 16; i++)
-			if (_mm_movemask_epi8(_mm_cmpeq_epi8(
-				    _mm_loadu_si128(at + i), zero)))
-				return false;
-		return id[SOJ_ID_CHARS_USUAL] == 0;
-	}
+	    SOJ_PAGE_BYTES_MIN - SOJ_ID_CHARS_USUAL)
+		return true;
 #endif
 	return strnlen(id, SOJ_ID_CHARS_USUAL + 1) == SOJ_ID_CHARS_USUAL;
 }
+
+static inline bool soj_id_is_usual(const char *id)
+{
+#if defined(SOJ_WIDE) && !defined(SOJ_ASAN)
+	const __m128i *at = (const __m128i *)(const void *)id;
+	const __m128i zero = _mm_setzero_si128();
+
+	/* The least of each pair is zero where either is. */
+	return _mm_movemask_epi8(
+		       _mm_cmpeq_epi8(_mm_min_epu8(_mm_loadu_si128(at),
+						   _mm_loadu_si128(at + 1)),
+				      zero)) == 0 &&
+	       id[SOJ_ID_CHARS_USUAL] == 0;
+#else
+	(void)id; /* was looked at */
+	return true;
+#endif
+}
+static_assert(SOJ_ID_CHARS_USUAL == 32, "an id is two times sixteen bytes");
 
 /*
  * soj_id_digest() for who does nothing but look it up, and for ids of 24 bytes,
@@ -49,9 +61,9 @@ soj_id_digest_usual(const struct sojourn *s, const char *id,
 {
 	struct soj_siphash h;
 
-	if (!soj_id_is_usual(id))
+	if (soj_rarely(!soj_id_may_be_usual(id)))
 		return false;
-	soj_siphash_begin(&h, s->keys.id);
+	h = s->id_begun;
 	soj_siphash_bytes(&h, id);
 	soj_siphash_bytes(&h, id + 8);
 	soj_siphash_bytes(&h, id + 16);
@@ -64,7 +76,7 @@ soj_id_digest_usual(const struct sojourn *s, const char *id,
 	digest->word[1] = soj_siphash_second(&h);
 	if (SOJ_PLANT(SECRET_STORED))
 		memcpy(&digest->word[1], id + 8, sizeof(digest->word[1]));
-	return true;
+	return soj_id_is_usual(id);
 }
 
 #endif /* SOJ_SESSION_ID_USUAL_H */

@@ -36,17 +36,27 @@ static __attribute__((noinline, cold)) int missed(struct sojourn *s,
 	return soj_report_ended(SOJ_NONE);
 }
 
+static inline __attribute__((always_inline)) bool fits(const void *client,
+						       const void *rules,
+						       const soj_word_t *meta,
+						       uint32_t meta_bytes)
+{
+	return soj_binding_same(meta, meta_bytes, client) ||
+	       soj_binding_ignored(rules);
+}
+
 static inline __attribute__((always_inline)) int
 read_plainly(struct sojourn *s, struct soj_self *self,
 	     struct soj_shm_bucket *bucket, struct soj_digest digest,
 	     const struct sojourn_read *how, uint32_t collection, void *data,
 	     size_t *data_bytes)
 {
-	uint8_t meta[SOJ_PLAIN_META_BYTES + 1];
 	const struct soj_plain want = {
 		.data = data_bytes ? data : NULL,
 		.data_capacity = data_bytes ? *data_bytes : 0,
-		.meta = how->client ? meta : NULL,
+		.fits = fits,
+		.who = how->client,
+		.rules = soj_collection(&s->st.seg, collection),
 	};
 	struct soj_plain_seen seen;
 	uint64_t now_ms;
@@ -58,16 +68,10 @@ read_plainly(struct sojourn *s, struct soj_self *self,
 	if (soj_rarely(!suits(s, how, collection)))
 		return -EAGAIN;
 	now_ms = soj_seg_now_at_once_ms(&s->st.seg);
+	soj_ok(); /* else it is said below */
 	rc = soj_plain_read(&s->st, bucket, digest, now_ms, &want, &seen);
 	if (rc < 0)
 		return rc == -EAGAIN ? rc : missed(s, self);
-	if (want.meta &&
-	    !soj_binding_same(meta, seen.meta_bytes, how->client) &&
-	    !soj_binding_ignored(soj_collection(&s->st.seg, collection))) {
-		if (want.data)
-			soj_wipe(data, seen.data_bytes);
-		return -EAGAIN;
-	}
 	if (data_bytes)
 		*data_bytes = seen.data_bytes;
 	if (!how->no_touch &&
@@ -75,9 +79,9 @@ read_plainly(struct sojourn *s, struct soj_self *self,
 			     seen.sliding_ms, now_ms))
 		soj_session_touch(s, self, soj_place_ref(seen.place), seen.life,
 				  now_ms);
-	soj_count(&self->w.thr, SOJ_COUNT_hits);
-	soj_self_flush(s, self);
-	return soj_ok();
+	if (soj_rarely(soj_count_hit(&self->w.thr)))
+		soj_self_flush_now(s, self);
+	return 0;
 }
 
 int soj_read_plainly(struct sojourn *s, struct soj_self *self,
@@ -106,12 +110,13 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	struct soj_digest digest;
 	int rc;
 
-	if (how == NULL)
-		how = &soj_read_default;
-	if (data == NULL || data_bytes == NULL || info != NULL ||
-	    !soj_id_digest_usual(s, id, &digest, &bucket))
+	/* First what the next wait is for. */
+	if (soj_rarely(!soj_id_digest_usual(s, id, &digest, &bucket) ||
+		       data == NULL || data_bytes == NULL || info != NULL))
 		return soj_done(s, soj_session_read(s, id, NULL, how, data,
 						    data_bytes, info));
+	if (how == NULL)
+		how = &soj_read_default;
 	/* The way of most reads.  Where it is taken there are no hooks. */
 	rc = read_plainly(s, soj_self(s), bucket, digest, how,
 			  SOJ_COLLECTION_SESSION, data, data_bytes);

@@ -42,8 +42,9 @@
 
 #define SOJ_SHM_MAGIC UINT64_C(0x314E52554F4A4F53) /* "SOJOURN1" LE */
 /* 3: hints in empty places, which earlier builds would never have taken.
- * 4: slots_used, without which an earlier build's sections would not be seen. */
-#define SOJ_SHM_VERSION_MAJOR 4u
+ * 4: slots_used, without which an earlier build's sections would not be seen.
+ * 5: hints name the word where a chunk begins, no longer its cache line. */
+#define SOJ_SHM_VERSION_MAJOR 5u
 #define SOJ_SHM_VERSION_MINOR 0u
 
 #define SOJ_UNIT_BYTES     (128u * 1024u)

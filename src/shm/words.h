@@ -13,7 +13,7 @@
  *   renew     generation 22 | slot 12 | lease tick 30      the renewal flag
  *   link      mark 1 | entry 26 | version 37               subject chain, heads
  *   place     entry 26 | generation 22 | tag 16            reserve, clear
- *   hint      0 26 | lines 4 | line 28                     a place's chunk
+ *   hint      0 26 | lines 4 | word 31                     a place's chunk
  *   bucket    committed 15 | version 49                    insert, remove
  *   claim     phase 2 | gen 20 | pid namespace 20 | tid 22 thread slot
  *   section   active 1 | expelled 1 | epoch 30 | seq 32    enter, exit, expel
@@ -257,16 +257,19 @@ static inline bool soj_place_empty(uint64_t w)
 }
 
 /*
- * In an empty place: the cache lines of the chunk area that the value of
- * another place takes, so that a read can have them on their way before it
- * knows whose they are.  Nothing else is ever made of it.
+ * In an empty place: where in the chunk area the chunk of another place begins,
+ * in words of eight bytes, and how many cache lines its value takes, so that a
+ * read can have them on their way, and work out whose that chunk is, before it
+ * knows what ctl says.
  */
 #define SOJ_HINT_LINES_MAX 15u
+#define SOJ_HINT_WORD_BITS 31u
 
-static inline uint64_t soj_hint(uint64_t first_line, uint64_t lines)
+static inline uint64_t soj_hint(uint64_t first_word, uint64_t lines)
 {
 	return soj_min(lines, SOJ_HINT_LINES_MAX) << SOJ_ENTRY_BITS |
-	       (first_line & SOJ_MASK(28)) << (SOJ_ENTRY_BITS + 4);
+	       (first_word & SOJ_MASK(SOJ_HINT_WORD_BITS))
+		       << (SOJ_ENTRY_BITS + 4);
 }
 
 static inline uint32_t soj_hint_lines(uint64_t w)
@@ -274,9 +277,9 @@ static inline uint32_t soj_hint_lines(uint64_t w)
 	return (uint32_t)soj_field(w, SOJ_ENTRY_BITS, 4);
 }
 
-static inline uint32_t soj_hint_line(uint64_t w)
+static inline uint32_t soj_hint_word(uint64_t w)
 {
-	return (uint32_t)soj_field(w, SOJ_ENTRY_BITS + 4, 28);
+	return (uint32_t)soj_field(w, SOJ_ENTRY_BITS + 4, SOJ_HINT_WORD_BITS);
 }
 
 #define SOJ_BUCKET_BITS SOJ_MASK(SOJ_BUCKET_PLACES)

@@ -20,8 +20,9 @@
  * at once, and a read waits for entry and value together instead of for one
  * after the other.  Whoever publishes a value puts its hint, by CAS from the
  * empty word seen, so that it never takes a place that was reserved meanwhile.
- * Nobody believes a hint: it is fetched, and what is read is named by ctl.  It
- * may be of an earlier value, or of none, and stays when its place is cleared.
+ * Nobody believes a hint: it is fetched, and who reads by it looks whether ctl
+ * names that chunk (plain_read.h).  It may be of an earlier value, or of none, and
+ * stays when its place is cleared.
  * Sources: RACE hashing (ATC 2021) and DLHT (HPDC 2024) for the bucket in
  * adjacent lines; the header commit is our own (tests/model/index.pml).
  *
@@ -270,9 +271,8 @@ void soj_index_hint(const struct soj_store *st, const struct soj_worker *w,
 		return;
 	p += SOJ_BUCKET_HINT_AT;
 	first = (uintptr_t)words - (uintptr_t)st->seg.chunks;
-	hint = soj_hint(first / SOJ_CACHELINE_BYTES,
-			(first + bytes - 1) / SOJ_CACHELINE_BYTES -
-				first / SOJ_CACHELINE_BYTES + 1);
+	hint = soj_hint(first / 8, (first + bytes - 1) / SOJ_CACHELINE_BYTES -
+					   first / SOJ_CACHELINE_BYTES + 1);
 	seen = soj_load_relaxed(&b->place[p]);
 	SOJ_STEP("index.hint.seen");
 	if (!soj_place_empty(seen) || seen == hint || soj_gone(w))

@@ -25,34 +25,44 @@ static inline uint32_t soj_bucket_tagged(const struct soj_shm_bucket *b,
 /* Of a value; behind that the processor has seen the way it goes. */
 #define SOJ_FETCH_LINES 7u
 
-/* Has the lines fetched that the hint for place p names, wherever they are:
- * to fetch reads nothing, and a wrong hint costs a fetch in vain.  Returns the
- * address of the first; NULL: there is no hint. */
-static inline const uint8_t *soj_bucket_fetch(const struct soj_store *st,
-					      const struct soj_shm_bucket *b,
-					      unsigned p, unsigned lines_max)
+/* Where the hint for place p says that its chunk begins, and *lines of its
+ * value, `most` at most; NULL: there is no hint. */
+static inline const uint8_t *soj_bucket_hint(const struct soj_store *st,
+					     const struct soj_shm_bucket *b,
+					     unsigned p, unsigned most,
+					     unsigned *lines)
 {
-#ifdef SOJ_EXPLORE
-	(void)st; /* which is to see each load that counts */
-	(void)b;
-	(void)p;
-	(void)lines_max;
-	return NULL;
-#else
 	uint64_t hint;
-	const uint8_t *at;
-	unsigned lines;
 
 	if (p >= SOJ_BUCKET_HINTED)
 		return NULL;
 	hint = soj_load_relaxed(&b->place[p + SOJ_BUCKET_HINT_AT]);
 	if (hint == 0 || !soj_place_empty(hint))
 		return NULL;
-	at = st->seg.chunks +
-	     (uint64_t)soj_hint_line(hint) * SOJ_CACHELINE_BYTES;
-	lines = (unsigned)soj_min(soj_hint_lines(hint), lines_max);
-	soj_prefetch_lines(at, lines);
-	return at;
+	*lines = (unsigned)soj_min(soj_hint_lines(hint), most);
+	return st->seg.chunks + (uint64_t)soj_hint_word(hint) * 8;
+}
+
+/* Has the lines fetched that the hint for place p names, wherever they are: to
+ * fetch reads nothing, and a wrong hint costs a fetch in vain.  False: there is
+ * no hint. */
+static inline bool soj_bucket_fetch(const struct soj_store *st,
+				    const struct soj_shm_bucket *b, unsigned p,
+				    unsigned lines_max)
+{
+#ifdef SOJ_EXPLORE
+	(void)st; /* which is to see each load that counts */
+	(void)b;
+	(void)p;
+	(void)lines_max;
+	return false;
+#else
+	unsigned lines;
+	const uint8_t *at = soj_bucket_hint(st, b, p, lines_max, &lines);
+
+	if (at != NULL)
+		soj_prefetch_lines(at, lines);
+	return at != NULL;
 #endif
 }
 

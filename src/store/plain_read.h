@@ -15,10 +15,14 @@
  * place was committed at that instant (index.c, guarantees 2 and 3).
  *
  * What it costs is waiting for memory: for the bucket, then for entry and chunk
- * together, as the bucket has a hint where the chunk lies (index.c).  So nothing
- * here depends on a guess that is often wrong, and the processor can be at the
- * next call's waits already; and where a hint was missing or wrong, all lines of
- * the chunk are asked for before its head says how many are needed.
+ * together, as the bucket has a hint where the chunk begins (index.c).  Whose
+ * chunk that is, and how large, is worked out while both are on their way, so
+ * that nothing between the entry's arrival and the copy waits for it: when ctl
+ * has come it names that chunk or not, and the unit word is the same as it was,
+ * or not.  If it does and is, then the chunk lies where ctl says by the unit word
+ * that was loaded after ctl, as it has to be (locate.h).  Where a hint was missing
+ * or wrong, the chunk is looked for by ctl, and all of its lines are asked for
+ * before its head says how many are needed.
  *
  * That it can be at the next call's waits takes that there are few instructions
  * between two calls' loads: a processor looks some hundreds ahead.  Hence a
@@ -34,6 +38,7 @@
  *   I4  fence before the second look       index.c I0  as there
  *   E1  load of ctl and life               entry.c E0
  *   E2  fence before the second look       slab.c S2   as in entry.c
+ *   U1  load of a unit word, again         page.c U0   behind E1
  *
  * Progress: wait-free.
  */
@@ -43,13 +48,16 @@
 #include "store/locate.h"
 #include "store/plain.h"
 
-/* What is to be copied; NULL: not. */
-#define SOJ_PLAIN_META_BYTES 256u
-
+/* What is wanted. */
 struct soj_plain {
-	void *data;
+	void *data; /* is copied there; NULL: not */
 	size_t data_capacity;
-	uint8_t *meta; /* SOJ_PLAIN_META_BYTES; whole words of it are written */
+	/* Is it the caller's, by its metadata, where it lies?  What is there may
+	 * change meanwhile: no answer counts but that of a read that succeeds. */
+	bool (*fits)(const void *who, const void *rules, const soj_word_t *meta,
+		     uint32_t meta_bytes);
+	const void *who; /* NULL: whatever it is */
+	const void *rules;
 };
 
 /* What was found. */
@@ -77,60 +85,124 @@ soj_plain_begin(const struct soj_store *st, uint64_t word)
 	return b;
 }
 
-static __attribute__((noinline, unused)) void
-soj_plain_fetch(const soj_word_t *words, uint64_t bytes)
+/* Whose chunk it is that a hint names: worked out while the entry is on its way,
+ * which says then whether it is the entry's. */
+struct soj_plain_guess {
+	soj_word_t *unit;
+	uint64_t unit_word; /* as it was seen */
+	soj_word_t *words;
+	uint32_t bytes;
+	uint32_t ctl; /* lower half of one that names it; 0: there is none */
+};
+
+SOJ_PLAIN_INLINE struct soj_plain_guess
+soj_plain_guess(const struct soj_store *st, const struct soj_shm_bucket *b,
+		unsigned p, unsigned lines_max)
 {
-	for (uint64_t at = 0; at < bytes; at += SOJ_CACHELINE_BYTES)
-		soj_prefetch(&words[at / sizeof(*words)]);
+	struct soj_plain_guess g = {.ctl = 0};
+	const struct soj_class *class;
+	uint32_t unit, in_unit, slot;
+	const uint8_t *at;
+	unsigned lines;
+	uint64_t from;
+
+	at = soj_bucket_hint(st, b, p, lines_max, &lines);
+	if (soj_rarely(at == NULL))
+		return g;
+	soj_prefetch_lines(at, lines);
+	from = (uintptr_t)at - (uintptr_t)st->seg.chunks;
+	unit = (uint32_t)(from / SOJ_UNIT_BYTES);
+	in_unit = from % SOJ_UNIT_BYTES;
+	if (soj_rarely(unit >= st->seg.lay.units))
+		return g;
+	class = soj_unit_locate(st, unit, &g.unit_word);
+	if (soj_rarely(class == NULL))
+		return g;
+	slot = in_unit / class->chunk_bytes;
+	if (soj_rarely(slot * class->chunk_bytes != in_unit ||
+		       slot >= class->page_slots))
+		return g;
+	g.unit = &st->seg.units[unit];
+	g.words = (soj_word_t *)(uintptr_t)at;
+	g.bytes = class->chunk_bytes;
+	g.ctl = (uint32_t)soj_ctl(SOJ_ACTIVE, soj_chunk(unit, slot), 0);
+	return g;
 }
 
-/* The chunk's words, its first lines on their way; NULL.  coming: what is on
- * its way already. */
-SOJ_PLAIN_INLINE soj_word_t *soj_plain_words(const struct soj_store *st,
-					     uint32_t chunk,
-					     const uint8_t *coming,
-					     uint32_t lines, uint32_t *bytes)
-{
-	soj_word_t *words = soj_chunk_locate(st, chunk, bytes);
+struct soj_plain_chunk {
+	soj_word_t *words; /* NULL: none that could be read */
+	uint64_t bytes;
+};
 
-	if (soj_rarely(words == NULL))
-		return NULL;
-	if (soj_rarely((uintptr_t)words / SOJ_CACHELINE_BYTES !=
-		       (uintptr_t)coming / SOJ_CACHELINE_BYTES))
-		soj_plain_fetch(words,
-				soj_min(lines * SOJ_CACHELINE_BYTES, *bytes));
-	return words;
+/* Of which there was no guess, or a wrong one. */
+static __attribute__((noinline, cold, unused)) struct soj_plain_chunk
+soj_plain_locate(const struct soj_store *st, uint64_t ctl, uint32_t lines)
+{
+	struct soj_plain_chunk c = {.words = NULL};
+	uint32_t bytes;
+
+	if (soj_ctl_status(ctl) != SOJ_ACTIVE)
+		return c;
+	c.words = soj_chunk_locate(st, soj_ctl_chunk(ctl), &bytes);
+	if (c.words == NULL)
+		return c;
+	c.bytes = bytes;
+	for (uint64_t at = 0; at < bytes && lines > 0;
+	     at += SOJ_CACHELINE_BYTES, lines--)
+		soj_prefetch(&c.words[at / sizeof(*c.words)]);
+	return c;
 }
 
-/* Sizes, and where the data begins; the entry's own periods become those that
- * came with the value, if any did. */
-SOJ_PLAIN_INLINE bool soj_plain_head(soj_word_t *words, uint32_t bytes,
+/* Where the parts of a chunk lie. */
+struct soj_plain_parts {
+	soj_word_t *meta;
+	soj_word_t *data;
+};
+
+/* The entry's own periods become those that came with the value. */
+static __attribute__((noinline, unused)) bool
+soj_plain_times(const soj_word_t *words, uint32_t record_bytes,
+		struct soj_plain_seen *seen)
+{
+	const uint64_t periods = soj_load_relaxed(&words[3]);
+	uint32_t half[2];
+
+	if (record_bytes != sizeof(struct soj_shm_times))
+		return false;
+	memcpy(half, &periods, sizeof(half));
+	seen->expires_ms = soj_load_relaxed(&words[2]);
+	seen->idle_ms = half[0];
+	seen->sliding_ms = half[1];
+	return true;
+}
+
+/* Sizes, and where the parts begin; periods, if there are any. */
+SOJ_PLAIN_INLINE bool soj_plain_head(const struct soj_plain_chunk *c,
 				     uint32_t idx, struct soj_plain_seen *seen,
-				     soj_word_t **data)
+				     struct soj_plain_parts *parts)
 {
-	const uint64_t head0 = soj_load_relaxed(&words[0]);
-	const uint64_t head1 = soj_load_relaxed(&words[1]);
+	const uint64_t head0 = soj_load_relaxed(&c->words[0]);
+	const uint64_t head1 = soj_load_relaxed(&c->words[1]);
 	const uint32_t record_bytes = soj_head_record_bytes(head0);
-	uint32_t at = SOJ_CHUNK_HEAD_BYTES + record_bytes;
+	uint64_t at = SOJ_CHUNK_HEAD_BYTES / 8 + record_bytes / 8;
 
 	seen->data_bytes = soj_head_data_bytes(head0);
 	seen->meta_bytes = soj_head_meta_bytes(head0);
-	at += (soj_head_subject_bytes(head0) + 7) & ~7u;
-	at += (seen->meta_bytes + 7) & ~7u;
-	*data = words + at / 8;
+	at += (soj_head_subject_bytes(head0) + 7) / 8;
+	parts->meta = c->words + at;
+	at += (seen->meta_bytes + 7) / 8;
+	parts->data = c->words + at;
 	if (soj_rarely(soj_head_entry(head1) != idx ||
-		       at + seen->data_bytes > bytes ||
-		       (record_bytes != 0 &&
-			record_bytes != sizeof(struct soj_shm_times))))
+		       at * 8 + seen->data_bytes > c->bytes))
 		return false;
-	if (record_bytes != 0) { /* struct soj_shm_times */
-		const uint64_t periods = soj_load_relaxed(&words[3]);
-		uint32_t half[2];
+	if (soj_rarely(record_bytes != 0)) {
+		struct soj_plain_seen own;
 
-		memcpy(half, &periods, sizeof(half));
-		seen->expires_ms = soj_load_relaxed(&words[2]);
-		seen->idle_ms = half[0];
-		seen->sliding_ms = half[1];
+		if (!soj_plain_times(c->words, record_bytes, &own))
+			return false;
+		seen->expires_ms = own.expires_ms;
+		seen->idle_ms = own.idle_ms;
+		seen->sliding_ms = own.sliding_ms;
 	}
 	return true;
 }
@@ -147,72 +219,74 @@ SOJ_PLAIN_INLINE bool soj_plain_lives(const struct soj_plain_seen *seen,
 }
 
 /* False: not so simple. */
-SOJ_PLAIN_INLINE bool soj_plain_entry(const struct soj_store *st,
-				      uint64_t place, struct soj_digest digest,
-				      uint64_t now_ms,
-				      const struct soj_plain *want,
-				      const uint8_t *coming,
+SOJ_PLAIN_INLINE bool soj_plain_value(const struct soj_plain *want,
+				      const struct soj_plain_chunk *c,
+				      uint32_t idx, uint64_t now_ms,
 				      struct soj_plain_seen *seen)
 {
-	const uint32_t idx = soj_ref_entry(soj_place_ref(place));
-	struct soj_shm_entry *e = soj_entry(st, idx);
-	soj_word_t *words, *from;
-	uint32_t bytes = 0;
-	uint64_t ctl;
+	struct soj_plain_parts parts;
 
-	if (soj_rarely(!soj_entry_idx_ok(st, idx)))
+	if (soj_rarely(!soj_plain_head(c, idx, seen, &parts) ||
+		       !soj_plain_lives(seen, now_ms) ||
+		       (want->data && seen->data_bytes > want->data_capacity)))
 		return false;
-	seen->place = place;
-	ctl = soj_load_acquire(&e->ctl);         /* E1 */
-	seen->life = soj_load_acquire(&e->life); /* E1 */
-	words = soj_plain_words(st, soj_ctl_chunk(ctl), coming,
-				want->data ? SOJ_FETCH_LINES : 1, &bytes);
-	if (soj_rarely(words == NULL || soj_ctl_status(ctl) != SOJ_ACTIVE ||
-		       (seen->life &
-			(SOJ_LIFE_EXPIRED | SOJ_MASK(SOJ_REFGEN_BITS))) !=
-			       soj_ref_gen(soj_place_ref(place)) ||
-		       ((soj_load_relaxed(&e->digest[0]) ^ digest.word[0]) |
-			(soj_load_relaxed(&e->digest[1]) ^ digest.word[1])) !=
-			       0))
+	if (want->who && soj_rarely(!want->fits(want->who, want->rules,
+						parts.meta, seen->meta_bytes)))
 		return false;
-	seen->expires_ms = soj_load_relaxed(&e->expires_ms);
-	seen->idle_ms = soj_load_relaxed(&e->idle_ms);
-	seen->sliding_ms = soj_load_relaxed(&e->sliding_ms);
-	if (soj_rarely(
-		    !soj_plain_head(words, bytes, idx, seen, &from) ||
-		    !soj_plain_lives(seen, now_ms) ||
-		    (want->meta && seen->meta_bytes > SOJ_PLAIN_META_BYTES) ||
-		    (want->data && seen->data_bytes > want->data_capacity)))
-		return false;
-	if (want->meta) { /* with what is behind it in its last word */
-		const uint64_t whole = soj_align_up(seen->meta_bytes, 8);
-
-		soj_copy_out(want->meta, from - whole / 8, whole);
-	}
 	if (want->data)
-		soj_copy_out(want->data, from, seen->data_bytes);
-	soj_fence_acquire(); /* E2 */
-	return soj_load_relaxed(&e->ctl) == ctl;
+		soj_copy_out(want->data, parts.data, seen->data_bytes);
+	return true;
 }
 
-SOJ_PLAIN_INLINE bool soj_plain_place(const struct soj_store *st,
+SOJ_PLAIN_INLINE bool soj_plain_entry(const struct soj_store *st,
 				      struct soj_shm_bucket *b, unsigned p,
 				      struct soj_digest digest, uint64_t now_ms,
 				      const struct soj_plain *want,
 				      struct soj_plain_seen *seen)
 {
+	const uint32_t lines = want->data ? SOJ_FETCH_LINES : 1;
 	const uint64_t place = soj_load_acquire(&b->place[p]); /* I3 */
-	const uint8_t *coming =
-		soj_bucket_fetch(st, b, p, want->data ? SOJ_FETCH_LINES : 1);
+	const uint32_t idx = soj_ref_entry(soj_place_ref(place));
+	struct soj_shm_entry *e = soj_entry(st, idx);
+	struct soj_plain_guess guess;
+	struct soj_plain_chunk c;
+	uint64_t ctl;
 
-	return soj_plain_entry(st, place, digest, now_ms, want, coming, seen);
+	soj_prefetch(e);
+	guess = soj_plain_guess(st, b, p, lines);
+	if (soj_rarely(!soj_entry_idx_ok(st, idx)))
+		return false;
+	seen->place = place;
+	ctl = soj_load_acquire(&e->ctl);         /* E1 */
+	seen->life = soj_load_acquire(&e->life); /* E1 */
+	c = (struct soj_plain_chunk){.words = guess.words,
+				     .bytes = guess.bytes};
+	if (soj_rarely((uint32_t)ctl != guess.ctl ||
+		       soj_load_acquire(guess.unit) !=
+			       guess.unit_word)) /* U1 */
+		c = soj_plain_locate(st, ctl, lines);
+	if (soj_rarely(c.words == NULL))
+		return false;
+	if (soj_rarely((seen->life &
+			(SOJ_LIFE_EXPIRED | SOJ_MASK(SOJ_REFGEN_BITS))) !=
+			       soj_ref_gen(soj_place_ref(place)) ||
+		       soj_load_relaxed(&e->digest[0]) != digest.word[0] ||
+		       soj_load_relaxed(&e->digest[1]) != digest.word[1]))
+		return false;
+	seen->expires_ms = soj_load_relaxed(&e->expires_ms);
+	seen->idle_ms = soj_load_relaxed(&e->idle_ms);
+	seen->sliding_ms = soj_load_relaxed(&e->sliding_ms);
+	if (!soj_plain_value(want, &c, idx, now_ms, seen))
+		return false;
+	soj_fence_acquire(); /* E2 */
+	return soj_load_relaxed(&e->ctl) == ctl;
 }
 
 /*
- * Finds the entry of a digest, whose bucket is b, that lives at now_ms, is no old id, and whose
- * data and metadata fit, and copies them out.  0, and *seen; -ENOENT: there is
- * nothing with that digest; -EAGAIN: it may be anything, look the long way.  But
- * for 0 *seen says nothing and data is none.  Stores nothing in the segment.
+ * Finds the entry of a digest, whose bucket is b, that lives at now_ms, is no old
+ * id, and fits, and copies its data out.  0, and *seen; -ENOENT: there is nothing
+ * with that digest; -EAGAIN: it may be anything, look the long way.  But for 0
+ * *seen says nothing and data is none.  Stores nothing in the segment.
  */
 SOJ_PLAIN_INLINE int soj_plain_read(const struct soj_store *st,
 				    struct soj_shm_bucket *b,
@@ -225,7 +299,7 @@ SOJ_PLAIN_INLINE int soj_plain_read(const struct soj_store *st,
 				(uint32_t)(header & SOJ_BUCKET_BITS);
 
 	/* What is sealed is opened on the long way. */
-	if (soj_rarely(st->seal_bytes != 0) && (want->data || want->meta))
+	if (soj_rarely(st->seal_bytes != 0) && (want->data || want->who))
 		return -EAGAIN;
 	if (tagged == 0) {
 		soj_fence_acquire(); /* I4 */
@@ -235,7 +309,7 @@ SOJ_PLAIN_INLINE int soj_plain_read(const struct soj_store *st,
 	seen->data_bytes = 0;
 	/* Two with one tag are rare. */
 	if ((tagged & (tagged - 1)) == 0 &&
-	    soj_plain_place(st, b, soj_ctz64(tagged), digest, now_ms, want,
+	    soj_plain_entry(st, b, soj_ctz64(tagged), digest, now_ms, want,
 			    seen) &&
 	    soj_load_relaxed(&b->header) == header)
 		return 0;

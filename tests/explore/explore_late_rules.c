@@ -3,7 +3,8 @@
 /*
  * As explore_late.  Here: what is left of rules that others rely on, when
  * somebody dies or comes right there: lines of renewals, caps, what was retired
- * and nobody lists, timers, revocations, and what is freed in this process.
+ * and nobody lists, timers, revocations, guesses of where a chunk lies, and what
+ * is freed in this process.
  *
  *   explore_late_rules [--list] [CASE...]
  */
@@ -18,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* First: parameters of its functions are named as what is declared there. */
+#include "store/plain_read.h"
 
 #include "explore/lib_between.h"
 #include "helper/expiry.h"
@@ -359,6 +363,52 @@ static void late_verifiers(void)
 	soj_jwk_destroy(mac_key);
 }
 
+/* ---- reads ---- */
+
+/* An entry that lives, and whose chunk is not the first of its page, which lies
+ * where it lies in any class. */
+static uint32_t entry_not_first(void)
+{
+	uint32_t idx = 1;
+
+	while (soj_ctl_status(load(&soj_entry(st, idx)->ctl)) != SOJ_ACTIVE ||
+	       !soj_chunk_slot(soj_ctl_chunk(load(&soj_entry(st, idx)->ctl))))
+		MUST(++idx <= st->seg.lay.entries_max);
+	return idx;
+}
+
+/* The page of the chunk that a hint names becomes one of another class after it
+ * was looked at, and before ctl is seen: the chunk lies elsewhere. */
+static void guesses_of_before(void)
+{
+	const uint32_t idx = entry_not_first();
+	const struct soj_digest digest = soj_entry_digest(st, idx);
+	struct soj_shm_entry *it = soj_entry(st, idx);
+	const uint64_t its = soj_ref(idx, soj_life_gen(load(&it->life)));
+	const uint32_t chunk = soj_ctl_chunk(load(&it->ctl));
+	struct soj_shm_bucket *b = soj_bucket_of(st, digest.word[0]);
+	soj_word_t *unit = &st->seg.units[soj_chunk_unit(chunk)];
+	const uint64_t was = load(unit);
+	char data[4096];
+	const struct soj_plain want = {.data = data,
+				       .data_capacity = sizeof(data)};
+	struct soj_plain_seen seen;
+	uint32_t p = 0;
+
+	/* No other in the bucket: here a place is not known by its tag. */
+	while (load(&b->place[p]) != soj_entry_place(st, its))
+		p++;
+	soj_store_release(&b->header,
+			  soj_bucket_next(load(&b->header), UINT64_C(1) << p));
+	soj_index_hint(st, me, digest, its, chunk, 64);
+	MUST(soj_plain_read(st, b, digest, 1, &want, &seen) == 0);
+	before_access(unit, ACCESS_LOAD, 2,
+		      soj_unit(SOJ_UNIT_ACTIVE, soj_unit_class(was) + 1, 0, 0,
+			       soj_unit_gen(was) + 1));
+	MUST(soj_plain_read(st, b, digest, 1, &want, &seen) == -EAGAIN);
+	EXPECT_KEPT();
+}
+
 /* ---- all ---- */
 
 #define CASES(X)              \
@@ -372,6 +422,7 @@ static void late_verifiers(void)
 	X(no_window)          \
 	X(spoilt_while_shown) \
 	X(late_setters)       \
-	X(late_verifiers)
+	X(late_verifiers)     \
+	X(guesses_of_before)
 
 FOUND_MAIN(CASES)

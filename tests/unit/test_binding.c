@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/secret.h"
 #include "session/binding.h"
@@ -28,19 +30,41 @@ static const struct soj_shm_collection strict = {
 
 static uint8_t packed[PACKED_MAX + 2];
 
+/* Where it lies. */
+static bool same_in_place(size_t bytes, const struct sojourn_metadata *client)
+{
+	static soj_word_t words[2 + PACKED_MAX / 8 + 2];
+	uint8_t *const at = (uint8_t *)(uintptr_t)words;
+
+	memset(at, GUARD, sizeof(words));
+	memcpy(at + 16, packed, bytes);
+	return soj_binding_same(words + 2, (uint32_t)bytes, client);
+}
+
+static bool has_zero(size_t bytes)
+{
+	for (size_t at = 3; at < bytes; at++)
+		if (packed[at] == 0)
+			return true;
+	return false;
+}
+
 /* Who says it is the same has told nobody more than the long way would. */
 static bool same(size_t bytes, const struct sojourn_metadata *client)
 {
 	char text[SOJOURN_METADATA_BYTES_MAX];
 	struct sojourn_metadata m;
 	unsigned policy, mismatch;
-	bool rc;
+	bool rc, in_place = same_in_place(bytes, client);
 
 	soj_meta_unpack(packed, bytes, &m, text);
 	mismatch = soj_binding_check(&strict, &m, client, &policy);
 	packed[bytes + 1] = GUARD;
-	rc = soj_binding_same(packed, bytes, client);
+	rc = soj_binding_same_copied(packed, bytes, client);
 	assert_int_equal(packed[bytes + 1], GUARD);
+	/* A zero in the midst ends a copy, and in its place it differs. */
+	assert_false(in_place && !rc);
+	assert_true(in_place || !rc || has_zero(bytes));
 	assert_false(rc && mismatch != 0);
 	return rc;
 }
@@ -128,6 +152,51 @@ static void as_nobody_packed(void **state)
 	assert_in_range(yes, 1000, 199000);
 }
 
+/* One text, of each length and kind; and what is asked for ends where the next
+ * page may not be read, or elsewhere, and differs in one place or in none. */
+static void one_text(void **state)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(pages != MAP_FAILED);
+	assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+	for (unsigned round = 0; round < 200000; round++) {
+		struct sojourn_metadata client = {0};
+		uint8_t random[8], tag;
+		char *asked;
+		size_t chars, asks;
+		bool want;
+
+		soj_random(random, sizeof(random));
+		chars = random[0] % 80;
+		asks = random[1] % 4 ? chars : random[2] % 80;
+		tag = 1 + random[3] % (SOJ_META_TAGS - 1);
+		asked = pages + page - 1 - asks - (random[4] % 2) * random[5];
+		memset(pages, 'y', page);
+		memset(asked, 'x', asks);
+		asked[asks] = 0;
+		*(const char **)(uintptr_t)soj_meta_field(&client, tag) = asked;
+		packed[0] = tag;
+		packed[1] = (uint8_t)chars;
+		packed[2] = 0;
+		memset(packed + 3, 'x', chars);
+		if (chars && random[6] % 3 == 0)
+			packed[3 + random[7] % chars] = random[6] % 2 ? 'z' : 0;
+		want = !(1u << tag & SOJ_BINDING_TAGS) ||
+		       (asks == chars && memcmp(packed + 3, asked, asks) == 0);
+		if (!has_zero(3 + chars))
+			assert_int_equal(same(3 + chars, &client), want);
+		else
+			same(3 + chars, &client);
+		client.device_name = "x";
+		same(3 + chars, &client);
+	}
+	munmap(pages, 2 * page);
+}
+
 static void nobody_minds(void **state)
 {
 	struct soj_shm_collection c = {0};
@@ -148,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_was_packed),
 		cmocka_unit_test(as_nobody_packed),
+		cmocka_unit_test(one_text),
 		cmocka_unit_test(nobody_minds),
 	};
 

@@ -59,6 +59,7 @@ static void test_id_text(void **state)
 	s.st.seg.buckets = &there;
 	s.st.seg.lay.buckets = 1;
 	soj_random(s.keys.id, sizeof(s.keys.id));
+	soj_siphash_begin(&s.id_begun, s.keys.id);
 	for (size_t chars = 0; chars <= SOJOURN_ID_CHARS_MAX + 2; chars++) {
 		memset(text, 'x', sizeof(text));
 		text[chars] = 0;

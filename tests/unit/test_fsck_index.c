@@ -30,7 +30,7 @@ static void index_range_hint(struct picture *p)
 
 	soj_store_relaxed(
 		&b->place[SOJ_BUCKET_PLACES - 1],
-		soj_hint(p->st.seg.lay.units * (SOJ_UNIT_BYTES / 64) - 1, 2));
+		soj_hint(p->st.seg.lay.units * (SOJ_UNIT_BYTES / 8) - 1, 2));
 }
 
 /* More than a hint where only a hint may be. */

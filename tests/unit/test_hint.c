@@ -39,7 +39,7 @@ static bool right(uint64_t hint, uint32_t idx)
 		(uintptr_t)s->st.seg.chunks;
 	end = (uintptr_t)view.data + soj_align_up(view.data_bytes, 8) -
 	      (uintptr_t)s->st.seg.chunks;
-	return soj_hint_line(hint) == first / LINE &&
+	return soj_hint_word(hint) == first / 8 &&
 	       soj_hint_lines(hint) ==
 		       soj_min((end - 1) / LINE - first / LINE + 1,
 			       SOJ_HINT_LINES_MAX);
@@ -224,6 +224,54 @@ static void nobody_believes_one(void **state)
 	}
 }
 
+static void read_each(char want)
+{
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		char data[4000], expected[4000];
+		size_t bytes = sizeof(data);
+
+		memset(expected, want, sizeof(expected));
+		assert_int_equal(sojourn_session_read(s, id[i], NULL, data,
+						      &bytes, NULL),
+				 0);
+		assert_int_equal(bytes, 300);
+		assert_memory_equal(data, expected, bytes);
+	}
+}
+
+static void update_each(char with)
+{
+	char data[300];
+
+	memset(data, with, sizeof(data));
+	for (unsigned i = 0; i < SESSIONS; i++)
+		assert_int_equal(sojourn_session_update(s, id[i], data,
+							sizeof(data), 0, NULL),
+				 0);
+}
+
+/* To the entry's value of before, which is still whole: what is read is the
+ * present one. */
+static void nor_one_of_before(void **state)
+{
+	static uint64_t was[4096][SOJ_BUCKET_PLACES];
+
+	(void)state;
+	assert_in_range(s->st.seg.lay.buckets, 1, 4096);
+	update_each('a');
+	for (uint32_t b = 0; b < s->st.seg.lay.buckets; b++)
+		for (uint32_t p = SOJ_BUCKET_HINT_AT; p < SOJ_BUCKET_PLACES;
+		     p++)
+			was[b][p] = soj_load_relaxed(&bucket(b)->place[p]);
+	read_each('a');
+	update_each('b');
+	for (uint32_t b = 0; b < s->st.seg.lay.buckets; b++)
+		for (uint32_t p = SOJ_BUCKET_HINT_AT; p < SOJ_BUCKET_PLACES;
+		     p++)
+			soj_store_relaxed(&bucket(b)->place[p], was[b][p]);
+	read_each('b');
+}
+
 /* The eighth place is a place only, the next ones are their hints' until then;
  * and the fifteenth is taken as before. */
 static void places_push_them_out(void **state)
@@ -279,6 +327,7 @@ int main(void)
 		cmocka_unit_test(those_of_sealed_values_too),
 		T(scrubbing_leaves_them),
 		T(nobody_believes_one),
+		T(nor_one_of_before),
 		T(places_push_them_out),
 	};
 

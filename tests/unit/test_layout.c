@@ -169,7 +169,7 @@ static void offsets_are_pinned(void **state)
 	struct soj_layout lay;
 
 	(void)state;
-	assert_int_equal(SOJ_SHM_VERSION_MAJOR, 4);
+	assert_int_equal(SOJ_SHM_VERSION_MAJOR, 5);
 	assert_int_equal(SOJ_SHM_LAYOUT, 0x28088f40);
 	assert_int_equal(soj_layout_compute(&lay, 100000, 512, 320, 1024, 4096),
 			 0);

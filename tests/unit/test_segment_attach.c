@@ -78,7 +78,7 @@ static const struct doctored doctored[] = {
 	{"magic", HDR(magic), 0, 8, -EPROTO},
 	{"magic", HDR(magic), 0x534F4A4F55524E31, 8, -EPROTO},
 	{"version 1.", HDR(version_major), 1, 2, -EPROTO},
-	{"version 5.", HDR(version_major), SOJ_SHM_VERSION_MAJOR + 1, 2,
+	{"version 6.", HDR(version_major), SOJ_SHM_VERSION_MAJOR + 1, 2,
 	 -EPROTO},
 	{"version 0.", HDR(version_major), 0, 2, -EPROTO},
 	{"layout", HDR(layout), SOJ_SHM_LAYOUT + 1, 4, -EPROTO},
