@@ -28,6 +28,7 @@
 #include "lib/heap.h"
 #include "session/hook.h"
 #include "store/event.h"
+#include "store/fetch.h"
 #include "token/revoke.h"
 #include "token/sig.h"
 #include "upkeep/upkeep.h"
