@@ -40,7 +40,8 @@ sums() {
 	equal "$2" "$(tail -n 1 "$out" | jq -c "$1")"
 }
 
-# Seven sessions of three subjects: one renewed, one updated, one deleted.
+# Seven sessions of three subjects: one renewed, one updated, one deleted; by its
+# handle, which leaves it to upkeep, so that it is still to be seen.
 fill() {
 	local i
 
@@ -54,7 +55,8 @@ fill() {
 	sojourn renew "$1" - <"$work/id1" >"$work/id8"
 	echo "secret-value-new" >"$work/data"
 	sojourn set "$1" - --data "$work/data" <"$work/id2" >/dev/null
-	sojourn rm "$1" - <"$work/id3"
+	sojourn rm "$1" --handle \
+		"$(sojourn get "$1" - --json --no-touch <"$work/id3" | jq -r .handle)"
 }
 
 test_top() {
