@@ -33,6 +33,7 @@
  * Edges
  *   B1  take hints: xchg of summary and leaf   store/hint.c:B0  the entry is
  *                                              seen LIVE, with its deadlines
+ *   B2  take hints: fence between summary and leaf   store/hint.c:B2
  *   S1  load of a state                        store/slab.c:S0
  *   E1  load of ctl, life                      store/entry.c:E0
  *
@@ -183,6 +184,7 @@ static uint64_t take_hints(struct soj_expiry *ex)
 		if (soj_load_relaxed(&seg->armed_summary[i]) == 0)
 			continue;
 		leaves = soj_xchg_acq_rel(&seg->armed_summary[i], 0); /* B1 */
+		soj_fence_seq_cst_after_rmw();                        /* B2 */
 		SOJ_STEP("expiry.summary.taken");
 		for (; leaves; leaves &= leaves - 1) {
 			uint32_t leaf = i * 64 + soj_ctz64(leaves);

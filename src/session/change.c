@@ -81,6 +81,7 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 	};
 	int rc;
 
+	soj_prefetch(soj_chunk_state(st, old)); /* for when it is retired */
 	self->w.spare = snap->ref;
 	rc = soj_room_chunk(s, self, soj_value_chunk_bytes(&value), &fresh);
 	self->w.spare = 0;

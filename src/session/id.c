@@ -10,7 +10,7 @@
 #endif
 
 #include "base/fault.h"
-#include "base/siphash.h"
+#include "session/id_usual.h"
 
 #define ID_CHARS_MIN 22u /* of 16 bytes */
 
@@ -167,17 +167,17 @@ bool soj_id_decode(const char *text, size_t chars, uint8_t *raw, size_t bytes)
 bool soj_id_digest(const struct sojourn *s, const char *id,
 		   struct soj_digest *digest)
 {
-	const size_t chars = strnlen(id, SOJOURN_ID_CHARS_MAX + 1);
+	struct soj_shm_bucket *bucket;
+	size_t chars;
 
+	/* Nearly all are; the bucket is on its way while the rest is done. */
+	if (soj_id_digest_usual(s, id, digest, &bucket))
+		return is_id(id, SOJ_ID_CHARS_USUAL);
+	chars = strnlen(id, SOJOURN_ID_CHARS_MAX + 1);
 	if (chars < ID_CHARS_MIN || chars > SOJOURN_ID_CHARS_MAX ||
 	    !is_id(id, chars))
 		return false;
-	/* Inline where the length is that of nearly all. */
-	if (chars == SOJ_ID_CHARS_USUAL)
-		soj_siphash128(digest->word, s->keys.id, id,
-			       SOJ_ID_CHARS_USUAL);
-	else
-		*digest = soj_digest(s->keys.id, id, chars);
+	*digest = soj_digest(s->keys.id, id, chars);
 	if (SOJ_PLANT(SECRET_STORED))
 		memcpy(digest->word, id, sizeof(digest->word));
 	return true;

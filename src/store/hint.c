@@ -12,6 +12,9 @@
  *
  * Edges
  *   B0  set or take hints: or, xchg (slab.c, upkeep.c)   B0
+ *   B2  set: fence between leaf and summary   B2 (upkeep.c, helper/expiry.c)
+ *                     who sees the bit of the summary has set the leaf before
+ *                     that bit is taken, and so before the leaf is
  */
 
 #include "base/fault.h"
@@ -22,10 +25,14 @@
 
 static void hint_set(soj_word_t *bitmap, soj_word_t *summary, uint32_t idx)
 {
+	const uint64_t leaf = UINT64_C(1) << idx / 64 % 64;
+
 	soj_or_acq_rel(&bitmap[idx / 64], UINT64_C(1) << idx % 64); /* B0 */
 	SOJ_STEP("hint.leaf");
-	soj_or_acq_rel(&summary[idx / 4096], /* B0 */
-		       UINT64_C(1) << idx / 64 % 64);
+	/* All who make and end entries set it, and mostly it is set. */
+	soj_fence_seq_cst_after_rmw(); /* B2 */
+	if (!(soj_load_relaxed(&summary[idx / 4096]) & leaf))
+		soj_or_acq_rel(&summary[idx / 4096], leaf); /* B0 */
 }
 
 void soj_hint_armed(struct soj_store *st, uint32_t idx)

@@ -29,7 +29,10 @@
 #define LOOK_EVERY_SPILL 1024u
 /* Left in limbo for soj_limbo_reuse(), although its grace period is over. */
 #define KEPT_MAX 128u
-#define AHEAD    6u
+/* Reclaimed at once, when somebody has stood in a section and much waits: twice
+ * and more what comes in between two looks, and not so much that it is felt. */
+#define DRAIN_MAX (4u * LOOK_EVERY)
+#define AHEAD     6u
 
 /* The one that comes so many behind the oldest. */
 static struct soj_retired *ring_at(const struct soj_limbo *ring,
@@ -125,7 +128,10 @@ void soj_limbo_add(struct soj_store *st, struct soj_worker *w, uint32_t number,
 		if (w->spill)
 			soj_limbo_drain(st, w);
 		else
-			ring_drain(st, w, &w->limbo, KEPT_MAX);
+			ring_drain(st, w, &w->limbo,
+				   (uint32_t)soj_max(KEPT_MAX + DRAIN_MAX,
+						     w->limbo.count) -
+					   DRAIN_MAX);
 	}
 	if (!ring_add(&w->limbo, &one) && !ring_add(w->spill, &one))
 		w->limbo_lost++;

@@ -33,8 +33,9 @@
 #include "store/fetch.h"
 #include "upkeep/upkeep.h"
 
-/* In the limbo of who does that.  More, and the epoch does not move. */
-#define LIMBO_FULL 1024u
+/* Of the limbo of who does that: while somebody stands in a section, also for
+ * want of a processor, nothing comes out of it.  The rest is for what he replaces. */
+#define LIMBO_FULL (SOJ_LIMBO_MAX / 4u * 3u)
 
 bool soj_upkeep_retire(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		       uint64_t was)

@@ -20,6 +20,7 @@
  *
  * Edges
  *   B0  take hints: xchg (store/slab.c)   B0
+ *   B2  take hints: fence between summary and leaf   store/hint.c B2
  *   S1  load of a state (store/slab.c)    S0
  *   E1  load of ctl (store/entry.c)       E0
  */
@@ -132,6 +133,7 @@ static bool take_hints(struct soj_upkeep *up)
 		    up->pending_count > 0)
 			return true;
 		leaves = soj_xchg_acq_rel(&seg->ended_summary[i], 0); /* B0 */
+		soj_fence_seq_cst_after_rmw();                        /* B2 */
 		for (; leaves; leaves &= leaves - 1) {
 			uint32_t leaf = i * 64 + soj_ctz64(leaves);
 

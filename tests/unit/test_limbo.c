@@ -123,6 +123,30 @@ static void the_epoch_is_not_moved_each_time(void **state)
 	assert_true(soj_limbo_waiting(w) <= 4 * 64);
 }
 
+/* Who stood in a section is gone, and all that waited for him can be had: not by
+ * one call, which would take as long as all of those before. */
+static void what_waited_comes_back_by_and_by(void **state)
+{
+	struct soj_worker *reader = worker_open(st);
+	uint32_t before;
+
+	(void)state;
+	soj_section_enter(&st->seg, &reader->thr);
+	for (uint32_t i = 0; i < 2048; i++)
+		retired_chunk("again", 5);
+	assert_true(soj_section_exit(&st->seg, &reader->thr));
+	let_grace_pass();
+	for (before = soj_limbo_waiting(w); before > 512;) {
+		uint32_t now;
+
+		retired_chunk("again", 5);
+		now = soj_limbo_waiting(w);
+		assert_true(now <= before && before - now <= 256);
+		before = now;
+	}
+	worker_close(st, reader);
+}
+
 /* What another has reclaimed meanwhile is dropped; what is of another class is
  * free for all. */
 static void only_what_is_still_there_is_taken(void **state)
@@ -179,6 +203,7 @@ int main(void)
 		T(a_pass_keeps_what_it_retires),
 		T(who_replaces_takes_its_own_again),
 		T(the_epoch_is_not_moved_each_time),
+		T(what_waited_comes_back_by_and_by),
 		T(only_what_is_still_there_is_taken),
 		T(a_ring_goes_round),
 	};
