@@ -413,6 +413,8 @@ static int create_in(struct sojourn *s, uint32_t collection,
 	if (rc < 0)
 		return rc;
 	birth.subject = soj_subject_digest(s, what->subject);
+	/* Its name is made and hashed meanwhile. */
+	soj_prefetch(&s->st.seg.heads[soj_head_of(&s->st, birth.subject)]);
 	birth.value = (struct soj_value){
 		.data = what->data,
 		.data_bytes = (uint32_t)what->data_bytes,

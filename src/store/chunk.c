@@ -96,7 +96,7 @@ bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
 	return true;
 }
 
-#define PREFETCH_BYTES 256u /* the hardware goes on behind that */
+#define PREFETCH_BYTES 384u /* the hardware goes on behind that */
 
 void soj_entry_prefetch(const struct soj_store *st, uint32_t idx)
 {
