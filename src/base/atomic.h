@@ -39,9 +39,14 @@ static_assert(sizeof(soj_half_t) == 4, "soj_half_t must be a plain word");
 
 #ifdef SOJ_EXPLORE
 void soj_explore_point(const volatile void *addr, int kind);
+/* Has the access that comes next an order?  For who asks, and clears it. */
+extern _Thread_local int soj_explore_ordered;
 #define SOJ_POINT(p, kind) soj_explore_point((p), (kind))
+#define SOJ_POINT_ORDERED(p, kind) \
+	(soj_explore_ordered = 1, soj_explore_point((p), (kind)))
 #else
-#define SOJ_POINT(p, kind) ((void)0)
+#define SOJ_POINT(p, kind)         ((void)0)
+#define SOJ_POINT_ORDERED(p, kind) ((void)0)
 #endif
 
 /* Kinds of access, for the explorer. */
@@ -49,40 +54,41 @@ enum {
 	SOJ_POINT_LOAD,
 	SOJ_POINT_STORE,
 	SOJ_POINT_RMW,
-	SOJ_POINT_FENCE,
+	SOJ_POINT_FENCE_ACQUIRE,
+	SOJ_POINT_FENCE_RELEASE,
 	SOJ_POINT_FENCE_SEQ_CST
 };
 
 #define soj_load_relaxed(p)            \
 	(SOJ_POINT(p, SOJ_POINT_LOAD), \
 	 atomic_load_explicit((p), memory_order_relaxed))
-#define soj_load_acquire(p)            \
-	(SOJ_POINT(p, SOJ_POINT_LOAD), \
+#define soj_load_acquire(p)                    \
+	(SOJ_POINT_ORDERED(p, SOJ_POINT_LOAD), \
 	 atomic_load_explicit((p), memory_order_acquire))
 #define soj_store_relaxed(p, v)         \
 	(SOJ_POINT(p, SOJ_POINT_STORE), \
 	 atomic_store_explicit((p), (v), memory_order_relaxed))
-#define soj_store_release(p, v)         \
-	(SOJ_POINT(p, SOJ_POINT_STORE), \
+#define soj_store_release(p, v)                 \
+	(SOJ_POINT_ORDERED(p, SOJ_POINT_STORE), \
 	 atomic_store_explicit((p), (v), memory_order_release))
-#define soj_xchg_acq_rel(p, v)        \
-	(SOJ_POINT(p, SOJ_POINT_RMW), \
+#define soj_xchg_acq_rel(p, v)                \
+	(SOJ_POINT_ORDERED(p, SOJ_POINT_RMW), \
 	 atomic_exchange_explicit((p), (v), memory_order_acq_rel))
 #define soj_add_relaxed(p, v)         \
 	(SOJ_POINT(p, SOJ_POINT_RMW), \
 	 atomic_fetch_add_explicit((p), (v), memory_order_relaxed))
-#define soj_add_acq_rel(p, v)         \
-	(SOJ_POINT(p, SOJ_POINT_RMW), \
+#define soj_add_acq_rel(p, v)                 \
+	(SOJ_POINT_ORDERED(p, SOJ_POINT_RMW), \
 	 atomic_fetch_add_explicit((p), (v), memory_order_acq_rel))
-#define soj_or_acq_rel(p, v)          \
-	(SOJ_POINT(p, SOJ_POINT_RMW), \
+#define soj_or_acq_rel(p, v)                  \
+	(SOJ_POINT_ORDERED(p, SOJ_POINT_RMW), \
 	 atomic_fetch_or_explicit((p), (v), memory_order_acq_rel))
-#define soj_and_acq_rel(p, v)         \
-	(SOJ_POINT(p, SOJ_POINT_RMW), \
+#define soj_and_acq_rel(p, v)                 \
+	(SOJ_POINT_ORDERED(p, SOJ_POINT_RMW), \
 	 atomic_fetch_and_explicit((p), (v), memory_order_acq_rel))
 /* On failure *exp is reloaded with acquire; never compare-and-forget. */
 #define soj_cas_acq_rel(p, exp, v)                \
-	(SOJ_POINT(p, SOJ_POINT_RMW),             \
+	(SOJ_POINT_ORDERED(p, SOJ_POINT_RMW),     \
 	 atomic_compare_exchange_strong_explicit( \
 		 (p), (exp), (v), memory_order_acq_rel, memory_order_acquire))
 
@@ -145,13 +151,13 @@ static inline void soj_fence_seq_cst_after_rmw(void)
 
 static inline void soj_fence_acquire(void)
 {
-	SOJ_POINT(NULL, SOJ_POINT_FENCE);
+	SOJ_POINT(NULL, SOJ_POINT_FENCE_ACQUIRE);
 	atomic_thread_fence(memory_order_acquire);
 }
 
 static inline void soj_fence_release(void)
 {
-	SOJ_POINT(NULL, SOJ_POINT_FENCE);
+	SOJ_POINT(NULL, SOJ_POINT_FENCE_RELEASE);
 	atomic_thread_fence(memory_order_release);
 }
 #endif
@@ -279,16 +285,11 @@ static inline void soj_copy_in(soj_word_t *words, const void *src, size_t bytes)
 
 /*
  * Which of sixteen words have `tag` in their upper 16 bits: bit i says so of
- * words[i].  words: 16-byte aligned.  A hint, as loads without an order are;
- * for the explorer, which is to see each load that counts, all of them.
+ * words[i].  words: 16-byte aligned.  A hint, as loads without an order are.
  */
 static inline uint32_t soj_tagged(const soj_word_t words[16], uint16_t tag)
 {
-#ifdef SOJ_EXPLORE
-	(void)words;
-	(void)tag;
-	return 0xffff;
-#elif defined(SOJ_WIDE)
+#ifdef SOJ_WIDE
 	const __m128i want = _mm_set1_epi16((short)tag);
 	__m128i half[2];
 

@@ -12,3 +12,7 @@ enum soj_plant soj_plant;
 #ifdef SOJ_TSAN
 soj_word_t soj_tsan_fence_word;
 #endif
+
+#ifdef SOJ_EXPLORE
+_Thread_local int soj_explore_ordered;
+#endif

@@ -12,7 +12,9 @@
  * random priorities (PCT, d = 3), one of them perhaps dying; or the first is
  * dead after its first access, its second and so on, before the other two
  * begin.  In a part of them who is interrupted holds stores back, as a
- * processor with a store buffer does (lib_sched.h).
+ * processor with a store buffer does (lib_sched.h); with one preemption also a
+ * single one, or his next loads give what was there before: what weaker
+ * processors do unless an order is named that forbids it (lib_weak.h).
  *
  * After each schedule what was returned and what is there must be as after some
  * order of the operations one after the other, a dead one's done or not; fsck
@@ -54,10 +56,12 @@ static void summary(const struct tour_totals *t, time_t seconds)
 	       (unsigned long long)t->compared, (unsigned long long)t->two_all,
 	       (long long)seconds);
 	printf("result schedules=%llu equal_schedules=%llu "
-	       "buffered_schedules=%llu crashes=%llu violations=%u\n",
+	       "buffered_schedules=%llu weak_schedules=%llu crashes=%llu "
+	       "violations=%u\n",
 	       (unsigned long long)t->schedules,
 	       (unsigned long long)t->two_equal, (unsigned long long)t->held,
-	       (unsigned long long)t->crashes, failures());
+	       (unsigned long long)t->weak, (unsigned long long)t->crashes,
+	       failures());
 }
 
 int main(int argc, char **argv)

@@ -46,10 +46,10 @@ static void describe(const struct meeting *m, const struct schedule *how)
 		       (unsigned long long)how->seed, how->length, how->may_die,
 		       how->corpse, how->die);
 	else
-		trying("--replay %s,%u,%sr,%u,%u,%d,%u,%u,%u",
+		trying("--replay %s,%u,%sr,%u,%d,%u,%d,%u,%d,%u,%u,%u",
 		       scene_name(m->scene->kind), m->count, names, how->hold,
-		       how->first, how->die, how->runs, how->run[0],
-		       how->run[1]);
+		       how->alone, how->early.first, how->early.all, how->first,
+		       how->die, how->runs, how->run[0], how->run[1]);
 }
 
 /* Returns the key of the state that it ends in. */
@@ -92,7 +92,8 @@ void judge(struct meeting *m, const struct schedule *how, struct ran *ran)
 
 	judging.totals->schedules++;
 	judging.totals->crashes += ran->dead != 0;
-	judging.totals->held += how->hold != 0;
+	judging.totals->held += how->hold != 0 && !how->alone;
+	judging.totals->weak += how->alone || how->early.first != 0;
 	if (!meeting_is_new(m, key))
 		return;
 	judging.totals->states++;

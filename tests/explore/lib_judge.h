@@ -11,6 +11,7 @@
 struct tour_totals {
 	uint64_t schedules, crashes, states, orders, jobs, left_out;
 	uint64_t held; /* schedules with store buffers */
+	uint64_t weak; /* with one store that is late, or early loads */
 	/* Of preemption bound 2: run, as equal to such a one not run, all. */
 	uint64_t two_run, two_equal, two_all;
 	uint64_t compared; /* of those that are equal: run all the same */

@@ -26,6 +26,30 @@ struct row {
 
 /* ---- one interruption ---- */
 
+/* Each order of stores and of loads that lib_weak.h has, of that schedule. */
+static void reorder(struct meeting *m, struct schedule how,
+		    const struct ran *of)
+{
+	struct ran ran;
+
+	for (how.hold = 1; how.hold <= of->buffered && !m->failed; how.hold++) {
+		how.alone = false;
+		judge(m, &how, &ran);
+		how.alone = true;
+		if (how.hold > 1)
+			judge(m, &how, &ran);
+	}
+	how.hold = 0;
+	how.alone = false;
+	for (uint32_t n = 1; n <= of->early && !m->failed; n++) {
+		how.early = (struct weak_loads){n, false};
+		judge(m, &how, &ran);
+		how.early.all = true;
+		if (n < of->early)
+			judge(m, &how, &ran);
+	}
+}
+
 /* Who is interrupted holds none of his stores, then one, and so on to all. */
 static void bound_one(struct meeting *m, unsigned first, enum death die)
 {
@@ -33,17 +57,10 @@ static void bound_one(struct meeting *m, unsigned first, enum death die)
 	struct ran ran = {.switched = 1};
 
 	for (uint32_t i = 0; ran.switched && !m->failed; i++) {
-		uint32_t held;
-
 		how.run[0] = i;
-		how.hold = 0;
 		judge(m, &how, &ran);
-		if (ran.dead || !ran.switched)
-			continue;
-		for (held = ran.buffered; how.hold < held && !m->failed;) {
-			how.hold++;
-			judge(m, &how, &ran);
-		}
+		if (!ran.dead && ran.switched)
+			reorder(m, how, &ran);
 	}
 }
 

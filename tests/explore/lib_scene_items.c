@@ -66,11 +66,8 @@ void op_get(struct actor *a, struct sojourn *s)
 	size_t bytes = sizeof(value);
 
 	a->r.rc = sojourn_get(s, &item, NULL, value, &bytes, NULL);
-	if (a->r.rc != 0)
-		return;
-	memcpy(&a->r.number, value, 8);
-	if (!value_is(value, bytes, a->r.number))
-		a->r.number = UINT64_MAX;
+	if (a->r.rc == 0)
+		actor_found(a, value, bytes);
 }
 
 void op_count_add(struct actor *a, struct sojourn *s)

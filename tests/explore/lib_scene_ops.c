@@ -19,6 +19,13 @@ void actor_value(const struct actor *a, uint8_t value[SCENE_VALUE_BYTES])
 	value_fill(value, SCENE_VALUE_BYTES, SCENE_NUMBER + a->idx);
 }
 
+void actor_found(struct actor *a, const uint8_t *value, size_t bytes)
+{
+	memcpy(&a->r.number, value, 8);
+	if (!value_is(value, bytes, a->r.number))
+		a->r.number = UINT64_MAX; /* of two halves */
+}
+
 static struct soj_worker *worker_of(struct sojourn *s)
 {
 	return &soj_self(s)->w;
@@ -81,9 +88,7 @@ static void read(struct actor *a, struct sojourn *s, const char *id,
 	a->r.rc = sojourn_session_read(s, id, &how, value, &bytes, &info);
 	if (a->r.rc != 0)
 		return;
-	memcpy(&a->r.number, value, 8);
-	if (!value_is(value, bytes, a->r.number))
-		a->r.number = UINT64_MAX; /* of two halves */
+	actor_found(a, value, bytes);
 	a->r.renewal = (int)info.renewal;
 	memcpy(a->r.id, info.new_id, sizeof(info.new_id));
 }
@@ -112,6 +117,19 @@ static void op_read_ended(struct actor *a, struct sojourn *s)
 static void op_look(struct actor *a, struct sojourn *s)
 {
 	read(a, s, actor_target(a), true, false);
+}
+
+/* For the data alone: the short way, which opens no section. */
+static void op_glance(struct actor *a, struct sojourn *s)
+{
+	const struct sojourn_read how = {.no_renew = true};
+	uint8_t value[64];
+	size_t bytes = sizeof(value);
+
+	a->r.rc = sojourn_session_read(s, actor_target(a), &how, value, &bytes,
+				       NULL);
+	if (a->r.rc == 0)
+		actor_found(a, value, bytes);
 }
 
 static void op_read_old(struct actor *a, struct sojourn *s)
@@ -257,6 +275,13 @@ static void op_reuse(struct actor *a, struct sojourn *s)
 		a->r.rc = sojourn_session_create(s, &n, id, NULL);
 }
 
+/* Writes, and what was written over is wiped as soon as it may be. */
+static void op_rewrite(struct actor *a, struct sojourn *s)
+{
+	op_update(a, s);
+	op_full(a, s);
+}
+
 /* ---- upkeep ---- */
 
 static void op_expire(struct actor *a, struct sojourn *s)
@@ -344,6 +369,7 @@ const struct operation operations[] = {
 	 ALL,
 	 ABOUT_TARGET},
 	{"look", op_look, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
+	{"glance", op_glance, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
 	{"read-old", op_read_old, {{NULL, 0, 0}}, 0, FIRST, ABOUT_TARGET},
 	{"read-over",
 	 op_read_over,
@@ -414,6 +440,12 @@ const struct operation operations[] = {
 	 OP_PARTIAL | OP_DELETES,
 	 FIRST,
 	 ABOUT_ANNA},
+	{"rewrite",
+	 op_rewrite,
+	 {{op_locked_out, OP_LOCKS, 0}},
+	 OP_PARTIAL,
+	 FIRST,
+	 ABOUT_TARGET},
 	{"expire", op_expire, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},
 	{"upkeep", op_pass, {{NULL, 0, 0}}, OP_PARTIAL, ALL, ABOUT_ALL},
 	{"full-upkeep", op_full, {{NULL, 0, 0}}, OP_PARTIAL, FIRST, ABOUT_ALL},

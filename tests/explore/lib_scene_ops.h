@@ -10,6 +10,8 @@
 const char *actor_target(const struct actor *a);
 /* The value that it writes. */
 void actor_value(const struct actor *a, uint8_t value[SCENE_VALUE_BYTES]);
+/* The value that it read. */
+void actor_found(struct actor *a, const uint8_t *value, size_t bytes);
 /* sojourn_list_fn of an actor: whom it met. */
 int actor_meets(void *actor, const struct sojourn_info *info);
 

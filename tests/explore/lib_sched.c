@@ -18,12 +18,6 @@
 #define LIMBO_KEPT  32u
 #define CHANGES_MAX 2u /* of priority: three actors, d = 3 */
 
-/* A store that others need not have seen. */
-struct pending {
-	uint64_t *word;
-	uint64_t before, after;
-};
-
 static struct {
 	uint8_t *base;
 	size_t bytes;
@@ -36,8 +30,6 @@ static struct {
 	const struct schedule *how;
 	struct ran *ran;
 	unsigned seen_dead;
-	struct pending pending[ACTORS_MAX][PENDING_MAX];
-	unsigned pending_count[ACTORS_MAX];
 	struct trace trace[ACTORS_MAX];
 	struct coroutine co[ACTORS_MAX];
 	unsigned actors;
@@ -302,54 +294,6 @@ static void trace_fence(void)
 		t->step[t->count - 1].fenced = true;
 }
 
-/* ---- store buffers ---- */
-
-/* Before a store is made; of a full buffer the oldest one is seen. */
-static void buffer(size_t offset)
-{
-	unsigned who = (unsigned)now.current, *count = &now.pending_count[who];
-	struct pending *p = now.pending[who];
-
-	if (*count == PENDING_MAX)
-		memmove(p, p + 1, --*count * sizeof(*p));
-	p += (*count)++;
-	p->word = (uint64_t *)(void *)(now.base + offset / 8 * 8);
-	p->before = *p->word;
-}
-
-static unsigned held_by(unsigned who)
-{
-	unsigned count = now.pending_count[who];
-
-	return count < now.how->hold ? count : now.how->hold;
-}
-
-/* He is interrupted: others see what was there before. */
-static void hide(unsigned who)
-{
-	unsigned held = held_by(who);
-
-	for (unsigned i = 0; i < held; i++) {
-		struct pending *p =
-			&now.pending[who][now.pending_count[who] - 1 - i];
-
-		p->after = *p->word;
-		*p->word = p->before;
-	}
-}
-
-/* He goes on. */
-static void show(unsigned who)
-{
-	for (unsigned i = held_by(who); i > 0; i--) {
-		const struct pending *p =
-			&now.pending[who][now.pending_count[who] - i];
-
-		*p->word = p->after;
-	}
-	now.pending_count[who] = 0;
-}
-
 /* ---- who goes on ---- */
 
 static bool alive(unsigned actor)
@@ -414,22 +358,55 @@ static void leave_it(unsigned who)
 	bool dead = now.ran->dead >> who & 1;
 
 	if (now.ran->buffered == 0)
-		now.ran->buffered = now.pending_count[who];
+		now.ran->buffered = weak_held(who);
 	if (!dead)
-		hide(who);
+		weak_hide(who, now.how->hold, now.how->alone);
+	if (now.how->runs == 1 && !now.how->die)
+		weak_leave();
 	coroutine_yield(&now.co[who]);
-	show(who);
+	weak_show(who);
+	if (who == now.how->first)
+		weak_return(&now.how->early);
+}
+
+static void fence(unsigned who, int kind)
+{
+	if (kind == SOJ_POINT_FENCE_RELEASE) {
+		weak_release_fence(who);
+		return;
+	}
+	weak_barrier();
+	if (kind == SOJ_POINT_FENCE_SEQ_CST) {
+		weak_drain(who);
+		trace_fence();
+	}
+}
+
+static void access_of(unsigned who, size_t offset, int kind, bool ordered)
+{
+	if (kind == SOJ_POINT_LOAD)
+		weak_load(offset);
+	else
+		weak_wrote(offset);
+	if (kind == SOJ_POINT_STORE)
+		weak_store(who, offset, ordered);
+	else if (kind == SOJ_POINT_RMW && ordered)
+		weak_drain(who);
+	else if (kind == SOJ_POINT_RMW)
+		weak_relaxed_rmw(who, offset);
+	if (kind != SOJ_POINT_STORE && ordered)
+		weak_barrier();
 }
 
 void sched_point(const volatile void *addr, int kind)
 {
 	size_t offset = (size_t)((const volatile uint8_t *)addr - now.base);
-	bool leave;
+	bool leave, ordered = soj_explore_ordered;
 
-	if (kind == SOJ_POINT_FENCE_SEQ_CST && now.current >= 0) {
-		now.pending_count[now.current] = 0;
-		trace_fence();
-	}
+	soj_explore_ordered = 0;
+	weak_restore();
+	if (kind >= SOJ_POINT_FENCE_ACQUIRE && now.current >= 0 && now.how)
+		fence((unsigned)now.current, kind);
 	if (offset >= now.bytes)
 		return;
 	if (kind != SOJ_POINT_LOAD)
@@ -447,10 +424,7 @@ void sched_point(const volatile void *addr, int kind)
 	if (leave)
 		leave_it((unsigned)now.current);
 	trace_step(offset, kind);
-	if (kind == SOJ_POINT_RMW)
-		now.pending_count[now.current] = 0;
-	else if (kind == SOJ_POINT_STORE)
-		buffer(offset);
+	access_of((unsigned)now.current, offset, kind, ordered);
 }
 
 static int choose(int last)
@@ -520,7 +494,7 @@ void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
 	now.how = how;
 	now.ran = ran;
 	now.seen_dead = 0;
-	memset(now.pending_count, 0, sizeof(now.pending_count));
+	weak_begin(now.base);
 	now.actors = actors;
 	now.turn = 0;
 	now.left = how->runs ? how->run[0] : 0;
@@ -536,8 +510,10 @@ void schedule_run(struct stage *st, const struct schedule *how, unsigned actors,
 	while ((who = choose(who)) >= 0) {
 		now.current = who;
 		coroutine_resume(&now.co[who]);
+		weak_restore();
 		now.current = -1;
 	}
+	ran->early = weak_early();
 	coroutine_memory = 0;
 	now.how = NULL;
 	for (unsigned i = 0; i < actors; i++)

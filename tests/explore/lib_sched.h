@@ -15,15 +15,13 @@
  * schedule.hold, total store order, as x86 has it: stores since the last RMW or
  * full fence of who is interrupted are not seen by the others until he goes on,
  * when they come one after the other, or all but the newest so many.  The dead
- * hold none.  What is weaker than that is not explored.
+ * hold none.  With one interruption also what is weaker than that: lib_weak.h.
  */
 
 #include "crash/lib_world.h"
+#include "explore/lib_weak.h"
 
 #define SCHED_RUNS_MAX 4u
-
-/* Stores that an actor can hold: about what a processor has. */
-#define PENDING_MAX 64u
 
 /* Coroutines of a schedule. */
 #define ACTORS_MAX 3u
@@ -60,6 +58,8 @@ struct schedule {
 	/* So many of the newest stores of who is interrupted stay in his store
 	 * buffer until he goes on. */
 	uint32_t hold;
+	bool alone; /* only that one of them: later ones are seen before it */
+	struct weak_loads early;
 
 	/* Or by priorities, from a seed: actor prio[0] is the first, and at
 	 * access number change[i] who runs goes to the end of the queue. */
@@ -91,6 +91,7 @@ struct ran {
 	unsigned dead;     /* bits: who was killed */
 	unsigned switched; /* so many of run[] ended by a switch */
 	uint32_t buffered; /* stores that the first interrupted had to hold */
+	uint32_t early;    /* loads of his that could have been made before */
 	uint32_t steps;    /* accesses, all in all */
 	bool endless;
 };

@@ -208,6 +208,7 @@ static void add(struct tour_totals *sum, const struct tour_totals *part)
 	sum->jobs += part->jobs;
 	sum->left_out += part->left_out;
 	sum->held += part->held;
+	sum->weak += part->weak;
 	sum->two_run += part->two_run;
 	sum->two_equal += part->two_equal;
 	sum->two_all += part->two_all;
@@ -274,6 +275,9 @@ static void schedule_of(struct schedule *how, char **rest)
 			how->length = 1;
 		return;
 	}
+	how->alone = number_of(rest);
+	how->early.first = (uint32_t)number_of(rest);
+	how->early.all = number_of(rest);
 	how->first = number_of(rest) & 1;
 	how->die = (unsigned)number_of(rest) % DEATHS;
 	how->runs = (unsigned)number_of(rest) % (SCHED_RUNS_MAX + 1);
