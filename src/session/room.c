@@ -80,7 +80,6 @@ static void clean_thoroughly(struct sojourn *s, struct soj_self *self)
 	self->thorough_not_before_us = end_us + 9 * (end_us - begin_us);
 }
 
-/* Returns false when there is nothing more to try. */
 /* Ends a few, unless enough have ended and wait for their grace period. */
 static void evict_some(struct sojourn *s, struct soj_self *self, unsigned round,
 		       uint32_t class)
@@ -102,6 +101,21 @@ static void evict_some(struct sojourn *s, struct soj_self *self, unsigned round,
 	}
 }
 
+/* A page of another class becomes one of this.  Others may choose the same one,
+ * or take what was freed: there may be more. */
+static void take_page(struct sojourn *s, struct soj_self *self, uint32_t class)
+{
+	for (unsigned i = 0; i < DRAINS; i++) {
+		const int rc = soj_page_drain(&s->st, &self->w, class);
+
+		if (rc == -EBUSY)
+			return;
+		if (rc == 0 && soj_page_new(&s->st, &self->w, class) != -ENOSPC)
+			return;
+	}
+}
+
+/* Returns false when there is nothing more to try. */
 static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 		      uint32_t class)
 {
@@ -119,10 +133,7 @@ static bool make_room(struct sojourn *s, struct soj_self *self, unsigned round,
 		return true;
 	}
 	if (round == 2 && class < SOJ_CLASSES) {
-		for (unsigned i = 0; i < DRAINS; i++)
-			if (soj_page_drain(&s->st, &self->w, class) != 0 ||
-			    soj_page_new(&s->st, &self->w, class) != -ENOSPC)
-				break;
+		take_page(s, self, class);
 		return true;
 	}
 	if (!evict || round >= ROUNDS)

@@ -335,17 +335,19 @@ static void drain_done(struct soj_store *st, struct soj_worker *w,
 	unit_give_back(st, unit, w->thr.slot);
 }
 
-static bool drain_page(struct soj_store *st, struct soj_worker *w,
-		       uint32_t unit, uint32_t class)
+/* As soj_page_drain() of that page. */
+static int drain_page(struct soj_store *st, struct soj_worker *w, uint32_t unit,
+		      uint32_t class)
 {
 	uint64_t word = soj_load_acquire(&st->seg.units[unit]); /* U1 */
 
+	SOJ_STEP("drain.chosen");
 	if (soj_unit_phase(word) != SOJ_UNIT_ACTIVE ||
 	    soj_unit_class(word) != class || soj_gone(w) ||
 	    !soj_cas_acq_rel(&st->seg.units[unit], &word, /* U0 */
 			     soj_unit(SOJ_UNIT_DRAINING, class, w->thr.slot, 0,
 				      soj_unit_gen(word))))
-		return false;
+		return soj_gone(w) ? -EBUSY : -EAGAIN;
 	SOJ_STEP("drain.begun");
 	w->chunks[class].bits = 0; /* not from here any more */
 	for (unsigned round = 0; round < 6 && !soj_gone(w); round++) {
@@ -356,11 +358,11 @@ static bool drain_page(struct soj_store *st, struct soj_worker *w,
 				left++;
 		if (left == 0) {
 			drain_done(st, w, unit, class);
-			return true;
+			return 0;
 		}
 	}
 	drain_undo(st, w, unit, class);
-	return false;
+	return -EBUSY;
 }
 
 /* How many chunks of the page would have to be moved; UINT32_MAX: too many. */
@@ -415,7 +417,7 @@ int soj_page_drain(struct soj_store *st, struct soj_worker *w, uint32_t class)
 	}
 	if (best_class == SOJ_CLASSES)
 		return -EBUSY;
-	return drain_page(st, w, best_unit, best_class) ? 0 : -EBUSY;
+	return drain_page(st, w, best_unit, best_class);
 }
 
 uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim)

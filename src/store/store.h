@@ -203,7 +203,8 @@ uint32_t soj_page_class(const struct soj_store *st, uint32_t unit,
 
 /*
  * Moves all chunks of one page of another class out of the way and frees its
- * units.  Best effort: 0 when a page was freed, -EBUSY when none could be.
+ * units.  Best effort: 0 when a page was freed, -EBUSY when none could be,
+ * -EAGAIN when somebody else had chosen the same one and was faster.
  */
 int soj_page_drain(struct soj_store *st, struct soj_worker *w, uint32_t class);
 

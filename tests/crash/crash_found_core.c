@@ -327,6 +327,42 @@ static void drain_without_hints(void)
 	world_end(&w);
 }
 
+static void run_create_larger(void *arg, struct report *r)
+{
+	static char data[3000];
+	struct world *w = arg;
+	struct sojourn_new n = {
+		.subject = "lara", .data = data, .data_bytes = sizeof(data)};
+
+	r->rc = sojourn_session_create(w->s, &n, r->id, NULL);
+}
+
+/* All pages are another class's, and empty.  Two choose the same of them; who
+ * comes second is told that the segment is full, although three are left. */
+static void drain_of_a_page_that_two_chose(void)
+{
+	const struct world_options o = {.units = 4};
+	struct soj_self *self;
+	struct victim v;
+	struct world w;
+	int second;
+
+	found_begin(&w, &o, NULL);
+	self = world_self(&w);
+	while (soj_page_new(&w.s->st, &self->w, soj_class_of(BYTES)) == 0)
+		;
+	world_let_go(&w);
+	park(&v, "drain.chosen", run_create_larger, &w);
+	second = world_create(&w, "anna", 800);
+	MUST(second >= 0);
+	unpark(&v);
+	MUST(v.report->rc == 0);
+	MUST(passed(v.report, "drain.chosen") == 2);
+	if (v.report->rc == 0)
+		MUST(sojourn_session_delete(w.s, v.report->id) == 1);
+	world_end(&w);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct found_case cases[] = {
@@ -336,6 +372,8 @@ int main(int argc, char **argv)
 		 same_number_in_another_namespace},
 		{"drain-with-nothing-to-gain", drain_with_nothing_to_gain},
 		{"drain-without-hints", drain_without_hints},
+		{"drain-of-a-page-that-two-chose",
+		 drain_of_a_page_that_two_chose},
 	};
 
 	return found_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -155,7 +155,8 @@ void resume_by_effect(struct world *w, const struct stopped *stop,
 			resume_token(w, r);
 		if (stop->op->run == run_refresh)
 			resume_refresh(r);
-		/* Draining a page is given up when others are at it. */
+		/* Draining a page is given up when others are at it, or have
+		 * had it. */
 		if (r->rc < 0 && r->rc != -ENOENT &&
 		    !(r->rc == -ETIMEDOUT &&
 		      stop->op->run == run_lock_in_vain) &&
@@ -164,7 +165,8 @@ void resume_by_effect(struct world *w, const struct stopped *stop,
 		       stop->op->run == run_refresh_stolen)) &&
 		    !(r->rc == -ECANCELED &&
 		      stop->op->run == run_create_pair) &&
-		    !(r->rc == -EBUSY && stop->op->run == run_drain_page))
+		    !((r->rc == -EBUSY || r->rc == -EAGAIN) &&
+		      stop->op->run == run_drain_page))
 			failed("the victim, continued, returned %d", r->rc);
 		break;
 	case EFFECT_VALUE:
