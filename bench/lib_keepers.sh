@@ -69,6 +69,13 @@ others_close() {
 	done
 }
 
+# listening SOCKET: a server does; a file of that name may be one that is gone, or
+# one that is not so far
+listening() {
+	awk -v socket="$1" '$4 == "00010000" && $8 == socket { found = 1 }
+		END { exit !found }' /proc/net/unix
+}
+
 # server_start SYSTEM SESSIONS BYTES: the server that it talks to, if any, ready
 server_start() {
 	local system=$1 sessions=$2 bytes=$3 tries
@@ -94,7 +101,7 @@ server_start() {
 	server_pids+=($!)
 	echo $! >"$private/$system.pid"
 	for ((tries = 0; tries < 200; tries++)); do
-		[ ! -S "$private/$system.sock" ] || return 0
+		! listening "$private/$system.sock" || return 0
 		read -r -t 0.05 <> <(:)
 	done
 	failed "$system" server "$(tail -n 1 "$private/$system.log")"
