@@ -99,7 +99,8 @@ SOJ_PLAIN_INLINE struct soj_plain_guess
 soj_plain_guess(const struct soj_store *st, const struct soj_shm_bucket *b,
 		unsigned p, unsigned lines_max)
 {
-	struct soj_plain_guess g = {.ctl = 0};
+	/* Also where ctl is 0, as in a damaged image, there is a word to load. */
+	struct soj_plain_guess g = {.unit = st->seg.units};
 	const struct soj_class *class;
 	uint32_t unit, in_unit, slot;
 	const uint8_t *at;
@@ -122,7 +123,7 @@ soj_plain_guess(const struct soj_store *st, const struct soj_shm_bucket *b,
 	if (soj_rarely(slot * class->chunk_bytes != in_unit ||
 		       slot >= class->page_slots))
 		return g;
-	g.unit = &st->seg.units[unit];
+	g.unit += unit;
 	g.words = (soj_word_t *)(uintptr_t)at;
 	g.bytes = class->chunk_bytes;
 	g.ctl = (uint32_t)soj_ctl(SOJ_ACTIVE, soj_chunk(unit, slot), 0);

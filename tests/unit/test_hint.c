@@ -272,6 +272,34 @@ static void nor_one_of_before(void **state)
 	read_each('b');
 }
 
+/* In a damaged image a place may name an entry that never was one. */
+static void none_and_no_entry(void **state)
+{
+	static uint64_t was[4096];
+	uint8_t data[300];
+
+	(void)state;
+	assert_in_range(s->st.seg.lay.entries_max, SESSIONS, 4095);
+	for (uint32_t b = 0; b < s->st.seg.lay.buckets; b++)
+		for (uint32_t p = SOJ_BUCKET_HINT_AT; p < SOJ_BUCKET_PLACES;
+		     p++)
+			if (soj_place_empty(
+				    soj_load_relaxed(&bucket(b)->place[p])))
+				soj_store_relaxed(&bucket(b)->place[p], 0);
+	for (uint32_t e = 1; e <= s->st.seg.lay.entries_max; e++) {
+		was[e] = soj_load_relaxed(&soj_entry(&s->st, e)->ctl);
+		soj_store_relaxed(&soj_entry(&s->st, e)->ctl, 0);
+	}
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		size_t bytes = sizeof(data);
+
+		assert_true(sojourn_session_read(s, id[i], NULL, data, &bytes,
+						 NULL) < 0);
+	}
+	for (uint32_t e = 1; e <= s->st.seg.lay.entries_max; e++)
+		soj_store_relaxed(&soj_entry(&s->st, e)->ctl, was[e]);
+}
+
 /* The eighth place is a place only, the next ones are their hints' until then;
  * and the fifteenth is taken as before. */
 static void places_push_them_out(void **state)
@@ -328,6 +356,7 @@ int main(void)
 		T(scrubbing_leaves_them),
 		T(nobody_believes_one),
 		T(nor_one_of_before),
+		T(none_and_no_entry),
 		T(places_push_them_out),
 	};
 
