@@ -26,9 +26,10 @@ void soj_item_info(struct sojourn *s, const struct soj_session *found,
 	info->new_id[0] = 0;
 }
 
-/* What was found is what the caller asked for, and is sound. */
+/* What was found is what the caller asked for, and is sound.  The collection is
+ * the caller's: an image may be damaged, and the number in its entry any. */
 static int check_found(struct sojourn *s, struct soj_self *self,
-		       const struct soj_digest *digest,
+		       uint32_t collection, const struct soj_digest *digest,
 		       const struct sojourn_read *how,
 		       const struct soj_session *found, const void *data,
 		       unsigned *mismatch)
@@ -45,12 +46,11 @@ static int check_found(struct sojourn *s, struct soj_self *self,
 	rc = soj_session_bound(s, self, found, digest, how->client, mismatch);
 	if (rc < 0 || data == NULL)
 		return rc;
-	return soj_validate(s, self, soj_misc_collection(found->cold.misc),
-			    data, found->snap.data_bytes);
+	return soj_validate(s, self, collection, data, found->snap.data_bytes);
 }
 
 static int get_labelled(struct sojourn *s, struct soj_self *self,
-			const struct soj_digest *digest,
+			uint32_t collection, const struct soj_digest *digest,
 			const struct sojourn_read *how, void *data,
 			size_t *data_bytes, struct sojourn_info *info,
 			struct soj_session *found)
@@ -71,7 +71,7 @@ static int get_labelled(struct sojourn *s, struct soj_self *self,
 	rc = soj_session_find(s, self, digest, now_ms, &copy, &found->snap);
 	rest = rc < 0 && rc != -ENOBUFS
 		       ? rc
-		       : check_found(s, self, digest, how, found,
+		       : check_found(s, self, collection, digest, how, found,
 				     rc == 0 ? copy.data : NULL, &mismatch);
 	if (rest < 0) {
 		/* Refused: what was copied before is not the caller's. */
@@ -96,13 +96,13 @@ static int get_labelled(struct sojourn *s, struct soj_self *self,
 	return soj_ok();
 }
 
-static int get(struct sojourn *s, struct soj_self *self,
+static int get(struct sojourn *s, struct soj_self *self, uint32_t collection,
 	       const struct soj_digest *digest, const struct sojourn_read *how,
 	       void *data, size_t *data_bytes, struct sojourn_info *info)
 {
 	struct soj_session found;
-	int rc = get_labelled(s, self, digest, how, data, data_bytes, info,
-			      &found);
+	int rc = get_labelled(s, self, collection, digest, how, data,
+			      data_bytes, info, &found);
 
 	soj_label_wipe(s, found.subject, found.meta);
 	return rc;
@@ -128,7 +128,8 @@ int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 				     data, data_bytes);
 	if (rc != -EAGAIN)
 		return rc;
-	rc = get(s, self, digest, how, data, data_bytes, info);
+	rc = get(s, self, item->collection, digest, how, data, data_bytes,
+		 info);
 	if (self)
 		soj_self_flush(s, self);
 	if (rc == -ENOENT)

@@ -97,6 +97,27 @@ static void s16_checked_on_write_and_read(void **state)
 	assert_int_equal(calls, 7);
 }
 
+/* What an entry of a damaged image says of its collection decides nothing: the
+ * caller's is checked.  99 is out of the bounds of everything. */
+static void s16_not_the_entrys_word(void **state)
+{
+	static const uint32_t others[] = {SOJOURN_COLLECTION_REVOKED, 99, 255};
+	unsigned calls = 0;
+	char text[256];
+
+	(void)state;
+	assert_int_equal(put("a", "x"), 0);
+	assert_int_equal(sojourn_validator_set(s, carts, no_x, &calls), 0);
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		for (uint32_t e = 1; e <= s->st.seg.lay.entries_max; e++)
+			soj_store_relaxed(&soj_entry(&s->st, e)->misc,
+					  soj_misc(others[i], 0, false, 0));
+		expect_reason(get("a", text), -EILSEQ, SOJOURN_INVALID_DATA);
+		assert_int_equal(calls, i + 1);
+		assert_int_equal(text[0], 0);
+	}
+}
+
 static void s16_sessions_too(void **state)
 {
 	struct sojourn_new n = {
@@ -518,6 +539,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(s16_checked_on_write_and_read),
+		TEST(s16_not_the_entrys_word),
 		TEST(s16_sessions_too),
 		TEST(s16_json_shapes),
 		TEST(s16_json_kinds),
