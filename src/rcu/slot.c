@@ -76,7 +76,9 @@
  * and however long it stays BUSY, a stopped thread would look the same.  To take
  * it on suspicion would be to lock a mutex that a living thread may hold.  So
  * the slot stays taken, and what an adopter killed there had found in it stays
- * unrepaired, until somebody of that namespace comes.
+ * unrepaired, until somebody of that namespace comes; or of a later one: when
+ * all in a namespace are dead the kernel gives its number to another, where the
+ * second proof is as good, for nobody can live under the number's old meaning.
  *
  * Edges
  *   C0  cas of claim: claim, release, reap,     C0, C1  a new holder sees what

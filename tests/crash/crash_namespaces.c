@@ -12,6 +12,11 @@
  * after it.  The same where the only other slot is a dead maker's, and has to be
  * adopted each time.  The holder must never be taken for dead.
  *
+ * Where a slot stays taken, since the kernel does not mark it and nobody of that
+ * namespace is left, the same again once the kernel has given the namespace's
+ * number to another: one who finds himself there frees it.  Until then the dead
+ * namespace is held, else when its number comes again is a matter of time.
+ *
  * A control shows that the trap is real where this runs: a thread that dies
  * with the holder's mutex in its list of pending operations takes it along.
  *
@@ -19,12 +24,13 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,11 +38,16 @@
 #include "crash/lib_found.h"
 #include "crash/lib_ops.h"
 
-#define SKIPPED 77
+#define SKIPPED   77
+#define ELSEWHERE 76
+/* After how many namespaces a number that was freed should have come again. */
+#define NAMESPACES_MAX 10000u
 
 enum { GO_ON = 'o', GO_AWAY = 'a' };
 
 static struct world w;
+/* Slots that were lost, until somebody was under their namespace's number. */
+static unsigned came_again;
 
 /* What the holder tells, and is told; shared. */
 static struct meeting {
@@ -183,33 +194,75 @@ struct namesake {
 	struct report *r;
 	struct plan plan;
 	victim_fn fn;
-	_Atomic(uint32_t) *tid;
+	int here[2], go[2]; /* pipes: it is there, and may begin */
+	/* What it tells of itself, and where it is wanted, 0: anywhere; shared. */
+	struct where {
+		_Atomic(uint32_t) tid;
+		_Atomic(ino_t) namespace, wanted;
+	} * where;
 };
+
+/* The number of the own namespace. */
+static ino_t namespace_number(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
 
 static void namesake(void *arg)
 {
 	struct namesake *n = arg;
 
-	*n->tid = (uint32_t)gettid();
+	n->where->tid = (uint32_t)gettid();
+	n->where->namespace = namespace_number();
+	say(n->here[1], GO_ON);
+	hear(n->go[0]);
+	if (n->where->wanted && n->where->wanted != n->where->namespace)
+		_exit(ELSEWHERE);
 	victim_arm(n->r, &n->plan);
 	n->fn(&w, n->r);
 	n->r->finished = 1;
 }
 
-static int namesake_run(struct namesake *n, unsigned number)
+/* `keep`, NULL: nothing, holds its namespace until it is closed. */
+static int namesake_run(struct namesake *n, unsigned number, int *keep)
 {
+	char path[64];
+	pid_t launcher;
+	int code;
+
 	memset(n->r, 0, sizeof(*n->r));
-	return ended_with(in_namespace(number, namesake, n));
+	if (pipe(n->here) != 0 || pipe(n->go) != 0)
+		abort();
+	launcher = in_namespace(number, namesake, n);
+	close(n->here[1]);
+	if (!hear(n->here[0]))
+		failed("the one with number %u does not begin", number);
+	if (keep) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/pid_for_children",
+			 (int)launcher);
+		*keep = open(path, O_RDONLY | O_CLOEXEC);
+		if (*keep < 0)
+			failed("the namespace cannot be held");
+	}
+	say(n->go[1], GO_ON);
+	code = ended_with(launcher);
+	close(n->here[0]);
+	close(n->go[0]);
+	close(n->go[1]);
+	return code;
 }
 
 /* By one of its number, and by one who knows nobody of that number. */
 static void repair_elsewhere(uint64_t claim)
 {
-	_Atomic(uint32_t) tid;
-	struct namesake n = {.r = report_new(), .fn = run_full, .tid = &tid};
+	struct where where = {0};
+	struct namesake n = {
+		.r = report_new(), .fn = run_full, .where = &where};
 
 	for (unsigned number = 1; number <= 2; number++) {
-		if (namesake_run(&n, number) != 0)
+		if (namesake_run(&n, number, NULL) != 0)
 			failed("the repairer with number %u failed", number);
 		holder_lives(claim);
 		holder_works();
@@ -229,6 +282,26 @@ static uint32_t slots_lost(const struct report *r, bool killed)
 			  strcmp(label, "slot.release.unlocked") == 0);
 }
 
+/*
+ * By the first process of a namespace with the number of the dead one's, when
+ * the kernel gives it again.  False: that does not come about.
+ */
+static bool repair_under(ino_t number)
+{
+	struct where where = {.wanted = number};
+	struct namesake n = {
+		.r = report_new(), .fn = run_full, .where = &where};
+	int code = ELSEWHERE;
+
+	for (unsigned i = 0; i < NAMESPACES_MAX && code == ELSEWHERE; i++)
+		code = namesake_run(&n, 1, NULL);
+	if (code != 0 && code != ELSEWHERE)
+		failed("the repairer under the same number ended with %d",
+		       code);
+	report_free(n.r);
+	return code != ELSEWHERE;
+}
+
 /* A world with so many slots, 0: the usual number, and a holder of one. */
 static bool begin(uint32_t slots, pid_t *launcher, uint64_t *claim)
 {
@@ -242,39 +315,53 @@ static bool begin(uint32_t slots, pid_t *launcher, uint64_t *claim)
 	return true;
 }
 
-/* False: it got through, there are no more steps. */
-static bool killed_beside(struct namesake *n, uint32_t nth)
+/* What came of one run: what is lost as long as the namespace is held. */
+struct outcome {
+	bool killed;
+	uint32_t lost;
+};
+
+/* The namespace of the one killed is held, or its number comes again. */
+static struct outcome killed_beside(struct namesake *n, uint32_t nth, bool held)
 {
+	struct outcome o = {false, 0};
 	pid_t launcher;
 	uint64_t claim;
-	uint32_t lost;
-	int code;
+	uint32_t left;
+	int code, keep;
 
 	trying("beside a holder of its number, killed at step %u", nth);
 	if (!begin(0, &launcher, &claim))
-		return false;
+		return o;
 	n->plan = (struct plan){.fault = FAULT_KILL, .nth = nth};
-	code = namesake_run(n, 2);
-	trying("beside a holder of its number, killed at step %u (%s)", nth,
-	       step_name(n->r, nth));
-	if (*n->tid != meeting->tid)
-		failed("thread numbers %u and %u", *n->tid, meeting->tid);
+	code = namesake_run(n, 2, held ? &keep : NULL);
+	trying("beside a holder of its number, killed at step %u (%s)%s", nth,
+	       step_name(n->r, nth), held ? "" : ", its namespace's again");
+	if (n->where->tid != meeting->tid)
+		failed("thread numbers %u and %u", n->where->tid, meeting->tid);
 	if (code != 0 && code != 99)
 		failed("it ended with %d", code);
-	lost = slots_lost(n->r, code == 99);
+	o = (struct outcome){code == 99, slots_lost(n->r, code == 99)};
+	left = o.lost;
 	judge_update(&w, n->r);
 	w.next_number = 3000;
 	holder_lives(claim);
 	holder_works();
-	repair_elsewhere(claim);
+	if (held)
+		repair_elsewhere(claim);
+	else if (repair_under(n->where->namespace))
+		left = 0;
 	world_upkeep(&w);
 	holder_lives(claim);
 	holder_works();
 	holder_end(launcher);
 	world_upkeep(&w);
-	world_drain(&w, lost);
+	world_drain(&w, left);
 	world_free(&w);
-	return code == 99;
+	if (held)
+		close(keep);
+	came_again += !held && left == 0;
+	return o;
 }
 
 /* The slot is adopted by who is gone with its namespace at an instant that the
@@ -290,45 +377,71 @@ static void adopter_lost(void)
 }
 
 /* The same; but two slots, and the other is a dead maker's. */
-static bool killed_adopting(struct namesake *n, uint32_t nth)
+static struct outcome killed_adopting(struct namesake *n, uint32_t nth,
+				      bool held)
 {
+	struct outcome o = {false, 0};
 	struct victim maker;
 	pid_t launcher;
 	uint64_t claim;
-	uint32_t lost;
-	int code;
+	uint32_t left;
+	int code, keep;
 
 	trying("beside a holder of its number, adopting");
 	if (!begin(2, &launcher, &claim))
-		return false;
+		return o;
 	park(&maker, "index.committed", run_create, &w);
 	kill_parked(&maker);
 	judge_create(&w, maker.report);
 	report_free(maker.report);
 	n->plan = (struct plan){.fault = FAULT_KILL, .nth = nth};
-	code = namesake_run(n, 2);
+	code = namesake_run(n, 2, held ? &keep : NULL);
 	trying("beside a holder of its number, adopting, killed at step %u "
-	       "(%s)",
-	       nth, step_name(n->r, nth));
+	       "(%s)%s",
+	       nth, step_name(n->r, nth),
+	       held ? "" : ", its namespace's again");
 	if (code != 0 && code != 99)
 		failed("it ended with %d", code);
-	lost = slots_lost(n->r, code == 99);
+	o = (struct outcome){code == 99, slots_lost(n->r, code == 99)};
+	left = o.lost;
 	judge_update(&w, n->r);
 	w.next_number = 3000;
 	holder_lives(claim);
-	if (!lost) { /* else nobody but the holder has a slot */
+	if (!held && repair_under(n->where->namespace))
+		left = 0;
+	if (!left) { /* else nobody but the holder has a slot */
 		holder_works();
 		repair_elsewhere(claim);
 	}
 	holder_end(launcher);
-	if (lost) {
+	if (left) {
 		adopter_lost();
 	} else {
 		world_upkeep(&w);
 		world_drain(&w, 0);
 	}
 	world_free(&w);
-	return code == 99;
+	if (held)
+		close(keep);
+	came_again += !held && left == 0;
+	return o;
+}
+
+/* Kills at each step; returns how many there are. */
+static uint32_t each_step(struct namesake *n,
+			  struct outcome (*run)(struct namesake *n,
+						uint32_t nth, bool held))
+{
+	uint32_t nth = 1;
+
+	for (;; nth++) {
+		struct outcome o = run(n, nth, true);
+
+		if (!o.killed)
+			return nth - 1;
+		if (o.lost)
+			run(n, nth, false);
+	}
 }
 
 /* ---- the control ---- */
@@ -374,7 +487,7 @@ static void control(void)
 int main(void)
 {
 	struct namesake n = {.fn = run_detach};
-	uint32_t nth = 1, adopting = 1;
+	uint32_t beside, adopting;
 
 	coverage_init();
 	failures_init();
@@ -382,22 +495,18 @@ int main(void)
 		printf("skipped: pid namespaces are not permitted here\n");
 		return SKIPPED;
 	}
-	meeting = mmap(NULL, sizeof(*meeting), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	n.tid = mmap(NULL, sizeof(*n.tid), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (meeting == MAP_FAILED || n.tid == MAP_FAILED)
-		return 71;
+	meeting = shared_new(sizeof(*meeting));
+	n.where = shared_new(sizeof(*n.where));
 	n.r = report_new();
 	control();
-	while (killed_beside(&n, nth))
-		nth++;
-	while (killed_adopting(&n, adopting))
-		adopting++;
+	beside = each_step(&n, killed_beside);
+	adopting = each_step(&n, killed_adopting);
 	if (n.r->passed[label_find("slot.settled")] != 1)
 		failed("nobody had to adopt");
 	printf("killed at %u steps beside a holder of the same number, and at "
-	       "%u where it adopts, %u failures\n",
-	       nth - 1, adopting - 1, failures());
-	return failures() || nth < 10 || adopting < nth ? 1 : 0;
+	       "%u where it adopts; %u times under a number that came again, "
+	       "%u "
+	       "failures\n",
+	       beside, adopting, came_again, failures());
+	return failures() || beside < 9 || adopting < beside || !came_again;
 }

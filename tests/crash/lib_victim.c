@@ -61,7 +61,7 @@ bool labels_unique(void)
 
 /* ---- reports ---- */
 
-static void *shared(size_t bytes)
+void *shared_new(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -75,7 +75,7 @@ static void *shared(size_t bytes)
 
 struct report *report_new(void)
 {
-	return shared(sizeof(struct report));
+	return shared_new(sizeof(struct report));
 }
 
 void report_free(struct report *r)
@@ -200,7 +200,7 @@ void victim_arm(struct report *r, const struct plan *plan)
 
 void coverage_init(void)
 {
-	coverage = shared(sizeof(*coverage));
+	coverage = shared_new(sizeof(*coverage));
 	if (label_count() > LABELS_MAX) {
 		fprintf(stderr, "more labels than LABELS_MAX\n");
 		abort();

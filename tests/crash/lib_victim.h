@@ -85,7 +85,9 @@ struct victim {
 	bool paused; /* STOPPED: at plan.pause */
 };
 
-/* A report in shared memory, zero. */
+/* Memory that processes forked from here share, zero. */
+void *shared_new(size_t bytes);
+/* A report in such memory. */
 struct report *report_new(void);
 void report_free(struct report *r);
 

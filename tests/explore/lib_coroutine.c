@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/sanitized.h"
+
 #define STACK_BYTES (1024u * 1024u)
 
 /* ---- switching ---- */
@@ -121,7 +123,7 @@ void coroutine_start(struct coroutine *co, void (*fn)(void *arg), void *arg)
 
 int coroutine_memory;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZED
 void coroutine_forget(void)
 {
 }

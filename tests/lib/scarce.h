@@ -2,16 +2,29 @@
 #ifndef SOJ_TESTS_SCARCE_H
 #define SOJ_TESTS_SCARCE_H
 
-/* Replaces the allocator by one that fails when it is told to, in the one test
- * that includes this.  A sanitizer has its own: not there. */
+/*
+ * Replaces the allocator by one that fails when it is told to, in the one test
+ * that includes this.  Behind it is the C library's, or a sanitizer's, under
+ * the name that each has for those who put another in front: memory of the one
+ * must not come to the other's free().
+ */
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
+#include "lib/sanitized.h"
+
+#if SANITIZED
+#define BEHIND(name) __interceptor_##name
+#else
+#define BEHIND(name) __libc_##name
+#endif
+
+void *BEHIND(malloc)(size_t bytes);
+void *BEHIND(calloc)(size_t count, size_t bytes);
+void *BEHIND(realloc)(void *old, size_t bytes);
 
 static struct {
 	unsigned nth; /* counts down; at 1 it fails; 0: none does */
@@ -29,17 +42,17 @@ static bool memory_fails(void)
 
 void *malloc(size_t bytes)
 {
-	return memory_fails() ? NULL : __libc_malloc(bytes);
+	return memory_fails() ? NULL : BEHIND(malloc)(bytes);
 }
 
 void *calloc(size_t count, size_t bytes)
 {
-	return memory_fails() ? NULL : __libc_calloc(count, bytes);
+	return memory_fails() ? NULL : BEHIND(calloc)(count, bytes);
 }
 
 void *realloc(void *old, size_t bytes)
 {
-	return memory_fails() ? NULL : __libc_realloc(old, bytes);
+	return memory_fails() ? NULL : BEHIND(realloc)(old, bytes);
 }
 
 #endif /* SOJ_TESTS_SCARCE_H */

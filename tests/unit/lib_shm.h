@@ -45,18 +45,6 @@ int in_child(int (*fn)(const void *arg), const void *arg);
 		}                                                              \
 	} while (0)
 
-/* A sanitizer needs memory and descriptors of its own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* Exit code of a child that was not allowed to set the scene. */
 #define CHILD_SKIPPED 77
 /* Asserts that the child saw what it should, or skips the test. */

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/sanitized.h"
 #include "lib_shm.h"
 
 #ifndef CLONE_NEWTIME
