@@ -130,6 +130,14 @@ static bool is_stuck(struct stream *s, uint64_t newest)
 	return s->next < newest && (!s->img->live || s->waited_ms >= PATIENCE);
 }
 
+/* Before it the ring has none, whatever it says of the newest. */
+static uint64_t oldest_of(const struct stream *s, uint64_t newest)
+{
+	const uint32_t events_max = soj_image_layout(s->img)->events_max;
+
+	return newest > events_max ? newest - events_max : 1;
+}
+
 static int run(struct stream *s)
 {
 	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
@@ -142,8 +150,8 @@ static int run(struct stream *s)
 			rc = soj_image_event_next(s->img, &newest);
 		if (rc < 0)
 			return rc;
-		if (is_stuck(s, newest)) {
-			skip(s, s->next + 1);
+		if (is_stuck(s, newest) && !ferror(stdout)) {
+			skip(s, soj_max(s->next + 1, oldest_of(s, newest)));
 			continue;
 		}
 		if (s->next >= newest &&
@@ -179,9 +187,7 @@ int cmd_events(int argc, char **argv)
 	rc = soj_image_event_next(&img, &newest);
 	s.next = in.since;
 	if (!in.has_since)
-		s.next = newest > img.hdr.events_max
-				 ? newest - img.hdr.events_max
-				 : 1;
+		s.next = oldest_of(&s, newest);
 	if (rc == 0)
 		rc = run(&s);
 	if (rc < 0)

@@ -23,7 +23,8 @@ int soj_image_event_next(struct soj_image *img, uint64_t *next)
 	uint64_t taken;
 
 	*next = soj_load_relaxed(&img->hdr.event_next);
-	if (*next == 0)
+	/* As soj_event_next(). */
+	if (*next == 0 || *next > SOJ_EVENT_SEQ_MAX + 1)
 		*next = 1;
 	/* It may lag behind by as many as died right there. */
 	while (rc == 0) {

@@ -166,11 +166,11 @@ void soj_fsck_slot(struct soj_fsck *f, uint64_t item)
 
 enum soj_owner soj_fsck_owner(struct soj_fsck *f, uint32_t slot)
 {
+	if (slot >= f->img->hdr.slots_max)
+		return SOJ_OWNER_NONE;
 	/* Looked at after the word that names the slot. */
 	if (f->fresh && f->rc == 0)
 		f->rc = soj_image_reload_slot(f->img, slot);
-	if (slot >= f->img->hdr.slots_max)
-		return SOJ_OWNER_NONE;
 	switch (soj_claim_phase(soj_load_relaxed(&f->img->slots[slot].claim))) {
 	case SOJ_CLAIM_FREE:
 		return SOJ_OWNER_NONE;

@@ -245,9 +245,10 @@ int soj_image_load(struct soj_image *img, struct soj_image_flaw *flaw)
 int soj_image_reload_header(struct soj_image *img)
 {
 	const size_t from = offsetof(struct soj_shm_header, epoch);
+	const size_t end = offsetof(struct soj_shm_header, collection);
 
-	return soj_image_read(img, (uint8_t *)&img->hdr + from,
-			      sizeof(img->hdr) - from, from);
+	return soj_image_read(img, (uint8_t *)&img->hdr + from, end - from,
+			      from);
 }
 
 /* ---- slots ---- */

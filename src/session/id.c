@@ -219,8 +219,12 @@ void sojourn_log_hash(const struct sojourn *s, const char *id,
 void soj_handle_text(const struct soj_store *st, uint64_t ref,
 		     char text[SOJOURN_HANDLE_CHARS + 1])
 {
-	struct soj_digest d = soj_entry_digest(st, soj_ref_entry(ref));
+	struct soj_digest d;
 
+	text[0] = 0;
+	if (!soj_entry_idx_ok(st, soj_ref_entry(ref)))
+		return;
+	d = soj_entry_digest(st, soj_ref_entry(ref));
 	snprintf(text, SOJOURN_HANDLE_CHARS + 1, "%012llx%012llx",
 		 (unsigned long long)(ref & SOJ_MASK(48)),
 		 (unsigned long long)(d.word[1] & SOJ_MASK(48)));

@@ -52,7 +52,8 @@ struct soj_digest soj_key_digest(const struct sojourn *s, uint32_t collection,
 struct soj_digest soj_subject_digest(const struct sojourn *s,
 				     const char *subject);
 
-/* A handle is the entry's reference and 48 bits of its digest, in hex. */
+/* A handle is the entry's reference and 48 bits of its digest, in hex; "" of a
+ * reference that is none, as a damaged record may have it. */
 void soj_handle_text(const struct soj_store *st, uint64_t ref,
 		     char text[SOJOURN_HANDLE_CHARS + 1]);
 /* 0 if it is no handle, or no longer one of an entry. */

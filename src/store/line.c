@@ -236,6 +236,8 @@ enum soj_status soj_line_status(const struct soj_store *st,
 	if (tip == NULL)
 		tip = &nowhere;
 	*tip = 0;
+	if (!renewed->has_record) /* in a damaged image only */
+		return SOJ_ENDED_DELETED;
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		uint64_t next = snap.record.successor;
 		enum soj_status status;

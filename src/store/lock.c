@@ -204,15 +204,16 @@ static struct soj_held *remember(struct soj_store *st, struct soj_worker *w,
 	return held;
 }
 
-/* What was taken from this thread, or went with its entry, needs no room. */
-static bool has_room(struct soj_store *st, struct soj_worker *w)
+/* For one more, of `most`?  What was taken from this thread, or went with its
+ * entry, needs no room. */
+static bool has_room(struct soj_store *st, struct soj_worker *w, uint32_t most)
 {
 	for (uint32_t i = w->held_count; i-- > 0;)
-		if (w->held_count >= SOJ_LOCKS_MAX &&
+		if (w->held_count >= most &&
 		    !same_holder(soj_lock_look(st, w->held[i].ref),
 				 w->held[i].word))
 			forget(st, w, &w->held[i]);
-	return w->held_count < SOJ_LOCKS_MAX;
+	return w->held_count < most;
 }
 
 /* ---- taking ---- */
@@ -296,7 +297,7 @@ static int may_take(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		return -EBUSY;
 	if (old) /* it was taken from this thread before */
 		forget(st, w, old);
-	return has_room(st, w) ? 0 : -ENOLCK;
+	return has_room(st, w, SOJ_LOCKS_MAX) ? 0 : -ENOLCK;
 }
 
 int soj_lock_take(struct soj_store *st, struct soj_worker *w, uint64_t ref,
@@ -349,8 +350,13 @@ uint64_t soj_lock_inherit(struct soj_store *st, struct soj_worker *w,
 	uint64_t was = soj_load_relaxed(lock_of(st, ref));
 	uint64_t word = soj_lock(soj_lock_slot(old.word), next_count(was),
 				 soj_lock_until_tick(old.word));
-	struct soj_held *held = remember(st, w, ref, word);
+	struct soj_held *held;
 
+	/* A lock that went lost while its session was renewed is still there;
+	 * that all are held, and one more, is so in a damaged image only. */
+	if (!has_room(st, w, SOJ_LOCKS_MAX + 1))
+		return soj_lock(SOJ_SLOT_NONE, next_count(was), 0);
+	held = remember(st, w, ref, word);
 	held->fence = old.fence;
 	held->id = old.id;
 	return word;

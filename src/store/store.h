@@ -543,7 +543,8 @@ bool soj_lock_clear(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		    uint64_t word);
 
 /* The word that makes an entry, which the worker is filling, born with the
- * lock that it holds of another: goes into its list. */
+ * lock that it holds of another: goes into its list.  If that is full, a free
+ * one. */
 uint64_t soj_lock_inherit(struct soj_store *st, struct soj_worker *w,
 			  uint64_t ref, const struct soj_held *from);
 

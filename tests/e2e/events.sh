@@ -41,6 +41,20 @@ run 0 events "$work/image" --json --follow
 lines 'length' 3
 run 64 events "$web" --since 0
 says "--since"
+
+section "of a copy whose next number is damaged"
+# next BYTES: at 896 in the header; what is shown then, ten thousand lines of it.
+next() {
+	printf '%b' "$1" | dd of="$work/image" bs=1 seek=896 conv=notrunc \
+		status=none
+	sojourn events "$work/image" --since 1 2>"$err" | head -n 10000 >"$out"
+}
+next '\0\0\0\0\x40\0\0\0' # 2^38: the last there can be
+equal 3 "$(grep -cE '^[1-3] +20' "$out")"
+equal yes "$([ "$(wc -l <"$out")" -le 5000 ] && echo yes)"
+next '\xff\xff\xff\xff\xff\xff\xff\xff'
+equal 3 "$(wc -l <"$out")"
+
 run 66 events "$prefix-none"
 
 section "none, and of updates"

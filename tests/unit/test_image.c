@@ -326,6 +326,28 @@ static void test_lag(void **state)
 	picture_free(&p);
 }
 
+/* What was judged stays as it was judged, whatever is written there later. */
+static void test_header_is_read_again(void **state)
+{
+	struct soj_image_stat stat;
+	struct soj_image img;
+	struct picture p;
+
+	(void)state;
+	picture_copy(&p, &picture);
+	load(&img, &p);
+	memset(hdr(&p)->collection[SOJ_COLLECTIONS - 1].name, 'x',
+	       sizeof(hdr(&p)->collection[0]));
+	hdr(&p)->entries_max = UINT32_MAX;
+	soj_store_relaxed(&hdr(&p)->epoch, 77);
+	assert_int_equal(soj_image_stat(&img, &stat), 0);
+	assert_int_equal(soj_load_relaxed(&img.hdr.epoch), 77);
+	assert_int_equal(img.hdr.collection[SOJ_COLLECTIONS - 1].name[0], 0);
+	assert_int_equal(img.hdr.entries_max, picture.st.seg.lay.entries_max);
+	soj_image_close(&img);
+	picture_free(&p);
+}
+
 /* ---- files ---- */
 
 static void write_file(const char *path, const void *base, size_t bytes)
@@ -407,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_threads_and_helper),
 		cmocka_unit_test(test_thread_that_is_gone),
 		cmocka_unit_test(test_lag),
+		cmocka_unit_test(test_header_is_read_again),
 		cmocka_unit_test(test_time_of_a_file),
 		cmocka_unit_test(test_opening),
 	};
