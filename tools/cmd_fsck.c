@@ -3,10 +3,13 @@
 /* `sojourn fsck`: every invariant of a segment or of an image of one. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "lib_args.h"
@@ -17,15 +20,22 @@ struct fsck_input {
 	const char *name;
 	bool json;
 	const char *key_file; /* NULL: sealed values are not opened */
+	const char *since;    /* NULL: compared with nothing */
+	const char *save;     /* NULL: not saved */
 };
 
-enum { OPT_JSON = 0x100, OPT_KEY_FILE };
+enum { OPT_JSON = 0x100, OPT_KEY_FILE, OPT_SINCE, OPT_SAVE };
 
 static const struct argp_option options[] = {
 	{"json", OPT_JSON, NULL, 0,
 	 "One JSON object a line: the findings, then the sums", 0},
 	{"key-file", OPT_KEY_FILE, "FILE", 0,
 	 "Open every sealed value, too, by the key in FILE", 0},
+	{"since", OPT_SINCE, "FILE", 0,
+	 "No number went back since the copy in FILE was made, by --save or cp",
+	 0},
+	{"save", OPT_SAVE, "FILE", 0,
+	 "Keep a copy without values, for --since of a later check", 0},
 	{0},
 };
 
@@ -39,6 +49,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_KEY_FILE:
 		in->key_file = arg;
+		break;
+	case OPT_SINCE:
+		in->since = arg;
+		break;
+	case OPT_SAVE:
+		in->save = arg;
 		break;
 	case ARGP_KEY_ARG:
 		if (in->name != NULL)
@@ -127,6 +143,12 @@ static void json_sums(const struct soj_fsck_report *rep, const char *name)
 	json_phases(&j, "chunks", rep->chunks, rep->chunks_unhinted);
 	soj_json_u64(&j, "units_free", rep->units_free);
 	soj_json_u64(&j, "threads", rep->threads);
+	soj_json_object(&j, "sums");
+	soj_json_u64(&j, "made", rep->made);
+	soj_json_u64(&j, "made_counted", rep->counted_made);
+	soj_json_u64(&j, "ended", rep->over);
+	soj_json_u64(&j, "ended_counted", rep->counted_ended);
+	soj_json_close(&j);
 	soj_json_close(&j);
 }
 
@@ -214,12 +236,72 @@ static int unlock(struct soj_image *img, const struct fsck_input *in,
 	return soj_image_unlock(img, in->key_file, vault);
 }
 
+/* The file gets its name when it is whole: it may be the one of --since. */
+static int save(const struct soj_image *img, const struct fsck_input *in)
+{
+	char name[PATH_MAX];
+	int fd, rc;
+
+	rc = snprintf(name, sizeof(name), "%s.new", in->save);
+	if (rc < 0 || (size_t)rc >= sizeof(name))
+		return -ENAMETOOLONG;
+	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
+	if (fd < 0)
+		return -errno;
+	rc = soj_fsck_save(img, fd);
+	if (close(fd) < 0 && rc == 0)
+		rc = -errno;
+	if (rc == 0 && rename(name, in->save) < 0)
+		rc = -errno;
+	if (rc < 0)
+		unlink(name);
+	return rc;
+}
+
+static int finish(const struct soj_image *img, const struct fsck_input *in,
+		  const struct soj_fsck_report *rep)
+{
+	int rc;
+
+	put_report(rep, in);
+	advise(rep, in->name);
+	/* What is no segment cannot be compared with later. */
+	if (in->save == NULL || img->slots == NULL)
+		return soj_fsck_exit(rep);
+	rc = save(img, in);
+	if (rc == 0)
+		return soj_fsck_exit(rep);
+	soj_args_complain("%s: cannot save: %s", in->save, strerror(-rc));
+	return EX_CANTCREAT;
+}
+
+static int check(struct soj_image *img, struct soj_image *before,
+		 const struct fsck_input *in)
+{
+	struct soj_fsck_report rep;
+	int rc = soj_fsck_after(img, before, &rep, img->live);
+
+	if (rc == 0) {
+		rc = finish(img, in, &rep);
+	} else if (rc == -EXDEV) {
+		soj_args_complain("%s: no copy of %s. \"--save\" makes one.",
+				  in->since, in->name);
+		rc = EX_DATAERR;
+	} else {
+		soj_args_complain("%s: cannot be checked: %s", in->name,
+				  strerror(-rc));
+		rc = soj_args_exit(rc);
+	}
+	soj_fsck_free(&rep);
+	return rc;
+}
+
 int cmd_fsck(int argc, char **argv)
 {
 	struct fsck_input in = {NULL};
-	struct soj_image img;
+	struct soj_image img, before;
 	struct soj_seg_error err;
-	struct soj_fsck_report rep;
 	struct soj_vault vault;
 	int rc;
 
@@ -228,21 +310,19 @@ int cmd_fsck(int argc, char **argv)
 	if (rc < 0)
 		return soj_image_refused(rc, in.name, &err);
 	rc = unlock(&img, &in, &vault);
-	if (rc > 0) {
+	if (rc > 0 || in.since == NULL) {
+		if (rc == 0)
+			rc = check(&img, NULL, &in);
 		soj_image_close(&img);
 		return rc;
 	}
-	rc = soj_fsck(&img, &rep, img.live);
+	rc = soj_image_open(&before, in.since, &err);
 	if (rc == 0) {
-		put_report(&rep, &in);
-		advise(&rep, in.name);
-		rc = soj_fsck_exit(&rep);
+		rc = check(&img, &before, &in);
+		soj_image_close(&before);
 	} else {
-		soj_args_complain("%s: cannot be checked: %s", in.name,
-				  strerror(-rc));
-		rc = soj_args_exit(rc);
+		rc = soj_image_refused(rc, in.since, &err);
 	}
-	soj_fsck_free(&rep);
 	soj_image_close(&img);
 	return rc;
 }

@@ -33,6 +33,7 @@ static void (*const checks[SOJ_ITEMS])(struct soj_fsck *f, uint64_t item) = {
 	[SOJ_ITEM_HINTS] = soj_fsck_hints,
 	[SOJ_ITEM_EVENT] = soj_fsck_event,
 	[SOJ_ITEM_TOLD] = soj_fsck_told,
+	[SOJ_ITEM_SUMS] = soj_fsck_sums,
 };
 
 /* ---- findings ---- */
@@ -72,6 +73,9 @@ static void place_text(char place[48], enum soj_fsck_item kind, uint64_t item,
 		break;
 	case SOJ_ITEM_HINTS:
 		snprintf(place, 48, "bitmap %u word %u", i, w);
+		break;
+	case SOJ_ITEM_SUMS:
+		snprintf(place, 48, "all slots");
 		break;
 	default:
 		snprintf(place, 48, "header");
@@ -234,6 +238,7 @@ static void check_all(struct soj_fsck *f)
 {
 	const struct soj_layout *lay = f->lay;
 
+	soj_fsck_count(f); /* before a state is looked at */
 	check_items(f, SOJ_ITEM_HEADER, 1);
 	check_items(f, SOJ_ITEM_SLOT, lay->slots_max);
 	soj_fsck_read(f, f->units, 8ull * lay->units, lay->units_off);
@@ -243,6 +248,7 @@ static void check_all(struct soj_fsck *f)
 	check_items(f, SOJ_ITEM_BUCKET, lay->buckets);
 	check_items(f, SOJ_ITEM_CHAIN, UINT64_C(1) << lay->heads_log2);
 	check_items(f, SOJ_ITEM_ENTRY, lay->entries_max + 1ull);
+	check_items(f, SOJ_ITEM_SUMS, 1);
 	for (uint32_t u = 0; u < lay->units && f->rc == 0; u++) {
 		for (uint32_t s = 0; s < lay->unit_slots && f->rc == 0; s++)
 			check_item(f, SOJ_ITEM_CHUNK, soj_chunk(u, s));
@@ -321,6 +327,7 @@ static int init(struct soj_fsck *f)
 		{&f->entries, lay->chunks_off},
 		{&f->area, lay->segment_bytes},
 	};
+	const struct soj_image *before = f->before ? f->before : f->img;
 	int rc = 0;
 
 	f->units = calloc(lay->units, 8);
@@ -335,6 +342,11 @@ static int init(struct soj_fsck *f)
 	for (size_t i = 0; rc == 0 && i < sizeof(windows) / sizeof(windows[0]);
 	     i++)
 		rc = soj_window_init(windows[i].win, f->img, windows[i].end);
+	if (rc == 0)
+		rc = soj_window_init(&f->before_states, before,
+				     lay->buckets_off);
+	if (rc == 0)
+		rc = soj_window_init(&f->before_words, before, lay->events_off);
 	f->steps_left = 4 * steps_budget(f);
 	return rc;
 }
@@ -347,6 +359,8 @@ static void deinit(struct soj_fsck *f)
 	soj_window_deinit(&f->buckets);
 	soj_window_deinit(&f->entries);
 	soj_window_deinit(&f->area);
+	soj_window_deinit(&f->before_states);
+	soj_window_deinit(&f->before_words);
 	free(f->units);
 	free(f->committed);
 	free(f->chained);
@@ -382,7 +396,14 @@ static int run(struct soj_fsck *f)
 
 int soj_fsck(struct soj_image *img, struct soj_fsck_report *rep, bool online)
 {
-	struct soj_fsck f = {.img = img, .rep = rep, .online = online};
+	return soj_fsck_after(img, NULL, rep, online);
+}
+
+int soj_fsck_after(struct soj_image *img, struct soj_image *before,
+		   struct soj_fsck_report *rep, bool online)
+{
+	struct soj_fsck f = {
+		.img = img, .rep = rep, .online = online, .before = before};
 	struct soj_image_flaw flaw;
 	int rc;
 
@@ -391,8 +412,13 @@ int soj_fsck(struct soj_image *img, struct soj_fsck_report *rep, bool online)
 			   sizeof(rep->list[0]));
 	if (!rep->list)
 		return -ENOMEM;
+	/* First: no number in it is then younger than what is read after. */
+	if (before && soj_image_load(before, &flaw) < 0)
+		return -EXDEV;
 	rc = soj_image_load(img, &flaw);
 	f.lay = soj_image_layout(img);
+	if (rc == 0 && before && !soj_fsck_same(img, before))
+		return -EXDEV;
 	if (rc == 0)
 		rc = run(&f);
 	else if (flaw_codes[flaw.flaw] != 0)

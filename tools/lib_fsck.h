@@ -101,7 +101,14 @@
 	X(EVENT_HINT, CORRUPT, "event.hint", "next number beyond a free one")  \
 	X(EVENT_TOLD, CORRUPT, "event.told", "entry told of what is not")      \
 	X(EVENT_HALF, REPAIRABLE, "event.half", "not complete")                \
-	X(EVENT_UNTOLD, REPAIRABLE, "event.untold", "entry not told of")
+	X(EVENT_UNTOLD, REPAIRABLE, "event.untold", "entry not told of")       \
+	X(SUM_MADE, CORRUPT, "sum.made", "more counted than were ever taken")  \
+	X(SUM_ENDED, CORRUPT, "sum.ended",                                     \
+	  "more ends counted than there were")                                 \
+	X(SINCE_EPOCH, CORRUPT, "since.epoch", "went back")                    \
+	X(SINCE_COUNT, CORRUPT, "since.count", "a counter went back")          \
+	X(SINCE_GENERATION, CORRUPT, "since.generation", "went back")          \
+	X(SINCE_VERSION, CORRUPT, "since.version", "went back")
 
 enum soj_fsck_severity { SOJ_FSCK_REPAIRABLE, SOJ_FSCK_CORRUPT };
 
@@ -146,6 +153,10 @@ struct soj_fsck_report {
 	uint64_t entries_unhinted; /* FREE without a hint, or in a magazine */
 	uint64_t chunks_unhinted;
 	uint32_t threads;
+
+	/* The sums: lib_fsck_sum.c. */
+	uint64_t counted_made, counted_ended; /* by threads */
+	uint64_t made, over;                  /* as the states have it */
 };
 
 /*
@@ -162,6 +173,17 @@ struct soj_fsck_report {
  * failed for a reason that is not in the image.
  */
 int soj_fsck(struct soj_image *img, struct soj_fsck_report *rep, bool online);
+/*
+ * And that no number went back since *before, an earlier copy of the same
+ * segment, made at any time and even while others worked on it; its values are
+ * not looked at.  NULL: there is none.  -EXDEV: it is of another segment, or of
+ * none.
+ */
+int soj_fsck_after(struct soj_image *img, struct soj_image *before,
+		   struct soj_fsck_report *rep, bool online);
+/* Writes such a copy without values of a loaded image to an empty file: 0,
+ * -errno. */
+int soj_fsck_save(const struct soj_image *img, int fd);
 void soj_fsck_free(struct soj_fsck_report *rep);
 
 /* 0 clean, 1 repairable, 4 corrupt. */

@@ -10,6 +10,7 @@
  *   lib_fsck_index.c  buckets, chains
  *   lib_fsck_slab.c   entries, chunks, unused memory
  *   lib_fsck_event.c  the event ring
+ *   lib_fsck_sum.c    what was counted, and an earlier copy
  *
  * The segment is a set of items: each slot, unit, bucket, chain, entry and
  * chunk.  There is one check for each kind, and it is run on one item.  First
@@ -35,6 +36,7 @@ enum soj_fsck_item {
 	SOJ_ITEM_HINTS, /* a bitmap */
 	SOJ_ITEM_EVENT, /* a place of the ring */
 	SOJ_ITEM_TOLD,  /* an entry's word; 0: the header's hint */
+	SOJ_ITEM_SUMS,  /* of all entries */
 	SOJ_ITEMS,
 };
 
@@ -81,6 +83,11 @@ struct soj_fsck {
 	struct soj_window buckets; /* or heads */
 	struct soj_window entries;
 	struct soj_window area;
+
+	/* An earlier copy, or NULL; its state words, and what follows. */
+	const struct soj_image *before;
+	struct soj_window before_states;
+	struct soj_window before_words;
 };
 
 /* ---- lib_fsck.c ---- */
@@ -163,6 +170,30 @@ bool soj_fsck_chained(struct soj_fsck *f, uint32_t idx,
 
 void soj_fsck_event(struct soj_fsck *f, uint64_t place);
 void soj_fsck_told(struct soj_fsck *f, uint64_t idx);
+
+/* ---- lib_fsck_sum.c ---- */
+
+/* What all slots have counted until now. */
+void soj_fsck_count(struct soj_fsck *f);
+/* An entry's part in the sums, which the last item then looks at. */
+void soj_fsck_add_up(struct soj_fsck *f, uint64_t state, uint64_t ctl);
+void soj_fsck_sums(struct soj_fsck *f, uint64_t item);
+
+/* Is the number in the word at off, as it is now, not before that of the
+ * earlier copy, if there is one? */
+enum soj_grows {
+	SOJ_GROWS_STATE,
+	SOJ_GROWS_UNIT,
+	SOJ_GROWS_CTL,
+	SOJ_GROWS_LINK,
+	SOJ_GROWS_BUCKET,
+};
+void soj_fsck_since(struct soj_fsck *f, enum soj_grows kind, uint64_t off,
+		    uint64_t now);
+void soj_fsck_slot_since(struct soj_fsck *f, uint32_t idx);
+void soj_fsck_header_since(struct soj_fsck *f);
+/* Are both loaded images of one segment? */
+bool soj_fsck_same(const struct soj_image *img, const struct soj_image *before);
 
 /* ---- lib_fsck_slab.c ---- */
 

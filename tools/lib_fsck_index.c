@@ -140,6 +140,8 @@ void soj_fsck_bucket(struct soj_fsck *f, uint64_t bucket)
 	uint32_t count = 0;
 
 	read_bucket(f, bucket, words);
+	soj_fsck_since(f, SOJ_GROWS_BUCKET,
+		       f->lay->buckets_off + 8 * WORDS * bucket, words[0]);
 	for (uint32_t p = 0; p < SOJ_BUCKET_PLACES; p++) {
 		struct look *look = &looks[count];
 		uint32_t idx;
@@ -297,6 +299,7 @@ void soj_fsck_chain(struct soj_fsck *f, uint64_t head)
 	uint64_t link = read_head(f, head);
 	uint32_t from = 0;
 
+	soj_fsck_since(f, SOJ_GROWS_LINK, f->lay->heads_off + 8 * head, link);
 	if (link & SOJ_LINK_MARK)
 		soj_fsck_found(f, SOJ_FSCK_CHAIN_HEAD, 0, link,
 			       "head %016" PRIx64, link);

@@ -85,6 +85,7 @@ void soj_fsck_header(struct soj_fsck *f, uint64_t item)
 			       soj_fsck_print(asleep, destroyed),
 			       "asleep is %u, destroyed is %u", asleep,
 			       destroyed);
+	soj_fsck_header_since(f);
 }
 
 /* ---- slots ---- */
@@ -162,6 +163,7 @@ void soj_fsck_slot(struct soj_fsck *f, uint64_t item)
 		soj_fsck_found(f, SOJ_FSCK_SLOT_DEAD, 0, claim,
 			       "claim %016" PRIx64 ", thread %u", claim,
 			       soj_claim_tid(claim));
+	soj_fsck_slot_since(f, idx);
 }
 
 enum soj_owner soj_fsck_owner(struct soj_fsck *f, uint32_t slot)
@@ -296,6 +298,8 @@ void soj_fsck_unit(struct soj_fsck *f, uint64_t item)
 			       "unit word is %016" PRIx64, word);
 		return;
 	}
+	soj_fsck_since(f, SOJ_GROWS_UNIT, f->lay->units_off + 8ull * unit,
+		       word);
 	switch (soj_unit_phase(word)) {
 	case SOJ_UNIT_FREE:
 		f->rep->units_free += !f->fresh;

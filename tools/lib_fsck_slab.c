@@ -91,6 +91,7 @@ static bool check_state(struct soj_fsck *f, const struct codes *codes,
 
 struct chunk {
 	uint64_t state;
+	uint64_t state_off;
 	uint64_t off;
 	uint32_t bytes; /* 0: the number is of no chunk */
 	uint64_t head[2];
@@ -100,12 +101,10 @@ struct chunk {
 /* State and place of a chunk number. */
 static void locate(struct soj_fsck *f, uint32_t number, struct chunk *c)
 {
-	uint64_t off;
-
 	memset(c, 0, sizeof(*c));
-	if (!soj_image_chunk_state_off(f->img, number, &off))
+	if (!soj_image_chunk_state_off(f->img, number, &c->state_off))
 		return;
-	c->state = soj_fsck_word_at(f, &f->chunk_states, off);
+	c->state = soj_fsck_word_at(f, &f->chunk_states, c->state_off);
 	if (!soj_image_chunk_place(
 		    f->img, number,
 		    soj_fsck_unit_word(f, soj_chunk_unit(number)), &c->off,
@@ -201,6 +200,7 @@ void soj_fsck_chunk(struct soj_fsck *f, uint64_t item)
 	phase = soj_state_phase(c.state);
 	if (!check_state(f, &chunk_codes, c.state))
 		return;
+	soj_fsck_since(f, SOJ_GROWS_STATE, c.state_off, c.state);
 	if (c.bytes == 0) {
 		if (phase == SOJ_LIVE || phase == SOJ_RETIRED)
 			soj_fsck_found(f, SOJ_FSCK_CHUNK_PLACE, 0, c.state,
@@ -478,6 +478,19 @@ static void check_live_entry(struct soj_fsck *f, const struct entry *e)
 		note_named(f, e);
 }
 
+static void compare_entry(struct soj_fsck *f, const struct entry *e)
+{
+	uint64_t off = f->lay->entries_off + sizeof(e->word) * e->idx;
+
+	soj_fsck_since(f, SOJ_GROWS_STATE,
+		       f->lay->entry_states_off + 8ull * e->idx, e->state);
+	soj_fsck_since(f, SOJ_GROWS_CTL,
+		       off + offsetof(struct soj_shm_entry, ctl), WORD(e, ctl));
+	soj_fsck_since(f, SOJ_GROWS_LINK,
+		       off + offsetof(struct soj_shm_entry, link),
+		       WORD(e, link));
+}
+
 void soj_fsck_entry(struct soj_fsck *f, uint64_t item)
 {
 	uint32_t idx = (uint32_t)item;
@@ -494,6 +507,8 @@ void soj_fsck_entry(struct soj_fsck *f, uint64_t item)
 	}
 	if (!check_state(f, &entry_codes, e.state))
 		return;
+	soj_fsck_add_up(f, e.state, WORD(&e, ctl));
+	compare_entry(f, &e);
 	if (!f->fresh)
 		f->rep->entries[soj_state_phase(e.state)]++;
 	switch (soj_state_phase(e.state)) {

@@ -234,6 +234,25 @@ test_fsck() {
 	printf '\0' | dd of="/dev/shm/sojourn.$name" bs=1 seek=$at \
 		conv=notrunc status=none
 	run 0 fsck "$name"
+	section fsck since an earlier one
+	run 0 fsck "$name" --save "$copy.words"
+	equal 600 "$(stat -c %a "$copy.words")"
+	run 0 fsck "$name" --since "$copy.words" --save "$copy.words"
+	run 0 fsck "$name" --since "$copy"
+	# The epoch is the word at 192; a byte of it that was 0 then.
+	printf '\377' | dd of="$copy.words" bs=1 seek=198 conv=notrunc \
+		status=none
+	run 4 fsck "$name" --since "$copy.words" --json
+	sums .codes '{"since.epoch":1}'
+	run 0 fsck "$name" --json
+	sums '[.sums.made >= .sums.made_counted, .sums.made_counted > 0]' \
+		'[true,true]'
+	sojourn create "$name-2" --entries 100 >/dev/null
+	run 65 fsck "$name-2" --since "$copy"
+	says "no copy of $name-2" "--save"
+	run 66 fsck "$name" --since "$copy.none"
+	run 73 fsck "$name" --save "$work/none/words"
+	sojourn destroy "$name-2"
 	run 64 fsck
 	run 64 fsck "$name" more
 	run 66 fsck "$name-no"

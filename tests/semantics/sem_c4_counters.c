@@ -153,10 +153,104 @@ static void c4_misses_by_reason(void **state)
 	sojourn_detach(s);
 }
 
+/* ---- where nobody is killed ---- */
+
+#define ROUNDS  400u
+#define OWN     8u /* sessions that a worker remembers */
+#define ENTRIES 10u
+
+struct tally {
+	struct sojourn *s;
+	_Atomic(uint64_t) superseded;
+};
+
+/* One of its own subjects: nobody else logs in under it. */
+static void log_in(struct tally *t, unsigned worker, uint32_t r, char *id)
+{
+	char subject[24];
+	const struct sojourn_new n = {.subject = subject};
+	int rc;
+
+	snprintf(subject, sizeof(subject), "%u of %u", r % 3, worker);
+	rc = sojourn_session_create(t->s, &n, id, NULL);
+	if (rc < 0)
+		id[0] = '\0';
+	if (rc == -ECANCELED)
+		atomic_fetch_add(&t->superseded, 1);
+	else if (rc < 0 && rc != -ENOSPC)
+		abort();
+}
+
+static int come_and_go(unsigned worker, void *arg)
+{
+	char id[OWN][SOJOURN_ID_CHARS_MAX + 1] = {""};
+	struct tally *t = arg;
+	uint32_t r = worker + 1;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		char *own, subject[24];
+		int rc = 0;
+
+		r = r * 1664525u + 1013904223u;
+		own = id[(r >> 8) % OWN];
+		if ((r >> 16) % 64 == 0)
+			rc = sojourn_clock_advance(t->s, 2000000);
+		else if ((r >> 16) % 16 == 1)
+			rc = snprintf(subject, sizeof(subject), "%u of %u",
+				      (r >> 24) % 3, worker) < 0 ||
+			     sojourn_session_delete_subject(t->s, subject,
+							    NULL) < 0;
+		else if (own[0] == '\0' || (r >> 16) % 16 < 8)
+			log_in(t, worker, r >> 24, own);
+		else if ((r >> 16) % 16 < 12)
+			rc = sojourn_session_delete(t->s, own) < 0;
+		else
+			(void)!sem_read(t->s, own, NULL);
+		if (rc != 0)
+			abort();
+	}
+	/* What was counted and not yet told is told now. */
+	sojourn_detach(t->s);
+	return 0;
+}
+
+/* Created - deleted - expired - evicted - ended for the cap = those that live,
+ * to the last one.  Who was ended while it was being created is told that there
+ * is no session, and not counted as created. */
+static void c4_without_kills_the_sums_are_exact(void **state)
+{
+	struct tally *t = sem_shared(sizeof(*t));
+	static struct sojourn_stat now;
+	struct sojourn_options o;
+	uint64_t ended;
+
+	(void)state;
+	sem_options(&o);
+	o.entries_max = ENTRIES;
+	o.when_full = SOJOURN_WHEN_FULL_EVICT;
+	o.per_subject_max = 5;
+	o.when_over = SOJOURN_WHEN_OVER_EVICT_OLDEST;
+	t->s = sem_make(&o);
+	sem_workers(WORKERS, come_and_go, t);
+	assert_int_equal(sojourn_stat(t->s, &now), 0);
+	assert_true(value_of(&now, "deletes") > 0);
+	assert_true(value_of(&now, "expirations") > 0);
+	assert_true(value_of(&now, "evictions") > 0);
+	assert_true(value_of(&now, "cap_ended") > 0);
+	ended = value_of(&now, "deletes") + value_of(&now, "expirations") +
+		value_of(&now, "evictions") + value_of(&now, "cap_ended");
+	assert_int_equal(value_of(&now, "creates") +
+				 atomic_load(&t->superseded),
+			 ended + now.entries_live);
+	sojourn_detach(t->s);
+	sem_unshare(t, sizeof(*t));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(c4_misses_by_reason),
+		cmocka_unit_test(c4_without_kills_the_sums_are_exact),
 		cmocka_unit_test(c4_trap_sums_go_back_when_a_worker_dies),
 	};
 

@@ -26,14 +26,27 @@ void complain(const struct soj_fsck_report *rep)
 			    rep->list[i].place, rep->list[i].words);
 }
 
-void check(const struct picture *p, bool online, struct soj_fsck_report *rep)
+void check_after(const struct picture *p, const struct picture *before,
+		 bool online, struct soj_fsck_report *rep)
 {
-	struct soj_image img;
+	struct soj_image img, then;
 
 	soj_image_of_memory(&img, p->base, p->bytes);
-	assert_int_equal(soj_fsck(&img, rep, online), 0);
+	if (before)
+		soj_image_of_memory(&then, before->base, before->bytes);
+	assert_int_equal(
+		soj_fsck_after(&img, before ? &then : NULL, rep, online), 0);
+	if (before)
+		soj_image_close(&then);
 	soj_image_close(&img);
 }
+
+void check(const struct picture *p, bool online, struct soj_fsck_report *rep)
+{
+	check_after(p, NULL, online, rep);
+}
+
+static const struct violation_suite *suite;
 
 static void check_violation(const struct violation *v, bool online)
 {
@@ -44,7 +57,7 @@ static void check_violation(const struct violation *v, bool online)
 
 	picture_copy(&p, &picture);
 	v->violate(&p);
-	check(&p, online, &rep);
+	check_after(&p, suite->since ? &picture : NULL, online, &rep);
 	if (rep.count[v->code] == 0) {
 		complain(&rep);
 		fail_msg("%s: %s is not found", v->name, kind->name);
@@ -65,8 +78,6 @@ static void check_violation(const struct violation *v, bool online)
 }
 
 /* ---- the tests of a suite ---- */
-
-static const struct violation_suite *suite;
 
 static void test_each_is_found(void **state)
 {
@@ -106,7 +117,7 @@ static void check_alone(const struct violation *v)
 
 	picture_copy(&p, &picture);
 	v->violate(&p);
-	check(&p, false, &rep);
+	check_after(&p, suite->since ? &picture : NULL, false, &rep);
 	if (rep.corrupt + rep.repairable != 1) {
 		complain(&rep);
 		fail_msg("%s: %u findings", v->name,

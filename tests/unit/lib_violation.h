@@ -33,6 +33,9 @@ int free_picture(void **state);
 
 void complain(const struct soj_fsck_report *rep);
 void check(const struct picture *p, bool online, struct soj_fsck_report *rep);
+/* before: NULL, or the picture was that once. */
+void check_after(const struct picture *p, const struct picture *before,
+		 bool online, struct soj_fsck_report *rep);
 
 /* What a file of violations shows; both lists end with 0, which is of reading
  * and not of what stands in a picture. */
@@ -43,6 +46,7 @@ struct violation_suite {
 		enum soj_fsck_code first, last;
 	} ranges[4];
 	enum soj_fsck_code alone[8];
+	bool since; /* the picture is the earlier copy of those spoilt */
 };
 
 /*
