@@ -22,6 +22,7 @@
  */
 
 #include "session/hook.h"
+#include "shm/now.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -128,6 +129,7 @@ struct soj_self *soj_self_find(struct sojourn *s)
 	soj_last.s = s;
 	soj_last.serial = s->serial;
 	soj_last.self = self;
+	soj_last.ticker = soj_seg_ticker_mine();
 	return self;
 }
 

@@ -88,25 +88,49 @@ struct soj_self {
 	uint8_t random[240];
 };
 
-/* The handle that the calling thread used last, and its part of it. */
+/* What the thread's last call said.  A text that is constant is not copied:
+ * most are never asked for. */
+struct soj_last_said {
+	enum sojourn_reason reason;
+	const char *text; /* NULL: none */
+};
+
+/* The handle that the calling thread used last, and its part of it; and what else
+ * of the thread's each read needs. */
 struct soj_last {
 	const struct sojourn *s;
 	uint64_t serial;
 	struct soj_self *self;
+	struct soj_ticker *ticker; /* once there is a self */
+	struct soj_last_said said;
 };
 extern _Thread_local struct soj_last soj_last;
+
+/* To find it takes a call in a shared library: who needs it twice asks once, and
+ * the compiler is not told that it could ask again. */
+static inline struct soj_last *soj_last_mine(void)
+{
+	struct soj_last *mine = &soj_last;
+
+	__asm__("" : "+r"(mine));
+	return mine;
+}
 
 struct soj_self *soj_self_find(struct sojourn *s);
 
 /* The calling thread's part, made or revived if need be; NULL: no memory. */
+static inline struct soj_self *soj_self_of(const struct soj_last *mine,
+					   struct sojourn *s)
+{
+	if (soj_rarely(mine->s != s || mine->serial != s->serial ||
+		       !mine->self->w.thr.alive))
+		return soj_self_find(s);
+	return mine->self;
+}
+
 static inline struct soj_self *soj_self(struct sojourn *s)
 {
-	const struct soj_last *last = &soj_last;
-
-	if (soj_rarely(last->s != s || last->serial != s->serial ||
-		       !last->self->w.thr.alive))
-		return soj_self_find(s);
-	return last->self;
+	return soj_self_of(&soj_last, s);
 }
 
 /* The same, with a thread slot.  On failure *rc says why. */
@@ -139,18 +163,15 @@ int soj_helper_spawn(struct sojourn *s, const char *name, const char *path);
 int soj_report(int rc, enum sojourn_reason reason, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* What the thread's last call said.  A text that is constant is not copied:
- * most are never asked for. */
-struct soj_last_said {
-	enum sojourn_reason reason;
-	const char *text; /* NULL: none */
-};
-extern _Thread_local struct soj_last_said soj_last_said;
+static inline void soj_ok_of(struct soj_last *mine)
+{
+	mine->said.reason = SOJOURN_OK;
+	mine->said.text = NULL;
+}
 
 static inline int soj_ok(void)
 {
-	soj_last_said.reason = SOJOURN_OK;
-	soj_last_said.text = NULL;
+	soj_ok_of(&soj_last);
 	return 0;
 }
 

@@ -46,7 +46,7 @@ static inline __attribute__((always_inline)) bool fits(const void *client,
 }
 
 static inline __attribute__((always_inline)) int
-read_plainly(struct sojourn *s, struct soj_self *self,
+read_plainly(struct sojourn *s, struct soj_last *mine, struct soj_self *self,
 	     struct soj_shm_bucket *bucket, struct soj_digest digest,
 	     const struct sojourn_read *how, uint32_t collection, void *data,
 	     size_t *data_bytes)
@@ -67,8 +67,8 @@ read_plainly(struct sojourn *s, struct soj_self *self,
 	self->w.source = SOJ_SOURCE_READ;
 	if (soj_rarely(!suits(s, how, collection)))
 		return -EAGAIN;
-	now_ms = soj_seg_now_at_once_ms(&s->st.seg);
-	soj_ok(); /* else it is said below */
+	now_ms = soj_seg_now_by(&s->st.seg, mine->ticker);
+	soj_ok_of(mine); /* else it is said below */
 	rc = soj_plain_read(&s->st, bucket, digest, now_ms, &want, &seen);
 	if (rc < 0)
 		return rc == -EAGAIN ? rc : missed(s, self);
@@ -89,8 +89,9 @@ int soj_read_plainly(struct sojourn *s, struct soj_self *self,
 		     const struct sojourn_read *how, uint32_t collection,
 		     void *data, size_t *data_bytes)
 {
-	return read_plainly(s, self, soj_bucket_of(&s->st, digest->word[0]),
-			    *digest, how, collection, data, data_bytes);
+	return read_plainly(s, soj_last_mine(), self,
+			    soj_bucket_of(&s->st, digest->word[0]), *digest,
+			    how, collection, data, data_bytes);
 }
 
 /* The digest comes in registers: else it would have to be in memory for all. */
@@ -108,6 +109,7 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 {
 	struct soj_shm_bucket *bucket;
 	struct soj_digest digest;
+	struct soj_last *mine;
 	int rc;
 
 	/* First what the next wait is for. */
@@ -118,7 +120,8 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 	if (how == NULL)
 		how = &soj_read_default;
 	/* The way of most reads.  Where it is taken there are no hooks. */
-	rc = read_plainly(s, soj_self(s), bucket, digest, how,
+	mine = soj_last_mine();
+	rc = read_plainly(s, mine, soj_self_of(mine, s), bucket, digest, how,
 			  SOJ_COLLECTION_SESSION, data, data_bytes);
 	return rc != -EAGAIN ? rc : go_on(s, id, digest, how, data, data_bytes);
 }

@@ -9,7 +9,6 @@
 
 #include "session/handle.h"
 
-_Thread_local struct soj_last_said soj_last_said;
 static _Thread_local char last_text[sizeof(((struct soj_said *)0)->text)];
 
 static const char *const reason_names[] = {
@@ -51,25 +50,25 @@ const char *sojourn_reason_name(enum sojourn_reason reason)
 
 enum sojourn_reason sojourn_reason(void)
 {
-	return soj_last_said.reason;
+	return soj_last.said.reason;
 }
 
 const char *sojourn_error_text(void)
 {
-	return soj_last_said.text ? soj_last_said.text : "";
+	return soj_last.said.text ? soj_last.said.text : "";
 }
 
 /* text: for good, or last_text. */
 static int say(int rc, enum sojourn_reason reason, const char *text)
 {
-	soj_last_said.reason = reason;
-	soj_last_said.text = text;
+	soj_last.said.reason = reason;
+	soj_last.said.text = text;
 	return rc;
 }
 
 void soj_say_keep(struct soj_said *said)
 {
-	said->reason = soj_last_said.reason;
+	said->reason = soj_last.said.reason;
 	snprintf(said->text, sizeof(said->text), "%s", sojourn_error_text());
 }
 

@@ -49,7 +49,12 @@ static int64_t boottime_ns(void)
 /* Does the kernel tell the time by it? */
 static soj_half_t counter_tells_time;
 
-_Thread_local struct soj_ticker soj_seg_ticker;
+static _Thread_local struct soj_ticker ticker;
+
+struct soj_ticker *soj_seg_ticker_mine(void)
+{
+	return &ticker;
+}
 
 static int64_t ask_clock(void)
 {
@@ -57,7 +62,7 @@ static int64_t ask_clock(void)
 	int64_t ns = boottime_ns();
 
 	if (soj_load_relaxed(&counter_tells_time))
-		soj_ticker_set(&soj_seg_ticker, before, ns, __rdtsc());
+		soj_ticker_set(&ticker, before, ns, __rdtsc());
 	return ns / 1000000;
 }
 
@@ -65,8 +70,7 @@ static int64_t boottime_ms(void)
 {
 	int64_t ms;
 
-	return soj_ticker_knows(&soj_seg_ticker, __rdtsc(), &ms) ? ms
-								 : ask_clock();
+	return soj_ticker_knows(&ticker, __rdtsc(), &ms) ? ms : ask_clock();
 }
 
 static void look_at_source(void)
@@ -78,6 +82,11 @@ static void look_at_source(void)
 		soj_store_relaxed(&counter_tells_time, 1);
 }
 #else
+struct soj_ticker *soj_seg_ticker_mine(void)
+{
+	return NULL;
+}
+
 static int64_t boottime_ms(void)
 {
 	return boottime_ns() / 1000000;
