@@ -62,6 +62,7 @@ void soj_keys_derive(struct soj_keys *keys, const uint8_t master[SOJ_KEY_BYTES])
 	derive(keys->fingerprint, sizeof(keys->fingerprint), 5, master);
 	derive(keys->token, sizeof(keys->token), 6, master);
 	derive(keys->csrf, sizeof(keys->csrf), 7, master);
+	derive(keys->id_usual, sizeof(keys->id_usual), 8, master);
 	soj_wipe_calls();
 }
 

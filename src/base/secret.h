@@ -19,6 +19,7 @@
 /* Keys of one segment, derived from its master key (libsodium crypto_kdf). */
 struct soj_keys {
 	uint8_t id[16];          /* SipHash key of session ids */
+	uint8_t id_usual[16];    /* AES key of those that base/mac.h is for */
 	uint8_t subject[16];     /* of subjects */
 	uint8_t log[16];         /* of what logs and tools show */
 	uint8_t renewal[32];     /* seals a new id under the old one */

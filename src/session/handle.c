@@ -193,6 +193,8 @@ int soj_handle_open(struct sojourn *s, const uint8_t master[SOJ_KEY_BYTES])
 	s->has_key = true;
 	soj_keys_derive(&s->keys, master);
 	soj_siphash_begin(&s->id_begun, s->keys.id);
+	if (s->st.seg.flags & SOJ_SHM_IDS_AES)
+		soj_mac_init(&s->id_mac, s->keys.id_usual);
 	soj_store_init(&s->st);
 	if (s->st.seg.flags & SOJ_SHM_SEALED) {
 		soj_vault_init(&s->vault,
@@ -218,6 +220,7 @@ void soj_handle_free(struct sojourn *s)
 	soj_hooks_free(s);
 	soj_wipe(&s->keys, sizeof(s->keys));
 	soj_wipe(&s->id_begun, sizeof(s->id_begun));
+	soj_wipe(&s->id_mac, sizeof(s->id_mac));
 	soj_vault_wipe(&s->vault);
 	munmap(s, sizeof(*s));
 }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sojourn/sojourn.h>
 
+#include "base/mac.h"
 #include "base/siphash.h"
 #include "store/event.h"
 #include "upkeep/upkeep.h"
@@ -29,6 +30,7 @@ struct sojourn {
 	struct soj_store st;
 	struct soj_keys keys;
 	struct soj_siphash id_begun; /* with keys.id */
+	struct soj_mac id_mac;       /* of keys.id_usual; SOJ_SHM_IDS_AES */
 	struct soj_vault vault;      /* of a sealed segment */
 	pthread_key_t key;           /* -> struct soj_self of the thread */
 	bool has_key;

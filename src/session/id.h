@@ -6,8 +6,10 @@
  * Layer 5.  Session ids and handles.
  *
  * An id is base64url text of random bytes.  The segment knows only its keyed
- * 128-bit digest (SipHash-2-4-128 of the text), so whoever reads the segment
- * learns no id, and nobody without the key can make colliding ones.
+ * 128-bit digest, so whoever reads the segment learns no id, and nobody without
+ * the key can make colliding ones.  It is SipHash-2-4-128 of the text; of the 32
+ * characters that ids have by default, where the processor that made the segment
+ * has instructions for AES, it is their CBC-MAC (base/mac.h) under another key.
  */
 
 #include <sojourn/sojourn.h>

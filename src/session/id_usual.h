@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/fault.h"
+#include "base/mac.h"
 #include "base/siphash.h"
 #include "session/id.h"
 #include "store/plain_read.h"
@@ -46,34 +47,41 @@ static inline bool soj_id_is_usual(const char *id)
 	return true;
 #endif
 }
-static_assert(SOJ_ID_CHARS_USUAL == 32, "an id is two times sixteen bytes");
+static_assert(SOJ_ID_CHARS_USUAL == SOJ_MAC_TEXT_BYTES,
+	      "an id is two times sixteen bytes");
 
 /*
  * soj_id_digest() for who does nothing but look it up, and for ids of 24 bytes,
  * as most are; false: it is not as long.  Characters that no id has are let
  * through, for nobody has such an id, and a zero, as keys have one, ends the
  * text.  Unrolled, and the bucket is asked for as soon as it is known which it
- * is: nothing of a look-up can begin before.
+ * is: nothing of a look-up can begin before.  All texts of that length, and no
+ * others, are digested by AES if the segment says so.
  */
 static inline __attribute__((always_inline)) bool
 soj_id_digest_usual(const struct sojourn *s, const char *id,
 		    struct soj_digest *digest, struct soj_shm_bucket **bucket)
 {
-	struct soj_siphash h;
+	struct soj_siphash h = s->id_begun;
+	const bool aes = s->st.seg.flags & SOJ_SHM_IDS_AES;
 
 	if (soj_rarely(!soj_id_may_be_usual(id)))
 		return false;
-	h = s->id_begun;
-	soj_siphash_bytes(&h, id);
-	soj_siphash_bytes(&h, id + 8);
-	soj_siphash_bytes(&h, id + 16);
-	soj_siphash_bytes(&h, id + 24);
-	digest->word[0] =
-		soj_siphash_first(&h, (uint64_t)SOJ_ID_CHARS_USUAL << 56);
+	if (aes) {
+		soj_mac_text(&s->id_mac, id, digest->word);
+	} else {
+		soj_siphash_bytes(&h, id);
+		soj_siphash_bytes(&h, id + 8);
+		soj_siphash_bytes(&h, id + 16);
+		soj_siphash_bytes(&h, id + 24);
+		digest->word[0] = soj_siphash_first(
+			&h, (uint64_t)SOJ_ID_CHARS_USUAL << 56);
+	}
 	if (SOJ_PLANT(SECRET_STORED))
 		memcpy(&digest->word[0], id, sizeof(digest->word[0]));
 	*bucket = soj_plain_begin(&s->st, digest->word[0]);
-	digest->word[1] = soj_siphash_second(&h);
+	if (!aes)
+		digest->word[1] = soj_siphash_second(&h);
 	if (SOJ_PLANT(SECRET_STORED))
 		memcpy(&digest->word[1], id + 8, sizeof(digest->word[1]));
 	return soj_id_is_usual(id);

@@ -103,13 +103,19 @@ static int check_cipher(uint32_t flags)
 {
 	enum soj_cipher cipher = cipher_of(flags);
 
-	if (cipher == SOJ_CIPHER_NONE || soj_cipher_here(cipher))
-		return 0;
-	return soj_report(-ENOTSUP, SOJOURN_SYSTEM,
-			  "values are sealed by %s, for which this processor "
-			  "has no instructions (AES and PCLMUL): create the "
-			  "segment with XChaCha20-Poly1305",
-			  soj_cipher_name(cipher));
+	if (cipher != SOJ_CIPHER_NONE && !soj_cipher_here(cipher))
+		return soj_report(-ENOTSUP, SOJOURN_SYSTEM,
+				  "values are sealed by %s, for which this "
+				  "processor has no instructions (AES and "
+				  "PCLMUL): create the segment with "
+				  "XChaCha20-Poly1305",
+				  soj_cipher_name(cipher));
+	if ((flags & SOJ_SHM_IDS_AES) && !soj_mac_here())
+		return soj_report(-ENOTSUP, SOJOURN_SYSTEM,
+				  "ids are digested by AES-128, for which this "
+				  "processor has no instructions: create the "
+				  "segment on one that has none");
+	return 0;
 }
 
 static int prepare(struct creation *c)
@@ -131,6 +137,8 @@ static int prepare(struct creation *c)
 	rc = check_cipher(c->seg.flags);
 	if (rc < 0)
 		return rc;
+	if (soj_mac_here())
+		c->seg.flags |= SOJ_SHM_IDS_AES;
 	if (c->o->manual_clock)
 		c->seg.flags |= SOJ_SHM_MANUAL_CLOCK;
 	if (c->o->huge == SOJOURN_HUGE_ON)

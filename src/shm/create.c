@@ -51,12 +51,14 @@ static int check_options(const struct soj_seg_options *opts,
 {
 	int rc;
 
-	if ((opts->flags & ~(SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SEALED)) ||
+	if ((opts->flags &
+	     ~(SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_SEALED | SOJ_SHM_IDS_AES)) ||
 	    (opts->flags & SOJ_SHM_SEALED) == SOJ_SHM_SEALED)
 		return soj_seg_fail(err, -EINVAL,
 				    "segment flags are 0x%x, allowed are 0x%x "
 				    "and one of 0x%x",
-				    opts->flags, SOJ_SHM_MANUAL_CLOCK,
+				    opts->flags,
+				    SOJ_SHM_MANUAL_CLOCK | SOJ_SHM_IDS_AES,
 				    SOJ_SHM_SEALED);
 	rc = soj_seg_policy_check(&opts->policy, err);
 	return rc < 0 ? rc : soj_seg_collections_check(opts->collection, err);

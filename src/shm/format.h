@@ -68,7 +68,9 @@
 #define SOJ_SHM_SEAL_AES     4u
 #define SOJ_SHM_SEAL_XCHACHA 8u
 #define SOJ_SHM_SEALED       (SOJ_SHM_SEAL_AES | SOJ_SHM_SEAL_XCHACHA)
-#define SOJ_SHM_FLAGS        15u /* all that this build knows */
+/* Usual ids are digested by AES, session/id_usual.h; else as the others are. */
+#define SOJ_SHM_IDS_AES 16u
+#define SOJ_SHM_FLAGS   31u /* all that this build knows */
 
 /* header.policy.when_full */
 enum { SOJ_FULL_REJECT, SOJ_FULL_EVICT };

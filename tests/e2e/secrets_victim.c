@@ -119,6 +119,7 @@ static void list_all(void)
 {
 	tell_bytes("master", mine->master, sizeof(mine->master));
 	tell_bytes("key-id", mine->keys.id, 16);
+	tell_bytes("key-id-usual", mine->keys.id_usual, 16);
 	tell_bytes("key-subject", mine->keys.subject, 16);
 	tell_bytes("key-log", mine->keys.log, 16);
 	tell_bytes("key-renewal", mine->keys.renewal, 32);

@@ -167,6 +167,7 @@ void stack_learn_keys(void)
 	secrets = 0;
 	is_secret("the key file", my.master, sizeof(my.master));
 	is_secret("the key of ids", my.keys.id, 16);
+	is_secret("the key of usual ids", my.keys.id_usual, 16);
 	is_secret("the key of subjects", my.keys.subject, 16);
 	is_secret("the key of logs", my.keys.log, 16);
 	is_secret("the key of renewals", my.keys.renewal, 32);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +38,49 @@ static void test_siphash(void **state)
 	}
 }
 
+/* The last block of CBC, by libcrypto. */
+static void mac_by_libcrypto(const uint8_t key[16],
+			     const uint8_t text[SOJ_MAC_TEXT_BYTES],
+			     struct soj_digest *digest)
+{
+	static const uint8_t zero[16];
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t out[SOJ_MAC_TEXT_BYTES + 16];
+	int bytes;
+
+	assert_non_null(ctx);
+	assert_int_equal(
+		EVP_EncryptInit_ex(ctx, EVP_aes_128_cbc(), NULL, key, zero), 1);
+	assert_int_equal(
+		EVP_EncryptUpdate(ctx, out, &bytes, text, SOJ_MAC_TEXT_BYTES),
+		1);
+	assert_int_equal(bytes, SOJ_MAC_TEXT_BYTES);
+	memcpy(digest->word, out + 16, sizeof(digest->word));
+	EVP_CIPHER_CTX_free(ctx);
+}
+
+static void test_mac(void **state)
+{
+	uint8_t text[SOJ_MAC_TEXT_BYTES + 16], key[16];
+	struct soj_digest want, got;
+	struct soj_mac mac;
+
+	(void)state;
+	assert_int_equal(soj_secret_init(), 0);
+	if (!soj_mac_here())
+		skip();
+	for (unsigned i = 0; i < 10000; i++) {
+		const uint8_t *at = text + i % 16;
+
+		soj_random(text, sizeof(text));
+		soj_random(key, sizeof(key));
+		mac_by_libcrypto(key, at, &want);
+		soj_mac_init(&mac, key);
+		soj_mac_text(&mac, at, got.word);
+		assert_memory_equal(&got, &want, sizeof(want));
+	}
+}
+
 /* By the definition of base64url. */
 static bool is_id_char(unsigned c)
 {
@@ -46,8 +90,18 @@ static bool is_id_char(unsigned c)
 
 static struct sojourn s;
 
+static struct soj_digest wanted(const char *text, size_t chars)
+{
+	struct soj_digest digest;
+
+	if (chars != SOJ_ID_CHARS_USUAL || !(s.st.seg.flags & SOJ_SHM_IDS_AES))
+		return soj_digest(s.keys.id, text, chars);
+	mac_by_libcrypto(s.keys.id_usual, (const uint8_t *)text, &digest);
+	return digest;
+}
+
 /* Each character at each place of texts of each length. */
-static void test_id_text(void **state)
+static void check_id_text(uint32_t flags)
 {
 	char text[SOJOURN_ID_CHARS_MAX + 8];
 	struct soj_digest digest, want;
@@ -55,11 +109,13 @@ static void test_id_text(void **state)
 	struct soj_shm_bucket *bucket;
 	bool usual;
 
-	(void)state;
+	s.st.seg.flags = flags;
 	s.st.seg.buckets = &there;
 	s.st.seg.lay.buckets = 1;
-	soj_random(s.keys.id, sizeof(s.keys.id));
+	soj_random(&s.keys, sizeof(s.keys));
 	soj_siphash_begin(&s.id_begun, s.keys.id);
+	if (flags & SOJ_SHM_IDS_AES)
+		soj_mac_init(&s.id_mac, s.keys.id_usual);
 	for (size_t chars = 0; chars <= SOJOURN_ID_CHARS_MAX + 2; chars++) {
 		memset(text, 'x', sizeof(text));
 		text[chars] = 0;
@@ -73,25 +129,35 @@ static void test_id_text(void **state)
 		for (size_t at = 0; at < chars; at++)
 			for (unsigned c = 1; c < 256; c++) {
 				text[at] = (char)c;
+				want = wanted(text, chars);
 				assert_int_equal(
 					soj_id_digest(&s, text, &digest),
 					is_id_char(c));
+				if (is_id_char(c))
+					assert_memory_equal(&digest, &want,
+							    sizeof(want));
 				usual = soj_id_digest_usual(&s, text, &digest,
 							    &bucket);
 				assert_int_equal(usual,
 						 chars == SOJ_ID_CHARS_USUAL);
 				if (!usual)
-					digest = soj_digest(s.keys.id, text,
-							    chars);
-				want = soj_digest(s.keys.id, text, chars);
+					digest = want;
 				assert_memory_equal(&digest, &want,
 						    sizeof(want));
 				text[at] = 'x';
 			}
-		want = soj_digest(s.keys.id, text, chars);
+		want = wanted(text, chars);
 		assert_true(soj_id_digest(&s, text, &digest));
 		assert_memory_equal(&digest, &want, sizeof(want));
 	}
+}
+
+static void test_id_text(void **state)
+{
+	(void)state;
+	check_id_text(0);
+	if (soj_mac_here())
+		check_id_text(SOJ_SHM_IDS_AES);
 }
 
 /* Texts that end where the next page may not be read; and begin wherever. */
@@ -241,6 +307,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_siphash),
+		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_id_text),
 		cmocka_unit_test(test_id_at_the_end),
 		cmocka_unit_test(test_made_ids),
