@@ -254,7 +254,8 @@ static void run_one(struct sojourn *s, const struct soj_hook_table *table,
 		.ended = (enum sojourn_end)note->status,
 		.reason = note->reason,
 		.renewal = note->renewal,
-		.collection = note->collection,
+		/* As in events; a damaged entry may name any. */
+		.collection = note->collection % SOJ_COLLECTIONS,
 		.detail = note->detail,
 	};
 

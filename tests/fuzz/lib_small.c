@@ -200,6 +200,28 @@ static void other_thread(uint32_t idx, uint32_t tid, bool dead)
 	memcpy(&slot->life, &word, sizeof(word));
 }
 
+/* Rules that nothing had to be made by: of a cap, of bindings, of what is done
+ * when memory is short. */
+static void set_rules(struct soj_shm_header *hdr)
+{
+	struct soj_shm_collection *c = &hdr->collection[0];
+
+	c->cap = 5;
+	c->cap_policy = SOJ_CAP_EVICT_OLDEST;
+	c->device_policy = SOJ_BINDING_DELETE;
+	c->ip_policy = SOJ_BINDING_REJECT;
+	c->user_agent_policy = SOJ_BINDING_REPORT;
+	c->flags |= SOJ_COLLECTION_UPDATES;
+	hdr->collection[SMALL_CAPPED] = *c;
+	c = &hdr->collection[SMALL_CAPPED];
+	snprintf(c->name, sizeof(c->name), "capped");
+	c->cap = 2;
+	c->cap_policy = SOJ_CAP_REJECT;
+	c->flags |= SOJ_COLLECTION_SLIDING;
+	if (small_sealed)
+		hdr->policy.when_full = SOJ_FULL_EVICT;
+}
+
 static void point(const struct soj_seg *seg)
 {
 	the.st.seg = *seg;
@@ -237,6 +259,7 @@ static void make(void)
 	other_thread(slot, 4000000, true);
 	other_thread(slot + 1, 1, false);
 	hold_locks(slot);
+	set_rules(the.st.seg.hdr);
 	memcpy(the.good, the.image, the.bytes);
 }
 
@@ -252,6 +275,50 @@ void small_restore(void)
 	memcpy(the.image, the.good, the.bytes);
 }
 
+/*
+ * Around the mapping that is used lies nothing, as far as any number of the format
+ * leads: what is read or written beside it is found, whatever else there is in the
+ * process.
+ */
+#define FENCE_BYTES ((size_t)40 << 30)
+
+static uint8_t *fence;
+
+static void fence_close(void)
+{
+	uint8_t *at = fence ? fence + FENCE_BYTES : NULL;
+	size_t bytes = fence ? the.bytes : 2 * FENCE_BYTES + the.bytes;
+	void *got = mmap(at, bytes, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+				 (at ? MAP_FIXED : 0),
+			 -1, 0);
+
+	if (got == MAP_FAILED)
+		fuzz_fail("no room for a fence");
+	if (fence == NULL)
+		fence = got;
+}
+
+static void fence_in(struct soj_seg *seg)
+{
+	void *at;
+
+	if (fence == NULL)
+		fence_close();
+	at = mremap(seg->base, seg->bytes, seg->bytes,
+		    MREMAP_MAYMOVE | MREMAP_FIXED, fence + FENCE_BYTES);
+	if (at == MAP_FAILED)
+		fuzz_fail("the mapping cannot be moved");
+	seg->base = at;
+	soj_seg_point(seg);
+}
+
+void small_detach(struct sojourn *s)
+{
+	sojourn_detach(s);
+	fence_close();
+}
+
 int small_attach(bool read_only, struct sojourn **out)
 {
 	uint8_t master[SOJ_KEY_BYTES] = {0};
@@ -263,12 +330,12 @@ int small_attach(bool read_only, struct sojourn **out)
 	rc = soj_seg_attach_fd(&s->st.seg, the.fd, read_only,
 			       the.keys.fingerprint, &err);
 	FUZZ_CHECK(rc <= 0 && (rc == 0) == (err.text[0] == '\0'));
-	if (rc == 0)
-		rc = soj_handle_open(s, master);
 	if (rc < 0) {
 		soj_handle_free(s);
 		return rc;
 	}
+	fence_in(&s->st.seg);
+	must(soj_handle_open(s, master));
 	s->keys = the.keys;
 	if (s->vault.cipher == the.vault.cipher)
 		s->vault = the.vault;

@@ -19,6 +19,7 @@
 #define SMALL_SUBJECTS 4u
 #define SMALL_ITEMS    4u /* "csrf", keys of one byte, 0 to 3; 3 counts */
 #define SMALL_FAMILIES 3u /* of "remember-me"; the first was rotated */
+#define SMALL_CAPPED   7u /* a collection with a cap, and more rules */
 
 struct small {
 	int fd;         /* of a memfd */
@@ -48,8 +49,9 @@ const char *small_subject(unsigned number);
 /* Tokens of the segment, by a key that is always the same and at a time that
  * stands. */
 struct sojourn_tokens *small_tokens(struct sojourn *s);
-/* Attaches it as sojourn_attach() would: 0 or a negative errno. */
+/* Attaches it as sojourn_attach() would, one at a time: 0 or a negative errno. */
 int small_attach(bool read_only, struct sojourn **s);
+void small_detach(struct sojourn *s);
 
 /* ---- spoiling ---- */
 

@@ -13,9 +13,10 @@
 
 int use_judge(const char *what, int rc, const int *more)
 {
-	static const int errors[] = {
-		EINVAL, ECANCELED, EBUSY,  EBADMSG,  EROFS,   EAGAIN, ENOENT,
-		ENOSPC, ENOBUFS,   ESTALE, EMSGSIZE, ENOTSUP, EUSERS, EPERM};
+	static const int errors[] = {EINVAL,  ECANCELED, EBUSY,    EBADMSG,
+				     EROFS,   EAGAIN,    ENOENT,   ENOSPC,
+				     ENOBUFS, ESTALE,    EMSGSIZE, ENOTSUP,
+				     EUSERS,  EPERM,     EILSEQ};
 	bool known = rc >= 0;
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
@@ -77,6 +78,9 @@ static void read_one(struct use *u, unsigned number)
 		.subject = number % 8 == 3 ? small_subject(number) : NULL,
 		.no_touch = number % 8 == 4,
 		.no_renew = number % 8 == 5,
+		.client = number % 8 == 6 ? use_client(number / 8) : NULL,
+		.veto = number % 8 == 7 ? use_veto : NULL,
+		.veto_arg = u,
 	};
 	size_t capacity = number % 4 == 1 ? 16 : 8192, bytes = capacity;
 	uint8_t *data = malloc(capacity);
@@ -279,6 +283,8 @@ static void everything(struct use *u)
 
 	for (unsigned i = 0; i < SMALL_SESSIONS; i++)
 		operation(u, i, u->read_only ? 8 * i : i);
+	if (!u->read_only)
+		use_hooked(u);
 	for (unsigned i = 0; i < 3 * USE_MORE; i++)
 		use_more(u, i, i / USE_MORE * 67 + 8 * (i % USE_MORE));
 	for (unsigned i = 0; i < sizeof(once) && !u->read_only; i++)

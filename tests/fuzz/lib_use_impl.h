@@ -19,6 +19,8 @@ struct use {
 	struct fuzz_in *in;
 	bool read_only;
 	unsigned calls; /* of a list's function */
+	unsigned asked; /* the validator, and the veto */
+	bool hooked;
 
 	/* lib_use_more.c: */
 	struct sojourn_tokens *tokens;           /* NULL: not yet opened */
@@ -43,6 +45,13 @@ int use_append(void *arg, void *data, size_t *data_bytes, size_t capacity);
 /* Kinds of operations on all else but plain sessions; what: any number. */
 #define USE_MORE 16u
 void use_more(struct use *u, unsigned what, unsigned number);
+/* From here on with a validator in each collection, and all hooks. */
+void use_hooked(struct use *u);
+/* A sojourn_veto_fn with a struct use. */
+int use_veto(void *arg, const struct sojourn_info *info, const void *data,
+	     size_t data_bytes);
+/* Some who come from where sessions began, some from elsewhere. */
+const struct sojourn_metadata *use_client(unsigned number);
 /* Gives back what those left, and detaches. */
 void use_end(struct use *u);
 

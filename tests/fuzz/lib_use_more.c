@@ -29,8 +29,9 @@ struct named {
 static void name(struct named *n, unsigned number)
 {
 	n->key = (uint8_t)(number % (SMALL_ITEMS + 2));
-	n->item.collection =
-		number % 11 == 10 ? number % 7 : SOJOURN_COLLECTION_CSRF;
+	n->item.collection = number % 11 == 10  ? number % 7
+			     : number % 11 == 9 ? SMALL_CAPPED
+						: SOJOURN_COLLECTION_CSRF;
 	n->item.key = &n->key;
 	n->item.key_bytes = 1;
 }
@@ -63,25 +64,32 @@ static void write_item(struct use *u, const struct named *n, unsigned number)
 static void read_item(struct use *u, const struct named *n, unsigned number)
 {
 	size_t capacity = number % 4 == 1 ? 3 : 8192, bytes = capacity;
-	uint8_t *data = malloc(capacity);
+	uint8_t *data = malloc(capacity), other[128];
+	const struct sojourn_read how = {
+		.client = number & 8 ? use_client(number / 16) : NULL,
+	};
 	struct sojourn_info info, infos[2];
 	struct sojourn_one many[] = {
 		{.id = use_id(number), .info = &infos[0]},
 		{.item = n->item, .data = data, .info = &infos[1]},
+		{.id = use_id(number + 1), .data = other},
+		{.item = n->item, .data = other},
 	};
 	int rc;
 
 	FUZZ_CHECK(data);
 	rc = use_judge("get",
-		       sojourn_get(u->s, &n->item, NULL, data, &bytes, &info),
+		       sojourn_get(u->s, &n->item, &how, data, &bytes, &info),
 		       NULL);
 	if (rc == 0 || rc == -ENOBUFS)
 		use_info_is_sound(&info);
 	FUZZ_CHECK(rc < 0 || bytes <= capacity);
 	FUZZ_CHECK(use_judge("has", sojourn_has(u->s, &n->item), NULL) <= 1);
 	many[1].data_bytes = capacity;
-	rc = use_judge("get_many", sojourn_get_many(u->s, many, 2, NULL), NULL);
-	FUZZ_CHECK(rc <= 2);
+	many[2].data_bytes = many[3].data_bytes = sizeof(other);
+	rc = use_judge("get_many", sojourn_get_many(u->s, many, 4, &how), NULL);
+	FUZZ_CHECK(rc <= 4);
+	FUZZ_CHECK(many[2].rc < 0 || many[2].data_bytes <= sizeof(other));
 	for (unsigned i = 0; i < 2 && rc > 0; i++)
 		if (many[i].rc == 0)
 			use_info_is_sound(many[i].info);
@@ -479,7 +487,10 @@ void use_more(struct use *u, unsigned what, unsigned number)
 		pages(u, number);
 		return;
 	default:
-		regenerate(u, number);
+		if (number >= 192)
+			use_hooked(u);
+		else
+			regenerate(u, number);
 		return;
 	}
 }
@@ -489,5 +500,5 @@ void use_end(struct use *u)
 	sojourn_tokens_close(u->tokens);
 	u->tokens = NULL;
 	fuzz_bound("detach", USE_BOUND_ONE);
-	sojourn_detach(u->s);
+	small_detach(u->s);
 }

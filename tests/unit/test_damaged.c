@@ -9,6 +9,7 @@
 #include "lib_store.h"
 #include "session/handle.h"
 #include <sojourn/collection.h>
+#include <sojourn/event.h>
 
 #define SUBJECT   "anna"
 #define NO_ENTRY  ((UINT32_C(1) << SOJ_ENTRY_BITS) - 1)
@@ -124,6 +125,39 @@ static void renewed_to_nothing(void **state)
 	assert_int_equal(tip, 0);
 }
 
+/* Hooks are told of a collection that there can be, whatever the entry says. */
+static void told(void *arg, struct sojourn *segment,
+		 const struct sojourn_hook_call *call)
+{
+	(void)segment;
+	assert_true(call->collection < SOJOURN_COLLECTIONS);
+	++*(unsigned *)arg;
+}
+
+static void collection_is_none(void **state)
+{
+	const struct sojourn_hooks hooks = {.touched = told,
+					    .renewal_failed = told,
+					    .deleted = told,
+					    .hit = told};
+	const struct sojourn_new n = {.subject = SUBJECT};
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+	struct sojourn_info info;
+	unsigned calls = 0;
+
+	(void)state;
+	assert_int_equal(sojourn_session_create(s, &n, id, &info), 0);
+	assert_int_equal(sojourn_hooks_set(s, &hooks, &calls), 0);
+	soj_store_relaxed(&soj_entry(&s->st, 1)->misc,
+			  soj_misc(255, 0, false, 0));
+	assert_int_equal(sojourn_session_read(s, id, NULL, NULL, NULL, &info),
+			 0);
+	assert_string_equal(info.collection, "session");
+	assert_int_equal(calls, 1);
+	assert_int_equal(sojourn_session_delete(s, id), 1);
+	assert_int_equal(calls, 2);
+}
+
 /* ---- the list of locks ---- */
 
 /* As many as a thread may hold, their successors, and one more. */
@@ -194,6 +228,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(items_successor_is_none, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(renewed_to_nothing, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(collection_is_none, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(list_of_locks_is_full,
 						open_store, store_tear_down),

@@ -137,7 +137,7 @@ if(SOJ_FAULTS)
 	add_library(soj_fuzz_parts OBJECT ${shared})
 	soj_test_uses(soj_fuzz_parts fuzz soj_tool_lib
 		sojourn_helper_explore sojourn_explore)
-	foreach(name text ops image)
+	foreach(name text ops image sealed flip)
 		add_executable(replay_${name} ${tests}/fuzz/replay.c
 			${tests}/fuzz/fuzz_${name}.c
 			$<TARGET_OBJECTS:soj_fuzz_parts>)
