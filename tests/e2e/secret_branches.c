@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What is compared with a secret takes the same way whatever the secret is.
- *
- *   secret_branches           under valgrind, which it starts itself
- *   secret_branches --times   prints how long lookups take, and asserts nothing
+ * What is compared with a secret takes the same way whatever the secret is.  It
+ * starts valgrind itself.
  *
  * Memcheck is told that the secret is uninitialised, and then complains of each
  * branch and each address that depends on it (A. Langley, ctgrind, 2010).  One
@@ -13,19 +11,16 @@
  *
  * Looking up an id is no such comparison: what is compared is its keyed digest,
  * of which a near miss is as far away as any.  That the way to the digest has no
- * branch that depends on the key is shown here; --times shows the rest, Welch's
- * t of ids that differ from a living one in the last character, against ids that
- * are altogether strange.
+ * branch that depends on the key is shown here; bench/timing.c has how long it
+ * takes.
  */
 
 #include <errno.h>
-#include <math.h>
 #include <sodium.h>
 #include <sojourn/remember.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <valgrind/memcheck.h>
 
@@ -224,68 +219,7 @@ static void digests(struct sojourn *s, const char *id)
 	digests_by(s, id, 0, "digest of an id, without AES");
 }
 
-/* ---- how long it takes ---- */
-
-#define TIMED 1000000u
-
-struct sample {
-	double count, mean, squares;
-};
-
-/* B. P. Welford, 1962. */
-static void add(struct sample *sample, double value)
-{
-	double from = value - sample->mean;
-
-	sample->mean += from / ++sample->count;
-	sample->squares += from * (value - sample->mean);
-}
-
-static double variance_of_mean(const struct sample *sample)
-{
-	return sample->squares / (sample->count - 1) / sample->count;
-}
-
-static double real_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-/* What took much longer than usual was interrupted. */
-static void lookups(struct sojourn *s, const char *id)
-{
-	char near[SOJOURN_ID_CHARS_MAX + 1], strange[sizeof(near)];
-	struct sample samples[2] = {{0}};
-	uint8_t draw[32];
-	double begin, ns;
-
-	for (unsigned i = 0; i < TIMED; i++) {
-		unsigned kind;
-
-		soj_random(draw, sizeof(draw));
-		kind = draw[0] & 1;
-		strcpy(near, id);
-		near[31] = near[31] == 'A' ? 'B' : 'A';
-		sodium_bin2base64(strange, sizeof(strange), draw + 1, 24,
-				  VARIANT);
-		begin = real_ns();
-		(void)!sojourn_session_read(s, kind ? near : strange, NULL,
-					    NULL, NULL, NULL);
-		ns = real_ns() - begin;
-		if (ns < 5000)
-			add(&samples[kind], ns);
-	}
-	printf("a near miss %.1f ns, a far one %.1f ns, t %.2f\n",
-	       samples[1].mean, samples[0].mean,
-	       (samples[1].mean - samples[0].mean) /
-		       sqrt(variance_of_mean(&samples[0]) +
-			    variance_of_mean(&samples[1])));
-}
-
-/* ---- both ---- */
+/* ---- */
 
 static struct sojourn *make(char id[SOJOURN_ID_CHARS_MAX + 1])
 {
@@ -308,18 +242,14 @@ int main(int argc, char **argv)
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 	struct sojourn *s;
 
-	if (argc == 1 && !RUNNING_ON_VALGRIND) {
+	(void)argc;
+	if (!RUNNING_ON_VALGRIND) {
 		execlp("valgrind", "valgrind", "--quiet", "--error-limit=no",
 		       "--log-file=/dev/null", argv[0], (char *)NULL);
 		puts("skipped: there is no valgrind");
 		return 77;
 	}
 	s = make(id);
-	if (argc > 1) {
-		lookups(s, id);
-		sojourn_detach(s);
-		return strcmp(argv[1], "--times") == 0 ? 0 : 64;
-	}
 	equal_bytes();
 	forged_requests(s, id);
 	used_tokens(s);
