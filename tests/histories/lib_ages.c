@@ -11,7 +11,9 @@
  * second change of the epoch after that.
  *
  * Where nothing else is done, it finds those of many entries, and stays until
- * the others have replaced as many.
+ * the others have replaced as many; meanwhile it looks at all of them again each
+ * time that others have run.  Half of them it holds from the beginning of the
+ * section, the others it finds anew in turn.
  */
 
 #include <sched.h>
@@ -27,9 +29,13 @@
 #define YIELDS_MAX 12u
 #define THINGS     32u /* whose values are replaced and looked at */
 #define AT_A_TIME  16u
+#define HELD       16u /* of them from the beginning of the section */
+#define ANEW       8u  /* in so many rounds each of the others is found anew */
+#define LOOKS      4u  /* at all of them, one after the other */
 #define WAIT_MAX   100u
 
 struct sight {
+	uint32_t idx;      /* of the entry; 0: nothing was found */
 	soj_word_t *state; /* NULL: nothing was found */
 	uint64_t seen;
 };
@@ -39,7 +45,7 @@ static struct sight sight_of(const struct soj_store *st, uint32_t idx)
 {
 	struct soj_shm_entry *e = soj_entry(st, idx);
 	uint64_t ctl = soj_load_acquire(&e->ctl);
-	struct sight sight = {NULL, 0};
+	struct sight sight = {.idx = idx};
 	soj_word_t *state = soj_chunk_state(st, soj_ctl_chunk(ctl));
 
 	if (!soj_ctl_readable(ctl) || state == NULL)
@@ -125,7 +131,7 @@ static void see_all(struct work *w, struct sight *sights)
 		struct soj_digest digest;
 		struct soj_found found;
 
-		sights[i].state = NULL;
+		sights[i] = (struct sight){0};
 		if (soj_item_digest(w->s, &item, &digest) == 0 &&
 		    soj_index_find(&w->s->st, digest, &found) == 0)
 			sights[i] =
@@ -133,36 +139,60 @@ static void see_all(struct work *w, struct sight *sights)
 	}
 }
 
-/* Until each was replaced twice, on average. */
-static void wait_for_others(struct work *w)
+/* A few of those that are not held on to. */
+static void see_some(struct work *w, struct sight *sights, unsigned round)
+{
+	for (unsigned i = HELD + round % ANEW; i < THINGS; i += ANEW)
+		if (sights[i].idx)
+			sights[i] = sight_of(&w->s->st, sights[i].idx);
+}
+
+static void look_again(const struct soj_seg *seg, const struct sight *sights,
+		       uint64_t age[AGES])
+{
+	for (unsigned i = 0; i < THINGS; i++)
+		if (sights[i].state)
+			age[age_of(seg, &sights[i])]++;
+}
+
+/* Until each was replaced twice, on average.  What was looked at counts if the
+ * section was still valid then. */
+static void look_for_long(struct work *w, struct soj_self *self,
+			  struct sight *sights)
 {
 	const uint64_t until = w->notes->replaced + 2 * THINGS;
+	const struct soj_seg *seg = &w->s->st.seg;
+	uint64_t sum[AGES] = {0};
 
-	for (unsigned i = 0; i < WAIT_MAX && w->notes->replaced < until; i++)
+	for (unsigned i = 0; i < WAIT_MAX && w->notes->replaced < until; i++) {
+		uint64_t age[AGES] = {0};
+
 		sched_yield();
+		for (unsigned n = 0; n < LOOKS; n++)
+			look_again(seg, sights, age);
+		if (!soj_section_valid(seg, &self->w.thr))
+			break;
+		for (unsigned k = 0; k < AGES; k++)
+			sum[k] += age[k];
+		see_some(w, sights, i);
+	}
+	for (unsigned k = 0; k < AGES; k++)
+		w->notes->age[k] += sum[k];
 }
 
 static void look_at_all(struct work *w)
 {
-	const struct soj_seg *seg = &w->s->st.seg;
 	struct sight sights[THINGS];
-	unsigned age[AGES] = {0};
 	struct soj_self *self;
 	int rc;
 
 	self = soj_self_writing(w->s, &rc);
 	if (self == NULL)
 		return;
-	soj_section_enter(seg, &self->w.thr);
+	soj_section_enter(&w->s->st.seg, &self->w.thr);
 	see_all(w, sights);
-	wait_for_others(w);
-	for (unsigned i = 0; i < THINGS; i++)
-		if (sights[i].state)
-			age[age_of(seg, &sights[i])]++;
-	if (!soj_section_exit(seg, &self->w.thr))
-		return;
-	for (unsigned i = 0; i < AGES; i++)
-		w->notes->age[i] += age[i];
+	look_for_long(w, self, sights);
+	(void)!soj_section_exit(&w->s->st.seg, &self->w.thr);
 }
 
 void work_age(struct work *w)
@@ -179,7 +209,7 @@ unsigned work_look_unprotected(struct sojourn *s, uint32_t collection)
 	const struct sojourn_item item = {
 		.collection = collection, .key = "control", .key_bytes = 7};
 	struct sojourn_value v = {.data = "old", .data_bytes = 3};
-	struct sight sight = {NULL, 0};
+	struct sight sight = {0};
 	struct soj_digest digest;
 	struct soj_found found;
 
