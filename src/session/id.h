@@ -9,7 +9,7 @@
  * 128-bit digest, so whoever reads the segment learns no id, and nobody without
  * the key can make colliding ones.  It is SipHash-2-4-128 of the text; of the 32
  * characters that ids have by default, where the processor that made the segment
- * has instructions for AES, it is their CBC-MAC (base/mac.h) under another key.
+ * has instructions for AES, it is what base/mac.h says, under another key.
  */
 
 #include <sojourn/sojourn.h>
