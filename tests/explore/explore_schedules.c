@@ -24,8 +24,11 @@
  *
  *   explore_schedules [--quick | --full] [--budget SCHEDULES] [--draws N]
  *                     [--compare N] [--seed N] [--seconds N] [--processes N]
- *                     [OPERATION [OPERATION [OPERATION]]]
+ *                     [--weak] [OPERATION [OPERATION [OPERATION]]]
  *   explore_schedules --replay SCHEDULE
+ *
+ * --weak: of pairs nothing but one preemption that nobody dies of, with stores
+ * late and loads early: what shows an order that is missing.
  *
  * How much is run depends on the arguments only, unless --seconds bounds it:
  * then what was left out is said.
@@ -85,6 +88,10 @@ int main(int argc, char **argv)
 			tour.draw_runs = 1000;
 			tour.deep = true;
 			tour.compare = 1000;
+		} else if (strcmp(argv[i], "--weak") == 0) {
+			tour.weak = true;
+			tour.deep = true;
+			tour.draws = 0;
 		} else if (strcmp(argv[i], "--budget") == 0) {
 			tour.pair_budget = (uint32_t)atoi(next), i++;
 		} else if (strcmp(argv[i], "--draws") == 0) {

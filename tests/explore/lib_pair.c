@@ -33,19 +33,22 @@ static void reorder(struct meeting *m, struct schedule how,
 	struct ran ran;
 
 	for (how.hold = 1; how.hold <= of->buffered && !m->failed; how.hold++) {
-		how.alone = false;
-		judge(m, &how, &ran);
 		how.alone = true;
+		judge(m, &how, &ran);
+		how.alone = false;
 		if (how.hold > 1)
 			judge(m, &how, &ran);
 	}
 	how.hold = 0;
-	how.alone = false;
+	/* One, all from one on, so many. */
 	for (uint32_t n = 1; n <= of->early && !m->failed; n++) {
-		how.early = (struct weak_loads){n, false};
+		how.early = (struct weak_loads){n, n};
 		judge(m, &how, &ran);
-		how.early.all = true;
+		how.early.last = UINT32_MAX;
 		if (n < of->early)
+			judge(m, &how, &ran);
+		how.early = (struct weak_loads){1, n};
+		if (n > 1)
 			judge(m, &how, &ran);
 	}
 }
@@ -62,6 +65,12 @@ static void bound_one(struct meeting *m, unsigned first, enum death die)
 		if (!ran.dead && ran.switched)
 			reorder(m, how, &ran);
 	}
+}
+
+void explore_weak(struct meeting *m)
+{
+	for (unsigned first = 0; first < 2; first++)
+		bound_one(m, first, DEATH_NONE);
 }
 
 /* ---- two ---- */

@@ -18,4 +18,7 @@
 /* About `budget` of two interruptions are run; 0: all. */
 void explore_pair(struct meeting *m, uint32_t budget);
 
+/* Of one interruption those that nobody dies of. */
+void explore_weak(struct meeting *m);
+
 #endif /* SOJ_TESTS_EXPLORE_LIB_PAIR_H */

@@ -375,8 +375,9 @@ static void fence(unsigned who, int kind)
 		weak_release_fence(who);
 		return;
 	}
-	weak_barrier();
+	weak_acquire_fence();
 	if (kind == SOJ_POINT_FENCE_SEQ_CST) {
+		weak_barrier();
 		weak_drain(who);
 		trace_fence();
 	}
@@ -385,16 +386,14 @@ static void fence(unsigned who, int kind)
 static void access_of(unsigned who, size_t offset, int kind, bool ordered)
 {
 	if (kind == SOJ_POINT_LOAD)
-		weak_load(offset);
+		weak_load(offset, ordered);
 	else
 		weak_wrote(offset);
 	if (kind == SOJ_POINT_STORE)
 		weak_store(who, offset, ordered);
-	else if (kind == SOJ_POINT_RMW && ordered)
-		weak_drain(who);
 	else if (kind == SOJ_POINT_RMW)
-		weak_relaxed_rmw(who, offset);
-	if (kind != SOJ_POINT_STORE && ordered)
+		weak_rmw(who, offset, ordered);
+	if (kind == SOJ_POINT_RMW && ordered)
 		weak_barrier();
 }
 

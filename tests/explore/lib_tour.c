@@ -154,7 +154,9 @@ static void explore_job(struct meeting *m, struct scene *scene, uint64_t n,
 	judging.of_states = 0;
 	judging.totals->jobs++;
 	m->count = n < pairs ? 2 : 3;
-	if (n < pairs && pair_of(m, n))
+	if (n < pairs && pair_of(m, n) && here.tour->weak)
+		explore_weak(m);
+	else if (n < pairs)
 		explore_pair(m, here.tour->pair_budget);
 	else if (n >= pairs && triple_of(m, n - pairs))
 		explore_triple(m, n - pairs);
@@ -277,7 +279,7 @@ static void schedule_of(struct schedule *how, char **rest)
 	}
 	how->alone = number_of(rest);
 	how->early.first = (uint32_t)number_of(rest);
-	how->early.all = number_of(rest);
+	how->early.last = (uint32_t)number_of(rest);
 	how->first = number_of(rest) & 1;
 	how->die = (unsigned)number_of(rest) % DEATHS;
 	how->runs = (unsigned)number_of(rest) % (SCHED_RUNS_MAX + 1);

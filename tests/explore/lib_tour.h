@@ -17,6 +17,7 @@ struct tour {
 	/* Bound 2 is sampled so that no pair has more; 0: all of it. */
 	uint32_t pair_budget;
 	uint32_t draws, draw_runs; /* of three, on each scene */
+	bool weak; /* of pairs nothing but late stores and early loads */
 	uint64_t seed;
 	bool deep; /* each state is asked for fsck and drained */
 	/* Of those left out as equal one in so many is compared; 0: none. */

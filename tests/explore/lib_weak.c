@@ -14,7 +14,7 @@ struct pending {
 	uint64_t *word;
 	uint64_t before, after;
 	bool released; /* not before those in front of it */
-	bool seen;     /* a read-modify-write's: by all, at once */
+	bool is_rmw;   /* on x86 seen by all, at once */
 };
 
 static struct {
@@ -33,9 +33,11 @@ static struct {
 	struct missed {
 		uint64_t *word;
 		uint64_t before;
+		bool met; /* by who was interrupted: never old again */
 	} word[MISSED_MAX];
 	unsigned count;
 	uint32_t early;
+	bool any_late; /* a load that was not made before */
 	/* What a load finds now, and what is really there. */
 	uint64_t *shown, really;
 } missed;
@@ -53,6 +55,7 @@ void weak_begin(uint8_t *base)
 	missed.state = BEFORE;
 	missed.count = 0;
 	missed.early = 0;
+	missed.any_late = false;
 	missed.shown = NULL;
 }
 
@@ -84,12 +87,16 @@ void weak_store(unsigned who, size_t offset, bool is_release)
 }
 
 /* On x86 it is a full fence whatever its order. */
-void weak_relaxed_rmw(unsigned who, size_t offset)
+void weak_rmw(unsigned who, size_t offset, bool is_ordered)
 {
-	struct pending *p = add(who, offset);
+	struct pending *p;
 
-	p->seen = true;
-	p->released = held.of[who].fenced;
+	if (is_ordered)
+		weak_drain(who);
+	p = add(who, offset);
+	p->before = *p->word;
+	p->is_rmw = true;
+	p->released = is_ordered || held.of[who].fenced;
 	held.of[who].fenced = false;
 	held.of[who].in_order = held.of[who].count;
 }
@@ -116,8 +123,6 @@ static bool may_be_last(unsigned who, unsigned at)
 {
 	const struct pending *p = held.of[who].store;
 
-	if (p[at].seen)
-		return false;
 	for (unsigned i = at + 1; i < held.of[who].count; i++)
 		if (p[i].released || p[i].word == p[at].word)
 			return false;
@@ -139,6 +144,21 @@ void weak_hide(unsigned who, uint32_t hold, bool alone)
 
 		p->after = *p->word;
 		*p->word = p->before;
+	}
+}
+
+/* A late read-modify-write whose word somebody is about to write to. */
+static void show_rmw(const uint64_t *word)
+{
+	for (unsigned i = 0; i < ACTORS_MAX; i++) {
+		const struct pending *p =
+			&held.of[i].store[held.of[i].count - held.of[i].hidden];
+
+		if (held.of[i].hidden == 0 || !held.of[i].alone || !p->is_rmw ||
+		    p->word != word)
+			continue;
+		*p->word = p->after;
+		held.of[i].hidden = 0;
 	}
 }
 
@@ -186,31 +206,35 @@ void weak_wrote(size_t offset)
 	uint64_t *word = word_at(offset);
 	struct missed *m;
 
+	show_rmw(word);
 	if (missed.state == AWAY && missed.count < MISSED_MAX &&
 	    missed_at(word) == NULL) {
-		missed.word[missed.count++] = (struct missed){word, *word};
+		missed.word[missed.count++] =
+			(struct missed){word, *word, false};
 	} else if (missed.state == BACK) {
 		m = missed_at(word);
 		if (m)
-			*m = missed.word[--missed.count];
+			m->met = true;
 	}
 }
 
-void weak_load(size_t offset)
+void weak_load(size_t offset, bool is_acquire)
 {
 	struct missed *m;
-	bool is_early;
 
 	if (missed.state != BACK)
 		return;
 	m = missed_at(word_at(offset));
-	if (m == NULL || *m->word == m->before)
+	if (m == NULL || (!m->met && *m->word == m->before))
 		return;
-	missed.early++;
-	is_early = missed.how.all ? missed.early >= missed.how.first
-				  : missed.early == missed.how.first;
-	if (missed.how.first == 0 || !is_early) {
-		*m = missed.word[--missed.count];
+	if (!m->met)
+		missed.early++;
+	if (m->met || missed.early < missed.how.first ||
+	    missed.early > missed.how.last) {
+		m->met = true;
+		missed.any_late = true;
+		if (is_acquire)
+			weak_barrier();
 		return;
 	}
 	missed.shown = m->word;
@@ -223,6 +247,12 @@ void weak_restore(void)
 	if (missed.shown)
 		*missed.shown = missed.really;
 	missed.shown = NULL;
+}
+
+void weak_acquire_fence(void)
+{
+	if (missed.any_late)
+		weak_barrier();
 }
 
 void weak_barrier(void)

@@ -9,15 +9,19 @@
  * - Stores since his last read-modify-write or full fence are not seen by the
  *   others until he goes on: the newest so many (total store order, as x86 has
  *   it), or one of them while later ones are seen, unless one of those is a
- *   release store or stands behind a release fence.
- * - When he goes on, one load, or each from one on, gives what was there when he
- *   was interrupted, as if it had been made before: unless an acquire load, an
- *   ordered read-modify-write or a fence of his stands between, or he has met the word
- *   since.
+ *   release store, an ordered read-modify-write or stands behind a release
+ *   fence.  That one may be a read-modify-write: then it is seen as soon as
+ *   another one is about to write to its word, as nothing comes between what
+ *   it read and what it wrote.
+ * - When he goes on, some of his loads in turn give what was there when he was
+ *   interrupted, as if they had been made before: unless an ordered
+ *   read-modify-write or a full fence of his stands between, or an acquire load
+ *   or fence that was not made before as well, or he has met the word since.  A
+ *   load of what nobody wrote to meanwhile may have been made when it likes.
  *
- * That is less than the model allows: a read-modify-write is never seen late,
- * no store is seen late by one and not by another, and an acquire load orders
- * what follows whatever it has read.  So nothing that is found is a false alarm.
+ * That is less than the model allows: no store is seen late by one and not by
+ * another, or before a load that stands in front of it has been made.  So
+ * nothing that is found is a false alarm.
  */
 
 #include <stdbool.h>
@@ -29,9 +33,7 @@
 
 /* Which loads of who goes on were made before he was interrupted. */
 struct weak_loads {
-	uint32_t
-		first; /* the first one of those that can be, from 1; 0: none */
-	bool all;      /* those after it, too */
+	uint32_t first, last; /* of those that can be, from 1 on; 0: none */
 };
 
 /* No stores, no loads; words are those from base on. */
@@ -39,7 +41,7 @@ void weak_begin(uint8_t *base);
 
 /* `who` stores there next. */
 void weak_store(unsigned who, size_t offset, bool is_release);
-void weak_relaxed_rmw(unsigned who, size_t offset);
+void weak_rmw(unsigned who, size_t offset, bool is_ordered);
 void weak_release_fence(unsigned who);
 /* All of his stores are seen. */
 void weak_drain(unsigned who);
@@ -56,9 +58,11 @@ void weak_return(const struct weak_loads *how);
 /* Somebody is about to write there. */
 void weak_wrote(size_t offset);
 /* Who went on loads there next; what he finds lasts until weak_restore(). */
-void weak_load(size_t offset);
+void weak_load(size_t offset, bool is_acquire);
 void weak_restore(void);
-/* What of his stands between later loads and his interruption. */
+/* Between later loads and his interruption stands: if a load of his does; in any
+ * case. */
+void weak_acquire_fence(void);
 void weak_barrier(void);
 /* So many loads could have been made before. */
 uint32_t weak_early(void);
