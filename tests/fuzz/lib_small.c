@@ -345,6 +345,21 @@ int small_attach(bool read_only, struct sojourn **out)
 
 /* ---- spoiling ---- */
 
+/* Lengths of a chunk; half of them fit in one. */
+static uint64_t head_take(struct fuzz_in *in, uint32_t gen, uint32_t subject)
+{
+	uint32_t data = (uint32_t)fuzz_take(in, 3);
+	uint32_t meta = (uint32_t)fuzz_below(in, 3000);
+
+	if (gen & 2)
+		return soj_chunk_head0(data % 200, subject % 16, meta % 40,
+				       gen & 1 ? sizeof(struct soj_shm_record)
+					       : 16 * (subject % 2));
+	return soj_chunk_head0(data % (1 << 21), subject, meta,
+			       gen & 1 ? sizeof(struct soj_shm_record)
+				       : subject);
+}
+
 /* Words that look like some, of entries and chunks that may be there. */
 static uint64_t word_take(struct fuzz_in *in)
 {
@@ -375,10 +390,7 @@ static uint64_t word_take(struct fuzz_in *in)
 				(uint32_t)fuzz_below(in, SMALL_SLOTS + 1),
 				(uint32_t)fuzz_below(in, 17), gen);
 	case 7:
-		return soj_chunk_head0((uint32_t)fuzz_take(in, 3) % (1 << 21),
-				       small_number,
-				       (uint32_t)fuzz_below(in, 3000),
-				       gen & 1 ? 112 : small_number);
+		return head_take(in, gen, small_number);
 	case 8:
 		return soj_claim((enum soj_claim_phase)gen, gen,
 				 small_number % 3, (uint32_t)fuzz_below(in, 3));
