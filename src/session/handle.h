@@ -87,7 +87,7 @@ struct soj_self {
 	uint32_t hook_depth;
 	struct soj_note doomed;
 	uint32_t random_left; /* id.c, as is */
-	uint8_t random[240];
+	uint8_t random[960];
 };
 
 /* What the thread's last call said.  A text that is constant is not copied:
