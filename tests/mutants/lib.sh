@@ -11,6 +11,7 @@
 #	file PATH         the source file that is changed, or
 #	into PATH         of a header: the source file that sees it changed
 #	plant BUG         what base/fault.h plants instead
+#	edge TAG          of an order: the edge's tag in the file
 #	in FUNCTION       where in the file; without it anywhere
 #	edit SED          a command of sed; several are done one after the other
 #	by TEST ARG...    the suite that must find it: an executable of the build
@@ -18,11 +19,16 @@
 #	ends STATUS       it ends so, and prints nothing: 124 it hangs (by what
 #	                  the mutant is), 134 an assertion, 139 a bad address
 #	slow              not for --quick
-# soj_blind_store(p, expected, v) is a CAS that does not compare.
+# soj_blind_store(p, expected, v) is a CAS that does not compare, soj_cas_relaxed()
+# one without an order.
 
 says_default='FAILED|VIOLATION'
 seconds_max=300
+tables_dir=$(dirname "${BASH_SOURCE[0]}")
 blind='(p,e,v)=((void)(e),soj_store_release((p),(v)),1)'
+relaxed='(p,e,v)=(SOJ_POINT((p),SOJ_POINT_RMW),'
+relaxed+='atomic_compare_exchange_strong_explicit((p),(e),(v),'
+relaxed+='memory_order_relaxed,memory_order_relaxed))'
 
 # Of each kind, and weakened orders, with --quick.
 per_kind=2
@@ -69,12 +75,13 @@ load_mutant() {
 
 	# shellcheck disable=SC2034 # plant, ends and says are for run
 	name='' kind='' file='' into='' plant='' by='' ends='' slow=0 edits=''
+	edge=''
 	# shellcheck disable=SC2034
 	says=$says_default
 	while read -r key value; do
 		case $key in
 		mutant) name=$value ;;
-		kind | file | into | plant | by | says | ends)
+		kind | file | into | edge | plant | by | says | ends)
 			printf -v "$key" %s "$value"
 			;;
 		in) function=$value ;;
@@ -243,6 +250,40 @@ unlisted() {
 		LC_ALL=C sort
 }
 
+# compile TO FROM: the suite's $compile of another source file
+compile() {
+	eval "$compile -w '-Dsoj_blind_store$blind' '-Dsoj_cas_relaxed$relaxed' \
+		-iquote $overlay -o $1 -c $2"
+}
+
+# edges_of: FILE TAG of each ordered operation of what the explorer runs.
+edges_of() {
+	(cd "$SOJOURN_SRC" && find src/rcu src/store src/upkeep src/session \
+		-name '*.[ch]' -exec awk '
+		/soj_([a-z]+_acq_rel|load_acquire|store_release|fence_[a-z_]+)\(/ {
+			open = 1
+		}
+		open && match($0, /\/\* [A-Z][0-9]/) {
+			print FILENAME, substr($0, RSTART + 3, 2)
+			open = 0
+		}' {} +) | LC_ALL=C sort -u
+}
+
+# unlisted_edges: those that no row leaves out and orders_unseen.list does not have;
+# and those that are gone from the sources, or are in both.
+unlisted_edges() {
+	local i
+
+	for ((i = 0; i < ${#blocks[@]}; i++)); do
+		load_mutant "$i"
+		[ -z "$edge" ] || echo "$file $edge"
+	done | LC_ALL=C sort -u >"$work/edges"
+	awk '/^src/ { for (i = 2; i <= NF; i++) print $1, $i }' \
+		"$tables_dir/orders_unseen.list" | LC_ALL=C sort >"$work/unseen"
+	LC_ALL=C sort -m "$work/edges" "$work/unseen" |
+		LC_ALL=C comm -3 - <(edges_of) | sed 's/^\t*//; s/$/: its order/'
+}
+
 # make_mutant: $file with $edits, compiled and linked into the suite.
 make_mutant() {
 	local test=${by%% *} unit=${into:-$file} overlay=$work/none
@@ -278,8 +319,7 @@ make_mutant() {
 	link=$(sed -E "s, -o bin/[^ ]+ , $work/mutant.o -o $work/bin/$test ," \
 		<<<"$link")
 	if (cd "$SOJOURN_BUILD" &&
-		eval "$compile -w '-Dsoj_blind_store$blind' \
-			-iquote $overlay -o $work/mutant.o -c $source" &&
+		compile "$work/mutant.o" "$source" &&
 		eval "$link") \
 		>"$work/log" 2>&1; then
 		return
