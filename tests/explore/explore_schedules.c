@@ -8,13 +8,14 @@
  * the one preempted last may die (--quick: of long pairs one in so many of
  * those).  Of two preemptions those are left out that come to the same as one
  * that is run (lib_equal.h): some 140 of them for each that is.  --full runs
- * one in a thousand of these all the same and compares.  Three at a time run by
- * random priorities (PCT, d = 3), one of them perhaps dying; or the first is
- * dead after its first access, its second and so on, before the other two
- * begin.  In a part of them who is interrupted holds stores back, as a
- * processor with a store buffer does (lib_sched.h); with one preemption also a
- * single one, or his next loads give what was there before: what weaker
- * processors do unless an order is named that forbids it (lib_weak.h).
+ * one in a thousand of these all the same and compares, and draws schedules of
+ * each pair with three preemptions.  Three at a time run by random priorities
+ * (PCT, d = 3), one of them perhaps dying; or the first is dead after its first
+ * access, its second and so on, before the other two begin.  In a part of them
+ * who is interrupted holds stores back, as a processor with a store buffer does
+ * (lib_sched.h); with one preemption also a single one, or his next loads give
+ * what was there before: what weaker processors do unless an order is named
+ * that forbids it (lib_weak.h).
  *
  * After each schedule what was returned and what is there must be as after some
  * order of the operations one after the other, a dead one's done or not; fsck
@@ -23,15 +24,17 @@
  * --full: for each after a death, and for one of four others).
  *
  *   explore_schedules [--quick | --full] [--budget SCHEDULES] [--draws N]
- *                     [--compare N] [--seed N] [--seconds N] [--processes N]
- *                     [--weak] [OPERATION [OPERATION [OPERATION]]]
+ *                     [--three N] [--drawn] [--compare N] [--seed N]
+ *                     [--seconds N] [--processes N] [--weak]
+ *                     [OPERATION [OPERATION [OPERATION]]]
  *   explore_schedules --replay SCHEDULE
  *
  * --weak: of pairs nothing but one preemption that nobody dies of, with stores
  * late and loads early: what shows an order that is missing.
  *
  * How much is run depends on the arguments only, unless --seconds bounds it:
- * then what was left out is said.
+ * then what was left out is said.  --drawn: only pairs with three preemptions,
+ * --three of each, and --draws of three operations.
  */
 
 #include <malloc.h>
@@ -59,11 +62,13 @@ static void summary(const struct tour_totals *t, time_t seconds)
 	       (unsigned long long)t->compared, (unsigned long long)t->two_all,
 	       (long long)seconds);
 	printf("result schedules=%llu equal_schedules=%llu "
-	       "buffered_schedules=%llu weak_schedules=%llu crashes=%llu "
+	       "buffered_schedules=%llu weak_schedules=%llu "
+	       "three_preemptions=%llu drawn_schedules=%llu crashes=%llu "
 	       "violations=%u\n",
 	       (unsigned long long)t->schedules,
 	       (unsigned long long)t->two_equal, (unsigned long long)t->held,
-	       (unsigned long long)t->weak, (unsigned long long)t->crashes,
+	       (unsigned long long)t->weak, (unsigned long long)t->three,
+	       (unsigned long long)t->drawn, (unsigned long long)t->crashes,
 	       failures());
 }
 
@@ -84,6 +89,7 @@ int main(int argc, char **argv)
 
 		if (strcmp(argv[i], "--full") == 0) {
 			tour.pair_budget = 0;
+			tour.three = 1000;
 			tour.draws = 3000;
 			tour.draw_runs = 1000;
 			tour.deep = true;
@@ -94,6 +100,10 @@ int main(int argc, char **argv)
 			tour.draws = 0;
 		} else if (strcmp(argv[i], "--budget") == 0) {
 			tour.pair_budget = (uint32_t)atoi(next), i++;
+		} else if (strcmp(argv[i], "--three") == 0) {
+			tour.three = (uint32_t)atoi(next), i++;
+		} else if (strcmp(argv[i], "--drawn") == 0) {
+			tour.drawn = true;
 		} else if (strcmp(argv[i], "--draws") == 0) {
 			tour.draws = (uint32_t)atoi(next), i++;
 		} else if (strcmp(argv[i], "--seconds") == 0) {

@@ -46,11 +46,11 @@ static void describe(const struct meeting *m, const struct schedule *how)
 		       (unsigned long long)how->seed, how->length, how->may_die,
 		       how->corpse, how->die);
 	else
-		trying("--replay %s,%u,%sr,%u,%d,%u,%u,%u,%d,%u,%u,%u",
+		trying("--replay %s,%u,%sr,%u,%d,%u,%u,%u,%d,%u,%u,%u,%u",
 		       scene_name(m->scene->kind), m->count, names, how->hold,
 		       how->alone, how->early.first, how->early.last,
 		       how->first, how->die, how->runs, how->run[0],
-		       how->run[1]);
+		       how->run[1], how->run[2]);
 }
 
 /* Returns the key of the state that it ends in. */

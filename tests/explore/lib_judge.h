@@ -15,6 +15,8 @@ struct tour_totals {
 	/* Of preemption bound 2: run, as equal to such a one not run, all. */
 	uint64_t two_run, two_equal, two_all;
 	uint64_t compared; /* of those that are equal: run all the same */
+	uint64_t three;    /* with three preemptions, drawn */
+	uint64_t drawn;    /* of three operations */
 };
 
 /* How those of this process are to be done. */

@@ -308,3 +308,47 @@ void explore_pair(struct meeting *m, uint32_t budget)
 		rows(&r);
 	}
 }
+
+/* ---- three ---- */
+
+/* From 1 to `most`. */
+static uint32_t one_of(uint64_t random, uint32_t most)
+{
+	return most > 1 ? 1 + (uint32_t)(random % most) : 1;
+}
+
+static struct schedule draw_three(uint64_t seed, const uint32_t count[2])
+{
+	struct schedule how = {.runs = 3, .first = sched_mix(seed, 0) & 1};
+	const uint32_t mine = count[how.first], others = count[1 - how.first];
+
+	how.run[0] = one_of(sched_mix(seed, 1), mine);
+	how.run[1] = one_of(sched_mix(seed, 2), others);
+	how.run[2] = one_of(sched_mix(seed, 3),
+			    mine > how.run[0] ? mine - how.run[0] : 1);
+	how.hold = sched_mix(seed, 4) & 1 ? UINT32_MAX : 0;
+	/* Half of them nobody. */
+	if (sched_mix(seed, 5) & 1)
+		how.die = sched_mix(seed, 6) % DEATHS;
+	return how;
+}
+
+void explore_three(struct meeting *m, uint32_t count, uint64_t seed)
+{
+	uint32_t accesses[2];
+	struct ran ran;
+
+	for (unsigned first = 0; first < 2; first++) {
+		const struct schedule how = {.first = first};
+
+		judge(m, &how, &ran);
+		accesses[first] = schedule_trace(first)->count;
+	}
+	for (uint32_t i = 0; i < count && !m->failed; i++) {
+		const struct schedule how =
+			draw_three(sched_mix(seed, i), accesses);
+
+		judge(m, &how, &ran);
+		judging.totals->three += ran.switched == 3;
+	}
+}

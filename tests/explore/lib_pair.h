@@ -21,4 +21,8 @@ void explore_pair(struct meeting *m, uint32_t budget);
 /* Of one interruption those that nobody dies of. */
 void explore_weak(struct meeting *m);
 
+/* So many with three: the first is interrupted a second time.  Where, who holds
+ * his stores, and whether the one interrupted last dies is drawn. */
+void explore_three(struct meeting *m, uint32_t count, uint64_t seed);
+
 #endif /* SOJ_TESTS_EXPLORE_LIB_PAIR_H */

@@ -2,6 +2,7 @@
 
 #include "explore/lib_tour.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,12 +141,43 @@ static void explore_triple(struct meeting *m, uint64_t n)
 		how.seed = sched_mix(here.tour->seed + n, 100 + i);
 		how.hold = i & 1 ? UINT32_MAX : 0;
 		judge(m, &how, &ran);
+		judging.totals->drawn++;
 		if (ran.steps > 0 && i == 0)
 			how.length = ran.steps;
 	}
 }
 
 /* ---- all of it ---- */
+
+static void explore_two(struct meeting *m, uint64_t n)
+{
+	const struct tour *tour = here.tour;
+
+	if (tour->weak)
+		explore_weak(m);
+	else if (!tour->drawn)
+		explore_pair(m, tour->pair_budget);
+	if (!m->failed && tour->three > 0)
+		explore_three(m, tour->three, sched_mix(tour->seed, n));
+}
+
+/* Is the time over that jobs of this scene may be begun in? */
+static bool is_late(const struct meeting *m)
+{
+	const double share = (m->scene->kind + 1.0) / SCENES;
+
+	return here.tour->seconds > 0 &&
+	       clock_s() - here.began > here.tour->seconds * share;
+}
+
+/* First all pairs, then the draws; but what is drawn in turn, so that a short
+ * time is for both. */
+static uint64_t in_turn(uint64_t n, uint64_t pairs)
+{
+	if (!here.tour->drawn || n >= 2 * pairs || here.tour->draws < pairs)
+		return n;
+	return n / 2 + (n % 2 ? pairs : 0);
+}
 
 static void explore_job(struct meeting *m, struct scene *scene, uint64_t n,
 			uint64_t pairs)
@@ -154,10 +186,8 @@ static void explore_job(struct meeting *m, struct scene *scene, uint64_t n,
 	judging.of_states = 0;
 	judging.totals->jobs++;
 	m->count = n < pairs ? 2 : 3;
-	if (n < pairs && pair_of(m, n) && here.tour->weak)
-		explore_weak(m);
-	else if (n < pairs)
-		explore_pair(m, here.tour->pair_budget);
+	if (n < pairs && pair_of(m, n))
+		explore_two(m, n);
 	else if (n >= pairs && triple_of(m, n - pairs))
 		explore_triple(m, n - pairs);
 	meeting_end(m);
@@ -173,10 +203,15 @@ static void explore_scene(struct meeting *m, struct scene *scene,
 	pairs = pairs_of(m);
 	jobs = pairs + (pairs > 0 || tour->wanted[2] ? tour->draws : 0);
 	while ((n = (*taken)++) < jobs) {
-		if (tour->seconds > 0 && clock_s() - here.began > tour->seconds)
-			judging.totals->left_out++;
-		else
-			explore_job(m, scene, n, pairs);
+		if (!is_late(m)) {
+			explore_job(m, scene, in_turn(n, pairs), pairs);
+			continue;
+		}
+		/* This one, and all that nobody has begun. */
+		judging.totals->left_out++;
+		n = atomic_exchange(taken, jobs);
+		if (n < jobs)
+			judging.totals->left_out += jobs - n;
 	}
 }
 
@@ -215,6 +250,8 @@ static void add(struct tour_totals *sum, const struct tour_totals *part)
 	sum->two_equal += part->two_equal;
 	sum->two_all += part->two_all;
 	sum->compared += part->compared;
+	sum->three += part->three;
+	sum->drawn += part->drawn;
 }
 
 void tour_run(const struct tour *tour, struct tour_totals *totals)

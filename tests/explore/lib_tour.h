@@ -16,13 +16,20 @@
 struct tour {
 	/* Bound 2 is sampled so that no pair has more; 0: all of it. */
 	uint32_t pair_budget;
+	/* With three preemptions so many of each pair are drawn. */
+	uint32_t three;
 	uint32_t draws, draw_runs; /* of three, on each scene */
-	bool weak; /* of pairs nothing but late stores and early loads */
+	/* Of pairs nothing but late stores and early loads. */
+	bool weak;
+	/* Pairs with three preemptions, and draws, and nothing else. */
+	bool drawn;
 	uint64_t seed;
 	bool deep; /* each state is asked for fsck and drained */
 	/* Of those left out as equal one in so many is compared; 0: none. */
 	uint32_t compare;
-	double seconds; /* no job is begun after that; 0: all are */
+	/* No job is begun after that, and of each scene none after its share
+	 * of it; 0: all are. */
+	double seconds;
 	unsigned processes;
 	/* Operations that take part: one, both of a pair, or just these three. */
 	const char *wanted[3];

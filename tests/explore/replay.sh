@@ -59,10 +59,11 @@ replayed RETIRE_BEFORE_PUBLISH update update
 replayed LINE_FORGOTTEN renew delete-old
 replayed GRACE_UNSCANNED list reuse
 replayed GRACE_UNSTAMPED list reuse upkeep
+replayed UPDATE_STORES --drawn --three 300 --draws 0 update update
 
 for processes in 1 2; do
 	"$explorer" --processes $processes --seed 3 --draws 30 --budget 1000 \
-		touch >"$dir/log" 2>&1
+		--three 20 touch >"$dir/log" 2>&1
 	grep '^result ' "$dir/log" >"$dir/$processes"
 done
 check "one process did something else than two" cmp "$dir/1" "$dir/2"
