@@ -297,7 +297,9 @@ struct sojourn_attach_options {
  * layout, boot, time namespace and key.  options may be NULL.
  * 0, or -ENOENT, -EACCES, -ELOOP, -EPROTO (other version or layout), -ESTALE
  * (other boot), -EXDEV (other time namespace), -EBADMSG (damaged),
- * -EKEYREJECTED (not the key it was made with), -ESHUTDOWN (destroyed).
+ * -EKEYREJECTED (not the key it was made with), -ESHUTDOWN (destroyed),
+ * -ENOTSUP (made by a processor with instructions for AES, which digests ids, and
+ * seals values if it does; this one has none).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_attach(const char *name, const struct sojourn_attach_options *options,
