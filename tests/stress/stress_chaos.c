@@ -8,7 +8,8 @@
  *
  * Something happens each time that OPS_PER_TURN operations more were made.
  * fsck looks at the segment beside the workers all the while, and at the end:
- * then there is nothing left to be found, and all memory is free.
+ * then there is nothing left to be found, and all memory is free.  No generation,
+ * version or counter goes back from one look to the next.
  *
  * Each run begins with a bug that base/fault.h plants, which has to be seen.
  *
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,24 +74,52 @@ static uint32_t halted[CREW_MAX];
 
 /* ---- fsck ---- */
 
+/* What the words of this scene's segment were when fsck looked before. */
+static int kept;
+
+static bool open_image(struct soj_image *img, int fd)
+{
+	struct soj_seg_error err;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (soj_image_open(img, path, &err) == 0)
+		return true;
+	ledger->errors++;
+	fprintf(stderr, "fsck: %s\n", err.text);
+	return false;
+}
+
+/* Nothing has gone back since the look before. */
+static bool check_image(struct soj_image *img, struct soj_fsck_report *rep,
+			bool online)
+{
+	struct soj_image before;
+	int rc;
+
+	if (lseek(kept, 0, SEEK_END) == 0) {
+		rc = soj_fsck(img, rep, online);
+	} else {
+		if (!open_image(&before, kept))
+			return false;
+		rc = soj_fsck_after(img, &before, rep, online);
+		soj_image_close(&before);
+	}
+	return rc == 0 && soj_fsck_save(img, kept) == 0;
+}
+
 /* Beside the workers only what is corrupt is a violation; `left` when nothing
  * may be left for upkeep, either. */
 static void look(bool online, bool left)
 {
 	struct soj_fsck_report rep = {0};
-	struct soj_seg_error err;
 	struct soj_image_flaw flaw;
 	struct soj_image img;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", sojourn_fd(crew.s));
-	if (soj_image_open(&img, path, &err) < 0) {
-		ledger->errors++;
-		fprintf(stderr, "fsck: %s\n", err.text);
+	if (!open_image(&img, sojourn_fd(crew.s)))
 		return;
-	}
 	img.st.vault = crew.s->st.vault;
-	if (soj_image_load(&img, &flaw) < 0 || soj_fsck(&img, &rep, online) < 0)
+	if (soj_image_load(&img, &flaw) < 0 || !check_image(&img, &rep, online))
 		ledger->errors++;
 	if (rep.corrupt || rep.unsettled || (left && rep.repairable)) {
 		ledger->errors++;
@@ -192,6 +222,8 @@ static uint64_t play(const struct scene *scene, unsigned turns, uint64_t seed)
 			     .threads = 1 + seed % 2,
 			     .accounts = 256,
 			     .ops_per_kill = OPS_PER_TURN};
+	if (ftruncate(kept, 0) < 0)
+		return 1;
 	crew_options(&o, scene->entries);
 	if (scene->sealed)
 		o.seal = SOJOURN_SEAL_ON;
@@ -290,6 +322,9 @@ int main(int argc, char **argv)
 	if (rc)
 		return rc;
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	kept = memfd_create("kept", MFD_CLOEXEC);
+	if (kept < 0)
+		return 71;
 	for (unsigned i = 0; i < sizeof(plants) / sizeof(plants[0]); i++) {
 		if (is_seen(plants[i]))
 			continue;
