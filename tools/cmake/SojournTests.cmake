@@ -92,7 +92,7 @@ if(NOT SOJ_SANITIZE)
 		endif()
 	endforeach()
 	soj_register(proof_fuzz proof 1200 bash ${tests}/fuzz/run
-		--seconds 20 --build ${PROJECT_BINARY_DIR}/fuzz)
+		--seconds 30 --build ${PROJECT_BINARY_DIR}/fuzz)
 	# What comes from outside first of all, and is cheap to try.
 	soj_register(proof_fuzz_tokens proof 1200 bash ${tests}/fuzz/run
 		--seconds 30 --build ${PROJECT_BINARY_DIR}/fuzz
