@@ -265,13 +265,17 @@ static void s13_veto_leaves_it_alone(void **state)
 	char id[ID];
 
 	(void)state;
+	sem_advance(s, 1000);
 	sem_login(s, "anna", "data", id);
 	began = sojourn_now_ms(s);
 	for (unsigned i = 0; i < 5; i++) {
 		sem_advance(s, 5000);
+		h.accessed_ms = 0;
 		expect_reason(
 			sojourn_session_read(s, id, &how, NULL, NULL, NULL),
 			-EPERM, SOJOURN_VETOED);
+		/* It is told of what the caller does not ask for. */
+		assert_int_equal(h.accessed_ms, began);
 	}
 	assert_int_equal(look(s, id, &info), 0);
 	assert_int_equal(info.accessed_ms, began);
