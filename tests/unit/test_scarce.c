@@ -29,17 +29,22 @@
  * without. */
 static unsigned each_fails(int (*call)(void))
 {
+	struct sojourn *none;
 	unsigned ended = 0;
 
 	for (unsigned n = 1;; n++) {
 		int rc;
 
+		/* What is said then is not of an earlier call. */
+		assert_int_equal(sojourn_attach(NULL, NULL, &none), -EINVAL);
+		assert_non_null(strstr(sojourn_error_text(), "anonymous"));
 		memory.seen = 0;
 		memory.nth = n;
 		rc = call();
 		memory.nth = 0;
 		if (rc < 0) {
 			assert_int_equal(rc, -ENOMEM);
+			assert_null(strstr(sojourn_error_text(), "anonymous"));
 			ended++;
 		} else if (memory.seen < n) {
 			return ended;
@@ -133,6 +138,11 @@ static int see(void *arg, const struct sojourn_info *info)
 	return 0;
 }
 
+static int list_some(void)
+{
+	return sojourn_session_list_subject(s, "anna", NULL, see, NULL);
+}
+
 static int scan_some(void)
 {
 	uint64_t cursor = 0;
@@ -209,6 +219,7 @@ static void calls(void **state)
 	assert_true(each_fails(set_validator) >= 1);
 	assert_true(each_fails(count_some) >= 1);
 	assert_true(each_fails(scan_some) >= 1);
+	assert_true(each_fails(list_some) >= 1);
 	assert_true(each_fails(numbers) >= 1);
 	assert_true(each_fails(modify) >= 1);
 	assert_int_equal(sojourn_has(s, &item), 1);
