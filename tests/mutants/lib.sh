@@ -170,13 +170,67 @@ select_mutants() {
 	fi
 }
 
+# Generated mutants (generate.awk): each must be found by some suite, whatever it
+# says then.  Those that none can find, as nothing that is promised changes, are in
+# survivors.list, with the reason.  One whose code is the same is none.
+
+# Who may find one of that file, one a line: those who find most first, and those
+# who take long not at all.
+suites_of() {
+	local most='test_session test_store sem_sessions sem_s15_items sem_read'
+	local long='jose|fsck_(fuzz|slab|meta)|helper|sojournd|wheel|day|races|many'
+
+	long+='|s11_cap|digest|segment_faults|j1_pairs|spawn|token_memory|args'
+	case $1 in
+	src/rcu/*) most='test_rcu crash_slots crash_late explore_late' ;;
+	src/store/event*) most='test_event test_event_numbers sem_c3_events' ;;
+	src/store/cap*) most='test_session sem_s11_cap' ;;
+	src/store/*) most="test_store $most" ;;
+	src/session/cookie*) most='test_cookie test_cookie_find' ;;
+	src/session/list*) most='sem_s9_walks sem_s10_many test_scarce' ;;
+	src/session/glob*) most=sem_c6_wildcards ;;
+	src/session/spawn*) most='test_spawn test_helper' ;;
+	src/session/json*) most='test_json sem_s16_validators' ;;
+	esac
+	{
+		tr ' ' '\n' <<<"$most"
+		(cd "$SOJOURN_SRC/tests" && ls unit/test_*.c semantics/sem_*.c) |
+			sed 's,.*/,,; s,\.c$,,' | grep -vE "$long"
+		printf '%s\n' crash_late crash_found crash_found_line \
+			crash_found_image crash_slots crash_second crash_sealed \
+			explore_late explore_late_calls explore_late_rules \
+			'crash_points --op 1' 'crash_points --op 20' \
+			'crash_points --op 25' 'crash_points --op 27' \
+			'explore_schedules --weak create create' \
+			'explore_schedules --weak renew delete' \
+			'explore_schedules --weak update upkeep'
+	} | awk '!seen[$0]++'
+}
+
+# generate_table COUNT SEED: as a table
+generate_table() {
+	(cd "$SOJOURN_SRC" && awk -v count="$1" -v seed="$2" \
+		-f tests/lint/code.awk -f tests/mutants/generate.awk \
+		src/rcu/*.c src/store/*.c src/session/*.c)
+}
+
+# is_survivor NAME: is it one of those that nobody can find?
+is_survivor() {
+	grep -qxF -e "$1" "$tables_dir/survivors.list"
+}
+
 # What the chosen ones are run with.
 build_suites() {
 	local i targets=()
 
 	for i in "${chosen[@]}"; do
 		load_mutant "$i"
-		targets+=("${by%% *}")
+		mapfile -t -O "${#targets[@]}" targets < <(
+			if [ "$kind" = generated ]; then
+				suites_of "$file"
+			else
+				echo "$by"
+			fi | cut -d ' ' -f 1)
 	done
 	mapfile -t targets < <(printf '%s\n' sojournd sojourn_tool \
 		"${targets[@]}" | sort -u)
@@ -256,6 +310,20 @@ compile() {
 		-iquote $overlay -o $1 -c $2"
 }
 
+# is_other_code: is what was compiled of $source not that of $file?
+is_other_code() {
+	local original=$work/original/$variant/$file.o
+
+	if ! [ -f "$original" ]; then
+		mkdir -p "$(dirname "$original")"
+		mv "$source" "$work/changed.c"
+		cp "$SOJOURN_SRC/$file" "$source"
+		compile "$original" "$source"
+		mv "$work/changed.c" "$source"
+	fi
+	! cmp -s "$original" "$work/mutant.o"
+}
+
 # edges_of: FILE TAG of each ordered operation of what the explorer runs.
 edges_of() {
 	(cd "$SOJOURN_SRC" && find src/rcu src/store src/upkeep src/session \
@@ -285,6 +353,7 @@ unlisted_edges() {
 }
 
 # make_mutant: $file with $edits, compiled and linked into the suite.
+made=""
 make_mutant() {
 	local test=${by%% *} unit=${into:-$file} overlay=$work/none
 	local source object link compile variant
@@ -315,15 +384,17 @@ make_mutant() {
 	fi
 	# -w: what a mutant leaves unused is no concern here.
 	compile=$(sed -E 's,-MD -MT [^ ]+ -MF [^ ]+ ,,; s, -o [^ ]+ -c .*$,,
-		s, -Werror , ,' <<<"$compile")
+		s, -Werror , ,; s, -g , ,' <<<"$compile")
 	link=$(sed -E "s, -o bin/[^ ]+ , $work/mutant.o -o $work/bin/$test ," \
 		<<<"$link")
-	if (cd "$SOJOURN_BUILD" &&
+	if (cd "$SOJOURN_BUILD" && if [ "$made" != "$name, $variant" ]; then
 		compile "$work/mutant.o" "$source" &&
-		eval "$link") \
-		>"$work/log" 2>&1; then
+			{ [ "$kind" != generated ] || is_other_code; }
+	fi && eval "$link") >"$work/log" 2>&1; then
+		made="$name, $variant"
 		return
 	fi
-	wrong "$name: does not compile"
+	made=""
+	[ "$kind" = generated ] || wrong "$name: does not compile"
 	return 1
 }
