@@ -61,6 +61,7 @@ int main(void)
 	if (made == LOGINS)
 		failed("no login is possible although nobody stands any more");
 	unpark(&v);
+	world_free(&w);
 	printf("%u failures\n", failures());
 	return failures() != 0;
 }
