@@ -52,7 +52,7 @@ rm -f "/var/lib/sojourn/$name.key"
 echo "commands by hand: ok ($commands)"
 
 for script in tools/quickstart tests/run tests/proof tests/soak tests/coverage \
-	tests/static bench/compare; do
+	tests/static tests/sanitize bench/compare; do
 	rc=0
 	"$src/$script" --no-such-option >"$dir/out" 2>&1 || rc=$?
 	if [ $rc -ne 64 ] || ! grep -q -e "$script: --no-such-option is no" "$dir/out"; then

@@ -18,6 +18,10 @@ set(soj_test_env
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
 
 function(soj_register name label timeout)
+	# A sanitizer takes two to ten times the time, most of it to fork.
+	if(SOJ_SANITIZE)
+		math(EXPR timeout "${timeout} * 4")
+	endif()
 	add_test(NAME ${name} COMMAND ${ARGN})
 	set_tests_properties(${name} PROPERTIES
 		LABELS ${label}
@@ -125,6 +129,11 @@ endif()
 if(SOJ_FAULTS)
 	soj_add_tests(stress stress 300
 		sojourn_helper_faults sojourn_faults soj_tool_lib)
+	# ThreadSanitizer sees one process only.
+	if(SOJ_SANITIZE STREQUAL "thread")
+		soj_register(stress_threads stress 300 stress_kill
+			--in-process --kills 60 --workers 2 --accounts 32)
+	endif()
 	soj_add_tests(crash crash 900
 		sojourn_helper_faults sojourn_faults soj_tool_lib)
 	soj_add_tests(histories run 600 sojourn_helper_faults sojourn_faults)
@@ -137,12 +146,14 @@ if(SOJ_FAULTS)
 	add_library(soj_fuzz_parts OBJECT ${shared})
 	soj_test_uses(soj_fuzz_parts fuzz soj_tool_lib
 		sojourn_helper_explore sojourn_explore)
+	add_custom_target(tests_fuzz)
 	foreach(name text ops image sealed flip)
 		add_executable(replay_${name} ${tests}/fuzz/replay.c
 			${tests}/fuzz/fuzz_${name}.c
 			$<TARGET_OBJECTS:soj_fuzz_parts>)
 		soj_test_uses(replay_${name} fuzz soj_tool_lib
 			sojourn_helper_explore sojourn_explore)
+		add_dependencies(tests_fuzz replay_${name})
 		soj_register(replay_${name} fuzz 600 replay_${name} 1000)
 	endforeach()
 
