@@ -3,7 +3,7 @@
 /*
  * S17: what clear must not leave, a login whose renewal stands still in the
  * middle, or that moved to where it has been; and what it must not take, the
- * marks of tokens that were revoked.
+ * marks of tokens that were revoked, and who is asked for by an old handle.
  */
 
 #include <errno.h>
@@ -180,12 +180,41 @@ static void s17_clear_keeps_revocations(void **state)
 	tok_end(&w);
 }
 
+/* The handle of an id whose grace window is over names nothing any more. */
+static void s17_clear_by_an_old_handle(void **state)
+{
+	struct sojourn_filter by = {.collection = SOJOURN_COLLECTION_ANY,
+				    .match_handle = true};
+	struct sojourn_info was, info;
+	struct sojourn_options o;
+	struct sojourn *s;
+	char id[ID];
+
+	(void)state;
+	sem_options(&o);
+	o.grace_window_ms = 1000;
+	s = sem_make(&o);
+	sem_login(s, "anna", NULL, id);
+	assert_int_equal(sem_read(s, id, &was), 0);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	assert_int_equal(info.renewal, SOJOURN_RENEWAL_WON);
+	sem_advance(s, 1001);
+	by.match = was.handle;
+	assert_int_equal(sojourn_clear(s, &by), 0);
+	assert_int_equal(sem_read(s, info.new_id, &was), 0);
+	by.match = was.handle;
+	assert_int_equal(sojourn_clear(s, &by), 1);
+	assert_int_equal(sem_read(s, info.new_id, NULL), -ENOENT);
+	sojourn_detach(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s17_clear_during_renewal),
 		cmocka_unit_test(s17_clear_finds_who_moved),
 		cmocka_unit_test(s17_clear_keeps_revocations),
+		cmocka_unit_test(s17_clear_by_an_old_handle),
 	};
 
 	coverage_init();
