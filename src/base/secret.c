@@ -28,6 +28,7 @@ int soj_secret_init(void)
 void soj_random(void *buf, size_t bytes)
 {
 	randombytes_buf(buf, bytes);
+	soj_is_written(buf, bytes);
 }
 
 void soj_wipe(void *buf, size_t bytes)
@@ -51,6 +52,7 @@ static void derive(uint8_t *out, size_t bytes, uint64_t number,
 		   const uint8_t *master)
 {
 	crypto_kdf_derive_from_key(out, bytes, number, KDF_CONTEXT, master);
+	soj_is_written(out, bytes);
 }
 
 void soj_keys_derive(struct soj_keys *keys, const uint8_t master[SOJ_KEY_BYTES])
@@ -100,6 +102,7 @@ void soj_seal(const struct soj_keys *keys, const void *secret,
 	seal_key(key, keys, secret, secret_bytes, nonce);
 	crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, text, bytes, NULL,
 						  0, NULL, zero_nonce, key);
+	soj_is_written(out, bytes + SOJ_SEAL_BYTES);
 	sodium_memzero(key, sizeof(key));
 }
 
@@ -116,6 +119,7 @@ bool soj_unseal(const struct soj_keys *keys, const void *secret,
 	rc = crypto_aead_chacha20poly1305_ietf_decrypt(text, NULL, NULL, sealed,
 						       sealed_bytes, NULL, 0,
 						       zero_nonce, key);
+	soj_is_written(text, sealed_bytes - SOJ_SEAL_BYTES);
 	sodium_memzero(key, sizeof(key));
 	return rc == 0;
 }

@@ -16,6 +16,17 @@
 #define SOJ_DIGEST_BYTES 16u
 #define SOJ_SEAL_BYTES   16u /* what sealing adds */
 
+/* What a library wrote that is not built with MemorySanitizer is written. */
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#define soj_is_written(buf, bytes) __msan_unpoison(buf, bytes)
+#endif
+#endif
+#ifndef soj_is_written
+#define soj_is_written(buf, bytes) ((void)0)
+#endif
+
 /* Keys of one segment, derived from its master key (libsodium crypto_kdf). */
 struct soj_keys {
 	uint8_t id[16];          /* SipHash key of session ids */

@@ -59,11 +59,13 @@ void soj_vault_init(struct soj_vault *vault, enum soj_cipher cipher,
 	crypto_generichash_update(&state, salt, SOJ_SALT_BYTES);
 	crypto_generichash_final(&state, key, sizeof(key));
 	sodium_memzero(&state, sizeof(state));
+	soj_is_written(key, sizeof(key));
 	vault->cipher = cipher;
 	if (cipher == SOJ_CIPHER_AES256GCM)
 		crypto_aead_aes256gcm_beforenm((void *)vault->expanded, key);
 	else
 		memcpy(vault->expanded, key, sizeof(key));
+	soj_is_written(vault->expanded, sizeof(vault->expanded));
 	sodium_memzero(key, sizeof(key));
 	soj_wipe_calls();
 }
@@ -92,12 +94,14 @@ void soj_vault_seal(const struct soj_vault *vault,
 		crypto_aead_aes256gcm_encrypt_detached_afternm(
 			out, tag, NULL, text, bytes, about.data, about.bytes,
 			NULL, nonce, (const void *)vault->expanded);
-		return;
+	} else {
+		widen(wide, nonce);
+		crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
+			out, tag, NULL, text, bytes, about.data, about.bytes,
+			NULL, wide, vault->expanded);
 	}
-	widen(wide, nonce);
-	crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
-		out, tag, NULL, text, bytes, about.data, about.bytes, NULL,
-		wide, vault->expanded);
+	soj_is_written(out, bytes);
+	soj_is_written(tag, SOJ_TAG_BYTES);
 }
 
 bool soj_vault_open(const struct soj_vault *vault,
@@ -118,6 +122,7 @@ bool soj_vault_open(const struct soj_vault *vault,
 			text, NULL, text, bytes, tag, about.data, about.bytes,
 			wide, vault->expanded);
 	}
+	soj_is_written(text, bytes);
 	if (rc != 0 && bytes > 0)
 		sodium_memzero(text, bytes);
 	return rc == 0;
