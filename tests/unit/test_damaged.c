@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib_handle.h"
 #include "lib_store.h"
 #include "session/handle.h"
 #include <sojourn/collection.h>
@@ -21,19 +22,8 @@ static int set_up(void **state)
 {
 	struct sojourn_options o;
 
-	(void)state;
-	sojourn_options_init(&o);
-	o.entries_max = 50;
-	o.segment_bytes = 4u << 20;
-	o.helper = SOJOURN_HELPER_NONE;
-	return sojourn_create(NULL, &o, &s);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sojourn_detach(s);
-	return 0;
+	handle_options(&o, 4u << 20);
+	return handle_set_up(&o, &s, state);
 }
 
 /* The value that the first entry has becomes a shorter one behind a record that
@@ -224,13 +214,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(successor_is_none, set_up,
-						tear_down),
+						handle_tear_down),
 		cmocka_unit_test_setup_teardown(items_successor_is_none, set_up,
-						tear_down),
+						handle_tear_down),
 		cmocka_unit_test_setup_teardown(renewed_to_nothing, set_up,
-						tear_down),
+						handle_tear_down),
 		cmocka_unit_test_setup_teardown(collection_is_none, set_up,
-						tear_down),
+						handle_tear_down),
 		cmocka_unit_test_setup_teardown(list_of_locks_is_full,
 						open_store, store_tear_down),
 	};

@@ -3,14 +3,9 @@
 /* The event ring where its numbers end, and where its hint was spoilt: whoever
  * ends a session goes on in either case. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
+#include "lib_handle.h"
 #include "session/handle.h"
 #include "store/event.h"
 
@@ -20,21 +15,10 @@ static int set_up(void **state)
 {
 	struct sojourn_options o;
 
-	(void)state;
-	sojourn_options_init(&o);
-	o.entries_max = 50;
-	o.segment_bytes = 2u << 20;
+	handle_options(&o, 2u << 20);
 	o.events_max = 64;
-	o.helper = SOJOURN_HELPER_NONE;
 	o.manual_clock = true;
-	return sojourn_create(NULL, &o, &s);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sojourn_detach(s);
-	return 0;
+	return handle_set_up(&o, &s, state);
 }
 
 static void set_hint(uint64_t seq)
@@ -112,12 +96,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(spoilt_hint_is_put_right,
-						set_up, tear_down),
+						set_up, handle_tear_down),
 		cmocka_unit_test_setup_teardown(old_hint_is_put_right, set_up,
-						tear_down),
+						handle_tear_down),
 		cmocka_unit_test_setup_teardown(
 			after_the_last_number_nothing_is_told, set_up,
-			tear_down),
+			handle_tear_down),
 	};
 
 	alarm(60); /* the bug was a loop without an end */

@@ -5,15 +5,11 @@
  * written beyond. */
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <sojourn/remember.h>
 
+#include "lib_handle.h"
 #include "session/handle.h"
 
 #define MARK "where the data of the family begins"
@@ -24,19 +20,8 @@ static int set_up(void **state)
 {
 	struct sojourn_options o;
 
-	(void)state;
-	sojourn_options_init(&o);
-	o.entries_max = 50;
-	o.segment_bytes = 8u << 20;
-	o.helper = SOJOURN_HELPER_NONE;
-	return sojourn_create(NULL, &o, &s);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sojourn_detach(s);
-	return 0;
+	handle_options(&o, 8u << 20);
+	return handle_set_up(&o, &s, state);
 }
 
 /* It lies right before the data. */
@@ -89,7 +74,7 @@ static void more_used_than_there_is_room_for(void **state)
 	spoilt(strlen(MARK), 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, handle_tear_down)
 
 int main(void)
 {
