@@ -16,11 +16,12 @@
  *
  * Crash table
  *   units OWNED            repair: OWNED(dead) -> FREE
- *   some PART              repair: PART whose first unit is no page -> FREE
+ *   some PART              repair: first PART whose first unit is the dead's, or
+ *                          no page -> FREE
  *   DRAINING, chunks OWNED repair: -> ACTIVE; chunks: slab.c
  *   relocated, ctl CASed   new chunk OWNED(dead) but named by ctl: repair makes
  *                          it LIVE; the old one LIVE and not named: scrubbed
- *   first OWNED again      repair: -> FREE, PARTs orphaned, chunks OWNED(dead)
+ *   first OWNED again      repair: chunks OWNED(dead) -> FREE, parts, first
  * Stop table: exact CASes on words with generations throughout.
  *
  * Edges
@@ -420,10 +421,44 @@ int soj_page_drain(struct soj_store *st, struct soj_worker *w, uint32_t class)
 	return drain_page(st, w, best_unit, best_class);
 }
 
+/* A part of no page, nor of one that somebody else is about to make: that one's
+ * own death is another turn. */
+static bool part_is_lost(const struct soj_store *st, uint32_t unit,
+			 uint64_t word, uint32_t slot, uint64_t claim)
+{
+	const uint32_t part = soj_unit_part(word);
+	uint64_t first;
+	uint32_t class;
+
+	if (part > unit)
+		return true;
+	class = soj_page_class(st, unit - part, &first);
+	if (soj_unit_phase(first) == SOJ_UNIT_OWNED)
+		return soj_unit_slot(first) == slot &&
+		       soj_slot_still(&st->seg, slot, claim);
+	return class == SOJ_CLASSES || class != soj_unit_class(word) ||
+	       part == 0 || part >= st->classes[class].page_units;
+}
+
+/*
+ * The parts before their first unit: as long as that is the dead one's, his slot
+ * is not that of one who owned nothing, which is freed without a repair
+ * (upkeep/claim.c).
+ */
 uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim)
 {
 	uint32_t changed = 0;
 
+	for (uint32_t u = 0; u < st->seg.lay.units; u++) {
+		uint64_t word = soj_load_acquire(&st->seg.units[u]); /* U1 */
+
+		if (soj_unit_phase(word) != SOJ_UNIT_PART ||
+		    !part_is_lost(st, u, word, slot, claim))
+			continue;
+		changed += soj_cas_acq_rel(&st->seg.units[u], &word, /* U0 */
+					   unit_freed(word));
+		SOJ_STEP("repair.unit.part");
+	}
 	for (uint32_t u = 0; u < st->seg.lay.units; u++) {
 		uint64_t word = soj_load_acquire(&st->seg.units[u]); /* U1 */
 		enum soj_unit_phase phase = soj_unit_phase(word);
@@ -441,24 +476,7 @@ uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim)
 							   soj_unit_class(word),
 							   0, 0,
 							   soj_unit_gen(word)));
-	}
-	for (uint32_t u = 0; u < st->seg.lay.units; u++) {
-		uint64_t word = soj_load_acquire(&st->seg.units[u]); /* U1 */
-		uint32_t part = soj_unit_part(word), class;
-		uint64_t first;
-
-		if (soj_unit_phase(word) != SOJ_UNIT_PART)
-			continue;
-		class = part <= u ? soj_page_class(st, u - part, &first)
-				  : SOJ_CLASSES;
-		if (part <= u && class == SOJ_CLASSES &&
-		    soj_unit_phase(first) == SOJ_UNIT_OWNED)
-			continue; /* its maker lives */
-		if (class < SOJ_CLASSES && class == soj_unit_class(word) &&
-		    part > 0 && part < st->classes[class].page_units)
-			continue;
-		changed += soj_cas_acq_rel(&st->seg.units[u], &word, /* U0 */
-					   unit_freed(word));
+		SOJ_STEP("repair.unit");
 	}
 	return changed;
 }

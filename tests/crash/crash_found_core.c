@@ -363,6 +363,27 @@ static void drain_of_a_page_that_two_chose(void)
 	world_end(&w);
 }
 
+/* Two die: who makes a page of two units, and who repairs that, with the slot of
+ * the first. */
+static void half_a_page_whose_repair_is_killed(void)
+{
+	static const char *const labels[] = {"repair.unit", "repair.unit.part"};
+	const struct world_options o = {.units = 4, .slots = 1};
+
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+		struct victim maker, repairer;
+		struct world w;
+
+		found_begin(&w, &o, NULL);
+		world_let_go(&w);
+		park(&maker, "page.parts", run_new_page, &w);
+		kill_parked(&maker);
+		park(&repairer, labels[i], run_full, &w);
+		kill_parked(&repairer);
+		world_end(&w);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct found_case cases[] = {
@@ -374,6 +395,8 @@ int main(int argc, char **argv)
 		{"drain-without-hints", drain_without_hints},
 		{"drain-of-a-page-that-two-chose",
 		 drain_of_a_page_that_two_chose},
+		{"half-a-page-whose-repair-is-killed",
+		 half_a_page_whose_repair_is_killed},
 	};
 
 	return found_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

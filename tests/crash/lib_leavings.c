@@ -46,7 +46,7 @@ void prepare_mess(struct world *w)
 	casualty(w, run_create, judge_create, "slab.owned");
 	casualty(w, run_create, judge_create, "index.reserved");
 	casualty(w, run_create, judge_create, "index.committed");
-	casualty(w, run_create_large, judge_create, "page.parts");
+	casualty(w, run_new_page, judge_nothing, "page.parts");
 	w->target = 2;
 	casualty(w, run_update, judge_update, "update.published");
 	w->target = 3;
@@ -125,5 +125,5 @@ void prepare_slots_of_makers(struct world *w)
 	prepare_people(w);
 	world_let_go(w);
 	casualty(w, run_create, judge_create, "index.committed");
-	casualty(w, run_create_large, judge_create, "page.parts");
+	casualty(w, run_new_page, judge_nothing, "page.parts");
 }

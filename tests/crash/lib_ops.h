@@ -116,6 +116,8 @@ void run_full(void *arg, struct report *r);
 void run_expel(void *arg, struct report *r);
 void run_expiry(void *arg, struct report *r);
 void run_drain_page(void *arg, struct report *r);
+/* A page of two units: nothing else is that large. */
+void run_new_page(void *arg, struct report *r);
 void run_helper(void *arg, struct report *r);
 
 /* lib_judge.c */

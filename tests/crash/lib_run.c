@@ -276,3 +276,15 @@ void run_drain_page(void *arg, struct report *r)
 
 	r->rc = soj_page_drain(&w->s->st, &self->w, soj_class_of(1000));
 }
+
+void run_new_page(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_self *self = world_self(w);
+	uint32_t class = 0;
+
+	while (w->s->st.classes[class].page_units != 2)
+		class ++;
+	soj_page_new(&w->s->st, &self->w, class);
+	r->rc = 0;
+}

@@ -326,7 +326,8 @@ static const struct sweep sweeps[] = {
 /* Stops before the nth access of that kind; false: there are fewer. */
 static bool sweep_at(const struct sweep *s, unsigned kind, uint32_t nth)
 {
-	const struct world_options o = {.slots = 16};
+	/* Two units for the half page of prepare_mess(). */
+	const struct world_options o = {.units = 6, .slots = 16};
 	struct access_range range;
 	struct victim v;
 	struct world w;

@@ -319,19 +319,6 @@ static void run_rebuild(void *arg, struct report *r)
 	soj_expiry_deinit(&ex);
 }
 
-/* A page of two units: nothing else here is that large. */
-static void run_new_page(void *arg, struct report *r)
-{
-	struct world *w = arg;
-	struct soj_self *self = world_self(w);
-	uint32_t class = 0;
-
-	while (w->s->st.classes[class].page_units != 2)
-		class ++;
-	soj_page_new(&w->s->st, &self->w, class);
-	r->rc = 0;
-}
-
 static void run_role(void *arg, struct report *r)
 {
 	struct world *w = arg;

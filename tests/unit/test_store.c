@@ -220,10 +220,10 @@ static void login_numbers_follow_the_order(void **state)
 }
 
 /* Whoever has no slot owns nothing, and no class holds more than the largest. */
-static void chunks_are_for_who_has_a_slot(void **state)
+static void all_is_for_who_has_a_slot(void **state)
 {
 	struct soj_worker *other = worker_open(st);
-	uint32_t chunk;
+	uint32_t chunk, idx;
 
 	(void)state;
 	assert_int_equal(soj_chunk_own(st, other, SOJ_CLASSES, &chunk),
@@ -235,6 +235,34 @@ static void chunks_are_for_who_has_a_slot(void **state)
 	soj_worker_init(other);
 	assert_int_equal(soj_chunk_own(st, other, 0, &chunk), -EAGAIN);
 	assert_int_equal(soj_chunk_own_in_pages(st, other, 0, &chunk), -EAGAIN);
+	assert_int_equal(soj_entry_own(st, other, &idx), -EAGAIN);
+	worker_close(st, other);
+}
+
+/* What a page is being made of is given back for its dead maker alone. */
+static void parts_go_with_their_maker(void **state)
+{
+	struct soj_worker *other = worker_open(st);
+	const uint32_t last = st->seg.lay.units - 1;
+	soj_word_t *first = &st->seg.units[last - 1];
+	soj_word_t *part = &st->seg.units[last];
+	const uint64_t was = soj_unit(SOJ_UNIT_PART, 0, 0, 1, 9);
+	uint32_t idx, slot;
+
+	(void)state;
+	assert_int_equal(soj_entry_own(st, other, &idx), 0);
+	slot = other->thr.slot;
+	soj_store_relaxed(first, soj_unit(SOJ_UNIT_OWNED, 0, slot, 0, 9));
+	soj_store_relaxed(part, was);
+	/* Somebody else's death; and his, who had the slot before. */
+	assert_int_equal(soj_units_repair(st, w->thr.slot, w->thr.claim), 0);
+	assert_int_equal(soj_units_repair(st, slot, other->thr.claim + 4), 0);
+	assert_int_equal(soj_load_relaxed(part), was);
+	assert_int_equal(soj_units_repair(st, slot, other->thr.claim), 2);
+	assert_int_equal(soj_unit_phase(soj_load_relaxed(part)), SOJ_UNIT_FREE);
+	assert_int_equal(soj_unit_phase(soj_load_relaxed(first)),
+			 SOJ_UNIT_FREE);
+	soj_entry_abandon(st, other, idx);
 	worker_close(st, other);
 }
 
@@ -373,7 +401,8 @@ int main(void)
 		T(a_full_bucket_says_so),
 		T(ended_entries_leave_by_upkeep),
 		T(login_numbers_follow_the_order),
-		T(chunks_are_for_who_has_a_slot),
+		T(all_is_for_who_has_a_slot),
+		T(parts_go_with_their_maker),
 		T(relocation_keeps_the_value),
 		T(pages_change_their_class),
 		T(plain_reads_look_again),
