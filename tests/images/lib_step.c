@@ -28,14 +28,14 @@
 #define PAGE_BYTES  4096u
 #define TRAP_FLAG   0x100
 #define CPU_SECONDS 120u
+/* That no victim can have. */
+#define INIT_TID 1u
 
 /* Of the process that is recorded. */
 static struct {
 	struct record *rec;
 	uint8_t *seg;
 	uint8_t *shadow; /* the bytes after the last step */
-	size_t slots_off;
-	unsigned slots;
 	struct robust_list_head *robust;
 	enum step_how how;
 	uint64_t kill_at, marks;
@@ -86,11 +86,12 @@ static uint32_t *life_word(uint8_t *segment, size_t slots_off, unsigned slot)
 static uint64_t death_of(const void *entry, long offset)
 {
 	uintptr_t word = ((uintptr_t)entry & ~(uintptr_t)1) + (uintptr_t)offset;
-	uintptr_t begin = (uintptr_t)life_word(self.seg, self.slots_off, 0);
+	uintptr_t begin =
+		(uintptr_t)life_word(self.seg, self.rec->slots_off, 0);
 	uint64_t slot = (word - begin) / sizeof(struct soj_shm_slot);
 	uint32_t value;
 
-	if (word < begin || slot >= self.slots ||
+	if (word < begin || slot >= self.rec->slots ||
 	    (word - begin) % sizeof(struct soj_shm_slot) != 0)
 		return 0;
 	memcpy(&value, (const void *)word, 4);
@@ -266,14 +267,14 @@ static void be_recorded(struct record *rec, struct world *w,
 		what->warm(w);
 	self.rec = rec;
 	self.seg = seg->base;
-	self.slots_off = seg->lay.slots_off;
-	self.slots = seg->lay.slots_max;
+	rec->slots_off = seg->lay.slots_off;
+	rec->slots = seg->lay.slots_max;
 	self.how = what->how;
 	self.kill_at = what->kill_at;
 	self.shadow = mmap(NULL, rec->bytes, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	rec->tid = (uint32_t)gettid();
-	if (self.shadow == MAP_FAILED || self.slots > 64 ||
+	if (self.shadow == MAP_FAILED || rec->slots > 64 ||
 	    syscall(SYS_get_robust_list, 0, &self.robust, &robust_bytes) != 0)
 		abort();
 	memcpy(self.shadow, self.seg, rec->bytes);
@@ -327,8 +328,41 @@ pid_t record_run(struct record *rec, struct world *w,
 
 /* ---- images ---- */
 
-static uint64_t word_hash(uint64_t idx, uint64_t value)
+static uint32_t but_for(uint32_t half, uint32_t tid)
 {
+	return (half & FUTEX_TID_MASK) == tid
+		       ? (half & ~FUTEX_TID_MASK) | INIT_TID
+		       : half;
+}
+
+/* Each run is another thread's, whose number is in its slot.  Of the dead it
+ * says nothing but that: images that differ in it alone are one. */
+static uint64_t but_for_tid(const struct record *rec, uint64_t idx,
+			    uint64_t value)
+{
+	const uint64_t from = idx * 8 - rec->slots_off;
+	const uint64_t at = from % sizeof(struct soj_shm_slot);
+
+	if (idx * 8 < rec->slots_off ||
+	    from >= rec->slots * sizeof(struct soj_shm_slot))
+		return value;
+	if (at == offsetof(struct soj_shm_slot, claim))
+		return soj_claim_tid(value) == rec->tid
+			       ? soj_claim(soj_claim_phase(value),
+					   soj_claim_gen(value),
+					   soj_claim_pidns(value), INIT_TID)
+			       : value;
+	if (at < offsetof(struct soj_shm_slot, life) ||
+	    at > offsetof(struct soj_shm_slot, pid))
+		return value;
+	return but_for((uint32_t)value, rec->tid) |
+	       (uint64_t)but_for((uint32_t)(value >> 32), rec->tid) << 32;
+}
+
+static uint64_t word_hash(const struct record *rec, uint64_t idx,
+			  uint64_t value)
+{
+	value = but_for_tid(rec, idx, value);
 	return value ? mix(idx, value) : 0;
 }
 
@@ -345,7 +379,7 @@ void cursor_init(struct cursor *c, const struct record *rec)
 		abort();
 	memcpy(c->image, rec->base, rec->bytes);
 	for (size_t i = 0; i < rec->bytes / 8; i++)
-		c->hash += word_hash(i, words[i]);
+		c->hash += word_hash(rec, i, words[i]);
 }
 
 void cursor_deinit(struct cursor *c)
@@ -367,8 +401,8 @@ bool cursor_next(struct cursor *c)
 	for (c->at += 4; n > 0; n--, c->at += 2) {
 		uint64_t *word = &words[c->at[0]];
 
-		c->hash -= word_hash(c->at[0], *word);
-		c->hash += word_hash(c->at[0], c->at[1]);
+		c->hash -= word_hash(c->rec, c->at[0], *word);
+		c->hash += word_hash(c->rec, c->at[0], c->at[1]);
 		*word = c->at[1];
 	}
 	return true;

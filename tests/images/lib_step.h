@@ -39,7 +39,9 @@ struct record {
 	uint32_t tid;
 	uint64_t base_marks; /* one bit a slot */
 	struct report report;
-	size_t bytes;  /* of the segment */
+	size_t bytes; /* of the segment */
+	size_t slots_off;
+	unsigned slots;
 	uint64_t *log; /* per change: see lib_step.c */
 	uint8_t *base; /* the segment at the beginning */
 };
@@ -69,7 +71,7 @@ struct cursor {
 	uint64_t step;
 	uint64_t rip; /* of the instruction that made it */
 	uint64_t marks;
-	uint64_t hash;
+	uint64_t hash; /* the same whatever number the thread had */
 	uint8_t *image;
 };
 
