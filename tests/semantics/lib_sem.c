@@ -72,6 +72,25 @@ void sem_login(struct sojourn *s, const char *subject, const char *data,
 		fail_msg("%s", sojourn_error_text());
 }
 
+void sem_login_from(struct sojourn *s, const struct sojourn_metadata *m,
+		    char id[SOJOURN_ID_CHARS_MAX + 1])
+{
+	const struct sojourn_new n = {.subject = "anna",
+				      .data = "data",
+				      .data_bytes = 4,
+				      .metadata = *m};
+
+	assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
+}
+
+int sem_look(struct sojourn *s, const char *id, struct sojourn_info *info)
+{
+	static const struct sojourn_read how = {.no_touch = true,
+						.no_renew = true};
+
+	return sojourn_session_read(s, id, &how, NULL, NULL, info);
+}
+
 int sem_read(struct sojourn *s, const char *id, struct sojourn_info *info)
 {
 	return sojourn_session_read(s, id, NULL, NULL, NULL, info);

@@ -31,6 +31,11 @@ void sem_advance(struct sojourn *s, uint64_t ms);
 /* A login; the test ends if it fails. */
 void sem_login(struct sojourn *s, const char *subject, const char *data,
 	       char id[SOJOURN_ID_CHARS_MAX + 1]);
+/* Anna's, with "data", from there. */
+void sem_login_from(struct sojourn *s, const struct sojourn_metadata *m,
+		    char id[SOJOURN_ID_CHARS_MAX + 1]);
+/* Reads, but neither uses nor renews it. */
+int sem_look(struct sojourn *s, const char *id, struct sojourn_info *info);
 /* Reads as a request does; 0 or the error. */
 int sem_read(struct sojourn *s, const char *id, struct sojourn_info *info);
 /* How many sessions of the subject are listed. */
