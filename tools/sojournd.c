@@ -26,13 +26,15 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sojourn/version.h>
 
 #include "helper/helper.h"
-#include "sojournd_audit.h"
+#include "lib_audit.h"
 #include "sojournd_notify.h"
+#include "store/event.h"
 
 #define POLL_MS 250 /* how often it looks whether the segment was destroyed */
 
@@ -59,7 +61,7 @@ struct daemon {
 	/* what was last told to the service manager */
 	bool told, told_active;
 	struct soj_helper_status watched;
-	uint64_t watched_ms;
+	uint64_t watched_ms; /* when */
 };
 
 static void complain(const char *format, ...)
@@ -409,6 +411,7 @@ static void audit(struct daemon *d)
 	struct soj_helper_status now;
 	int rc;
 
+	d->audit.behind = false;
 	soj_helper_status(d->helper, &now);
 	if (!now.active) {
 		soj_audit_close(&d->audit);
@@ -423,6 +426,16 @@ static void audit(struct daemon *d)
 	d->audit.failing = rc < 0;
 }
 
+/* What there is by now. */
+static void audit_rest(struct daemon *d)
+{
+	const uint64_t end = soj_event_next(&d->store.seg);
+
+	do
+		audit(d);
+	while (d->audit.behind && d->audit.next < end);
+}
+
 /* True: a signal that means the end. */
 static bool ended_by_signal(struct daemon *d)
 {
@@ -435,7 +448,7 @@ static bool ended_by_signal(struct daemon *d)
 			soj_notify("STATUS=SIGHUP ignored: there is nothing to "
 				   "read again");
 		/* It was moved away: what comes goes to a new one. */
-		audit(d);
+		audit_rest(d);
 		soj_audit_close(&d->audit);
 		audit(d);
 		d->told = false;
@@ -454,6 +467,14 @@ static bool ended_by_life(struct pollfd *life)
 	return life->revents != 0;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* Says who does the work, and that both threads still go round. */
 static void tell_manager(struct daemon *d)
 {
@@ -468,9 +489,8 @@ static void tell_manager(struct daemon *d)
 		d->told = true;
 		d->told_active = now.active;
 	}
-	d->watched_ms += POLL_MS;
 	if (soj_notify_watchdog_ms() == 0 ||
-	    d->watched_ms < soj_notify_watchdog_ms() / 4)
+	    now_ms() - d->watched_ms < soj_notify_watchdog_ms() / 4)
 		return;
 	/* A standby's expiry thread has nothing to go round for. */
 	if (now.maintenance_rounds == d->watched.maintenance_rounds ||
@@ -478,7 +498,7 @@ static void tell_manager(struct daemon *d)
 		return;
 	soj_notify("WATCHDOG=1");
 	d->watched = now;
-	d->watched_ms = 0;
+	d->watched_ms = now_ms();
 }
 
 static const char *wait_for_end(struct daemon *d)
@@ -489,7 +509,7 @@ static const char *wait_for_end(struct daemon *d)
 	};
 
 	for (;;) {
-		int rc = poll(fds, 2, POLL_MS);
+		int rc = poll(fds, 2, d->audit.behind ? 0 : POLL_MS);
 
 		if (rc < 0 && errno != EINTR)
 			return "poll failed";
@@ -524,7 +544,7 @@ static int run(struct daemon *d)
 	soj_notify("READY=1");
 	why = wait_for_end(d);
 	soj_notify("STOPPING=1\nSTATUS=Stopping: %s", why);
-	audit(d);
+	audit_rest(d);
 	soj_helper_stop(d->helper);
 	soj_audit_deinit(&d->audit);
 	soj_seg_detach(&d->store.seg);

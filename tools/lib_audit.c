@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-#include "sojournd_audit.h"
+#include "lib_audit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -171,16 +171,18 @@ int soj_audit_step(struct soj_audit *a, const struct soj_store *st)
 {
 	int rc = 0;
 
+	a->behind = false;
 	if (a->path == NULL || st->seg.lay.events_max == 0)
 		return 0;
 	if (a->fd < 0)
 		rc = soj_audit_open(a, st);
-	while (rc == 0) {
+	for (unsigned lines = 0; rc == 0; lines++) {
 		struct soj_event event;
 		uint64_t oldest, missed = 0;
 		int found = soj_event_read(&st->seg, a->next, &event, &oldest);
 
-		if (found == -EAGAIN)
+		a->behind = found != -EAGAIN && lines >= SOJ_AUDIT_STEP;
+		if (found == -EAGAIN || a->behind)
 			return 0;
 		if (found == -ESTALE)
 			missed = soj_max(oldest, a->next + 1) - a->next;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef SOJ_TOOLS_SOJOURND_AUDIT_H
-#define SOJ_TOOLS_SOJOURND_AUDIT_H
+#ifndef SOJ_TOOLS_LIB_AUDIT_H
+#define SOJ_TOOLS_LIB_AUDIT_H
 
 /*
  * The audit log: the events of a segment, appended to a file as lines of JSON.
@@ -16,11 +16,14 @@
 
 #include "store/store.h"
 
+#define SOJ_AUDIT_STEP 1024u
+
 struct soj_audit {
 	char *path; /* absolute; NULL: none */
 	const char *segment;
 	int fd; /* -1: not open */
 	uint64_t next;
+	bool behind;  /* the last step left some that are there */
 	bool failing; /* said so already */
 };
 
@@ -33,10 +36,11 @@ int soj_audit_open(struct soj_audit *a, const struct soj_store *st);
 /* For a file that was moved away: closes; the next step opens a new one. */
 void soj_audit_close(struct soj_audit *a);
 
-/* Appends what is new.  0 or -errno; what could not be written is tried again
- * in the next step. */
+/* Appends what is new, SOJ_AUDIT_STEP lines at most: events may come faster than
+ * they can be written.  0 or -errno; what could not be written is tried again in
+ * the next step. */
 int soj_audit_step(struct soj_audit *a, const struct soj_store *st);
 
 void soj_audit_deinit(struct soj_audit *a);
 
-#endif /* SOJ_TOOLS_SOJOURND_AUDIT_H */
+#endif /* SOJ_TOOLS_LIB_AUDIT_H */
