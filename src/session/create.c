@@ -445,6 +445,20 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 	return rc;
 }
 
+int soj_session_take_back(struct sojourn *s, const struct soj_digest *digest,
+			  int rc)
+{
+	struct soj_said said;
+
+	soj_say_keep(&said);
+	(void)!soj_session_delete_named(s, digest);
+	soj_say_again(&said);
+	return rc == -ENOENT ? soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+					  "the login was over before it was "
+					  "told")
+			     : rc;
+}
+
 /* A session's name is its id. */
 static void name_by_id(struct sojourn *s, struct soj_self *self,
 		       uint32_t collection, void *arg,
@@ -466,16 +480,14 @@ static int create(struct sojourn *s, const struct sojourn_new *what,
 	id[0] = 0;
 	rc = soj_session_create_in(s, SOJ_COLLECTION_SESSION, what, 0,
 				   name_by_id, id, &digest);
-	if (rc < 0) {
-		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
-		return rc;
+	if (rc == 0 && info) {
+		rc = read_info(s, soj_self(s), id, &digest, info);
+		if (rc < 0)
+			rc = soj_session_take_back(s, &digest, rc);
 	}
-	if (info && read_info(s, soj_self(s), id, &digest, info) < 0) {
+	if (rc < 0)
 		soj_wipe(id, SOJOURN_ID_CHARS_MAX + 1);
-		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
-				  "the session was over before it was told");
-	}
-	return soj_ok();
+	return rc < 0 ? rc : soj_ok();
 }
 
 int sojourn_session_create(struct sojourn *s, const struct sojourn_new *what,

@@ -545,9 +545,11 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
 				   name_family, &naming, &digest);
 	soj_wipe(naming.data, whole.data_bytes);
 	free(naming.data);
-	if (rc == 0 && info && tell_new(s, collection, token, info) < 0)
-		rc = soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
-				"the token was void before it was told");
+	if (rc == 0 && info) {
+		rc = tell_new(s, collection, token, info);
+		if (rc < 0)
+			rc = soj_session_take_back(s, &digest, rc);
+	}
 	if (rc < 0)
 		soj_wipe(token, SOJ_ROTATE_CHARS + 1);
 	return rc < 0 ? rc : soj_ok();

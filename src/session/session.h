@@ -171,6 +171,10 @@ int soj_session_create_in(struct sojourn *s, uint32_t collection,
 			  const struct sojourn_new *what, size_t own_bytes,
 			  soj_name_fn name, void *arg,
 			  struct soj_digest *digest);
+/* create.c: a login just made, which cannot be told about (rc, reported), so
+ * nobody is to have its name: ends it.  Returns the error to answer. */
+int soj_session_take_back(struct sojourn *s, const struct soj_digest *digest,
+			  int rc);
 
 /* Copies of what stays as it is when the data changes. */
 struct soj_kept {

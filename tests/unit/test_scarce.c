@@ -20,6 +20,7 @@
 #include <sojourn/collection.h>
 #include <sojourn/event.h>
 #include <sojourn/lock.h>
+#include <sojourn/remember.h>
 #include <sojourn/stat.h>
 
 #include "lib/scarce.h"
@@ -157,6 +158,25 @@ static int numbers(void)
 	return sojourn_session_stat(s, &stat);
 }
 
+/* A family that nobody has the token of must not be left. */
+static int remember(void)
+{
+	const struct sojourn_new n = {.subject = "bert"};
+	char token[SOJOURN_REMEMBER_CHARS + 1];
+	struct sojourn_info info;
+	int rc = sojourn_remember_create(s, &n, token, &info);
+
+	memory.nth = 0;
+	assert_int_equal(sojourn_session_list_subject(s, "bert", NULL, see,
+						      NULL),
+			 rc == 0);
+	if (rc == 0)
+		assert_int_equal(sojourn_remember_forget(s, token), 1);
+	else
+		assert_string_equal(token, "");
+	return rc;
+}
+
 static int keep(void *arg, void *data, size_t *bytes, size_t capacity)
 {
 	(void)arg;
@@ -221,6 +241,7 @@ static void calls(void **state)
 	assert_true(each_fails(scan_some) >= 1);
 	assert_true(each_fails(list_some) >= 1);
 	assert_true(each_fails(numbers) >= 1);
+	assert_true(each_fails(remember) >= 3);
 	assert_true(each_fails(modify) >= 1);
 	assert_int_equal(sojourn_has(s, &item), 1);
 	assert_true(each_fails(shape) >= 6);
