@@ -17,7 +17,7 @@
  *    collection "remember-me" (10 s) a used token is answered with the token
  *    that followed it, so all of them get the same, and one whose answer was
  *    lost may ask again.  redelivery_ms (none) is added for as long as the
- *    token that followed was not used.
+ *    token that followed was not used.  The last four used are known for that.
  *  - The rules of the collection hold: ttl (30 days from the login; `sliding`
  *    counts from the last use), idle timeout, maximum lifetime, cap.
  *  - A family is in the list of its subject's sessions (info->collection is
@@ -65,7 +65,9 @@ sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
  * (info->mismatch says what differs; the token is still unused, unless the rule
  * is to delete); -ENOBUFS (buffer too small: *data_bytes says what is needed;
  * the token is still unused); -EILSEQ (the data is wanted, and the collection's
- * validator refuses it; the same); -ENOSPC (no room to rotate; the same).
+ * validator refuses it; the same); -ENOSPC (no room to rotate; the same);
+ * -ECANCELED with SOJOURN_SUPERSEDED (it was good when the call began, but others
+ * used it and what followed so often meanwhile that its successor is forgotten).
  * Of all processes that use one token at a time one rotates.  Lock-free.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int

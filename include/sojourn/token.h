@@ -383,6 +383,8 @@ sojourn_token_verify(struct sojourn_tokens *tokens, const char *token,
  * Returns 0; -EPERM with reason SOJOURN_REUSED: it was used before, and all
  * tokens of its login are void now (info has the subject); -EPERM with reason
  * SOJOURN_BINDING: used from elsewhere; -ENOENT with its reason: it is over;
+ * -ECANCELED with SOJOURN_SUPERSEDED: it was good when the call began, but others
+ * used it and what followed so often meanwhile that its successor is forgotten;
  * other errors as sojourn_token_create(), and that of the options' claims
  * function: the token is still unused then.
  */

@@ -27,7 +27,10 @@
  *   successor built         OWNED, its predecessor does not name it: withdrawn
  *   record written          a chunk that no ctl names: freed
  *   old ctl RENEWED         the successor is named: made LIVE by repair; the
- *                           old id's holder is given the new one meanwhile
+ *                           old id's holder is given the new one meanwhile.
+ *                           Regenerating: the old id is over and the new one
+ *                           was told to nobody, as it is sealed nowhere; the
+ *                           login is in its subject's list, and ends with it
  *   successor LIVE          done
  * Stop table: a winner stopped before step 3 finds ctl changed (another one
  * renewed, an update, an end) or the lease taken over and nothing else

@@ -213,6 +213,12 @@ static bool is_kept(const struct soj_seg *seg, const struct soj_cold *cold)
 	       SOJ_COLLECTION_KEEP;
 }
 
+static bool is_owned(const struct soj_store *st, uint64_t ref)
+{
+	return soj_state_phase(soj_load_relaxed(
+		       &st->seg.entry_states[soj_ref_entry(ref)])) == SOJ_OWNED;
+}
+
 /*
  * Fifteen keys share a bucket.  Whose time is over goes; else, by policy, the
  * one that was not used for longest.
@@ -234,8 +240,13 @@ int soj_room_bucket(struct sojourn *s, struct soj_self *self,
 		if (soj_entry_snapshot(st, refs[i], NULL, &copy, &snap) != 0)
 			continue;
 		soj_entry_end_finish_if_ended(st, &self->w, refs[i]);
-		if (!soj_ctl_readable(snap.ctl))
+		if (!soj_ctl_readable(snap.ctl)) {
+			/* Its maker's place goes with its maker, when he comes
+			 * to that. */
+			if (is_owned(st, refs[i]))
+				continue;
 			return 0;
+		}
 		verdict = soj_times_judge(&snap.times, now_ms);
 		if (verdict != SOJ_ACTIVE &&
 		    soj_entry_expire(st, &self->w, snap.ref, snap.ctl,

@@ -22,10 +22,13 @@
  *      exactly the word of the snapshot (change.c).  That CAS decides.  Lost:
  *      from 1.
  *      It is a used one, its window open when the call began, or when this
- *      call saw it valid before: unseal what followed it, from window to
+ *      call saw it good before: unseal what followed it, from window to
  *      window, up to the valid one.  That is the answer: parallel requests of
  *      one browser all get the same token.  The last one used has, as long as
  *      its successor was not used, redelivery_ms more than its window.
+ *      It is not even a used one, and this call saw it good before: others
+ *      went on without this one until what followed was forgotten.  There is
+ *      no answer, and no thief.
  *      Else: end the family, CAS of ctl to ended(reused).  Lost: from 1.
  *
  * Guarantees
@@ -46,7 +49,8 @@
  *   create                 the family is withdrawn: its token was told to
  *                          nobody (create.c)
  * Stop table: stopped before the CAS: it fails, and the token is judged by the
- * time at which the call began, so it is no thief's for having been stopped.
+ * time at which the call began, and by what it saw, so it is no thief's for having
+ * been stopped.  The same over the calls of one refresh (soj_rotate_seen).
  * Stopped before the CAS that then succeeds: the window counts from before, and
  * may be over as it begins; a late second use then ends the family, which errs
  * on the safe side.
@@ -103,8 +107,7 @@ struct rotation {
 	uint32_t collection;
 	const char *token;
 	struct soj_digest family_digest;
-	uint64_t began_ms;
-	bool seen_valid; /* in this call */
+	struct soj_rotate_seen seen;
 	const struct sojourn_metadata *client;
 	bool bound;        /* the client was looked at */
 	unsigned mismatch; /* and so much of it differs */
@@ -189,7 +192,7 @@ static bool window_open(const struct rotation *r, unsigned idx)
 	if (idx == 0)
 		until_ms += soj_collection(&r->s->st.seg, r->collection)
 				    ->redelivery_ms;
-	return r->seen_valid || r->began_ms < until_ms;
+	return r->seen.good || r->seen.began_ms < until_ms;
 }
 
 /* What followed the token used[idx], until the valid one: to r->successor. */
@@ -245,7 +248,7 @@ static void advance(struct rotation *r, struct family *next)
 	soj_wipe(proof, sizeof(proof));
 	/* A call that began in an older window may still come. */
 	for (unsigned i = 0; i < f->head.used_count; i++)
-		if (f->used[i].until_ms > r->began_ms &&
+		if (f->used[i].until_ms > r->seen.began_ms &&
 		    next->head.used_count < SOJ_ROTATE_USED_MAX)
 			next->used[next->head.used_count++] = f->used[i];
 }
@@ -347,9 +350,13 @@ static int use_once(struct rotation *r, size_t room,
 	soj_rotate_token_digest(r->s, r->token, digest);
 	valid = soj_equal(digest, r->family.head.valid, sizeof(digest));
 	idx = find_used(&r->family, digest);
-	r->seen_valid |= valid;
+	if (!valid && idx == SOJ_ROTATE_USED_MAX && r->seen.good)
+		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+				  "the token was used by others meanwhile, and "
+				  "what followed it as well");
 	if (!valid && (idx == SOJ_ROTATE_USED_MAX || !window_open(r, idx)))
 		return reused(r);
+	r->seen.good = true;
 	rc = admit(r, room);
 	if (rc < 0)
 		return rc;
@@ -399,7 +406,7 @@ static struct rotation *begin(struct sojourn *s, struct soj_self *self,
 	r->collection = collection;
 	r->token = token;
 	r->family_digest = soj_rotate_family(s, collection, token);
-	r->began_ms = soj_seg_now_ms(&s->st.seg);
+	r->seen.began_ms = soj_seg_now_ms(&s->st.seg);
 	r->data = malloc(1); /* never NULL: the data is wanted */
 	if (r->data)
 		return r;
@@ -418,6 +425,7 @@ static void end(struct rotation *r)
 
 int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 		   const struct sojourn_metadata *client,
+		   struct soj_rotate_seen *seen,
 		   char successor[SOJ_ROTATE_CHARS + 1], void *data,
 		   size_t *data_bytes, struct sojourn_info *info)
 {
@@ -443,12 +451,16 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 		return soj_report_errno(-ENOMEM);
 	r->client = client;
 	r->look_only = successor == NULL;
+	if (seen && seen->good)
+		r->seen = *seen;
 	rc = -EAGAIN;
 	for (unsigned tries = 0; rc == -EAGAIN && tries < SOJ_TRIES_MAX;
 	     tries++)
 		rc = use_once(r, room, &outcome);
 	if (rc == -EAGAIN)
 		rc = soj_report_errno(-EBUSY);
+	if (seen)
+		*seen = r->seen;
 	bytes = r->old.snap.data_bytes - r->own_bytes;
 	if (data_bytes && (rc == 0 || rc == -ENOBUFS))
 		*data_bytes = bytes;

@@ -35,6 +35,12 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
 		      char token[SOJ_ROTATE_CHARS + 1],
 		      struct sojourn_info *info);
 
+/* What one request has seen of a token, over several calls; begins as zeros. */
+struct soj_rotate_seen {
+	uint64_t began_ms; /* by the segment's clock */
+	bool good;         /* valid, or its window open */
+};
+
 /*
  * Uses a token up, and gives its successor.  client (may be NULL): who asks,
  * for the collection's rules on bindings.  data: a buffer of *data_bytes
@@ -45,11 +51,15 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
  * family has been ended (info tells whose it was); -EPERM, reason BINDING
  * (info->mismatch; nothing was rotated); -ENOENT and its reason: no such family,
  * or over; -ENOBUFS, -EILSEQ, -ENOSPC (nothing was rotated).
+ * -ECANCELED, reason SUPERSEDED: the token was good when *seen (or this call)
+ * began, and so many others were used since that what followed it is forgotten:
+ * nobody's theft.  seen NULL: of this call only.
  * successor NULL: only looks whether the token may be used, and what goes with
  * it; the same results, but nothing is rotated, and reuse ends nothing.
  */
 int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 		   const struct sojourn_metadata *client,
+		   struct soj_rotate_seen *seen,
 		   char successor[SOJ_ROTATE_CHARS + 1], void *data,
 		   size_t *data_bytes, struct sojourn_info *info);
 

@@ -41,14 +41,16 @@ void soj_rotate_token_digest(const struct sojourn *s, const char *token,
 bool soj_rotate_is_token(const char *token)
 {
 	uint8_t raw[SOJ_ROTATE_FAMILY_BYTES];
+	bool is = token &&
+		  strnlen(token, SOJ_ROTATE_CHARS + 1) == SOJ_ROTATE_CHARS &&
+		  soj_id_decode(token, SOJ_ROTATE_FAMILY_CHARS, raw,
+				SOJ_ROTATE_FAMILY_BYTES) &&
+		  soj_id_decode(token + SOJ_ROTATE_FAMILY_CHARS,
+				SOJ_ROTATE_PROOF_CHARS, raw,
+				SOJ_ROTATE_PROOF_BYTES);
 
-	return token &&
-	       strnlen(token, SOJ_ROTATE_CHARS + 1) == SOJ_ROTATE_CHARS &&
-	       soj_id_decode(token, SOJ_ROTATE_FAMILY_CHARS, raw,
-			     SOJ_ROTATE_FAMILY_BYTES) &&
-	       soj_id_decode(token + SOJ_ROTATE_FAMILY_CHARS,
-			     SOJ_ROTATE_PROOF_CHARS, raw,
-			     SOJ_ROTATE_PROOF_BYTES);
+	soj_wipe(raw, sizeof(raw));
+	return is;
 }
 
 bool soj_rotate_digest(const struct sojourn *s, uint32_t collection,

@@ -36,8 +36,8 @@
  *   subject marked once        restricted: tokens issued before are refused
  *   families ended             and those of a refresh that ran at the time pass
  *                              until they expire: call again
- * Stop table: stopped between look and rotation: the rotation judges the token
- * anew.  Stopped with an old mark: the access token is refused the earlier.
+ * Stop table: stopped between look and rotation, or kept by the caller's function
+ * for claims: the rotation judges the token by what the look saw.  Stopped with an old mark: the access token is refused the earlier.
  *
  * Traps that this avoids: refresh tokens that do not rotate; a logout that
  * misses the refresh that runs at the time (mark first, then families, and no
@@ -271,6 +271,7 @@ struct refreshing {
 	const struct sojourn_metadata *client;
 	struct soj_issue issue;
 	uint64_t family_ref;
+	struct soj_rotate_seen seen;
 	struct sojourn_info family;
 	unsigned mismatch;
 	char kept[SOJ_JWS_ROOM];
@@ -371,7 +372,7 @@ static int end_reused(struct refreshing *r, char *successor)
 {
 	int marked = mark_over(r);
 	int rc = soj_rotate_use(r->t->s, SOJ_COLLECTION_REFRESH, r->refresh,
-				NULL, successor, NULL, NULL, NULL);
+				NULL, NULL, successor, NULL, NULL, NULL);
 
 	if (rc == -EPERM)
 		return reused(r, marked);
@@ -382,7 +383,8 @@ static int rotate(struct refreshing *r, char *successor,
 		  struct sojourn_token_info *info)
 {
 	int rc = soj_rotate_use(r->t->s, SOJ_COLLECTION_REFRESH, r->refresh,
-				NULL, successor, NULL, NULL, &r->family);
+				NULL, &r->seen, successor, NULL, NULL,
+				&r->family);
 
 	if (rc == -EPERM)
 		return reused(r, mark_over(r));
@@ -406,7 +408,8 @@ static int refresh(struct refreshing *r, char *access, size_t *bytes,
 	r->family_ref = family_of(r->t, &r->issue.anchor);
 	r->kept_bytes = sizeof(r->kept);
 	rc = soj_rotate_use(s, SOJ_COLLECTION_REFRESH, r->refresh, r->client,
-			    NULL, r->kept, &r->kept_bytes, &r->family);
+			    &r->seen, NULL, r->kept, &r->kept_bytes,
+			    &r->family);
 	if (rc == -EPERM && sojourn_reason() == SOJOURN_REUSED)
 		return end_reused(r, successor);
 	if (rc == -EPERM)

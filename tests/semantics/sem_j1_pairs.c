@@ -495,6 +495,65 @@ static void j3_two_at_a_time_and_lost_answers(void **state)
 	tok_end(&w);
 }
 
+struct slow {
+	struct tok *w;
+	char refresh[REFRESH]; /* the valid one, after each use */
+	unsigned uses;         /* of it, while the function thinks */
+};
+
+static int think(void *arg, const struct sojourn_token_info *info,
+		 const char *kept, size_t kept_bytes, char *claims,
+		 size_t *bytes)
+{
+	struct slow *slow = arg;
+	unsigned uses = slow->uses;
+
+	(void)info;
+	(void)kept;
+	(void)kept_bytes;
+	(void)claims;
+	*bytes = 0;
+	slow->uses = 0; /* theirs come to this, too */
+	for (; uses > 0; uses--) {
+		struct pair p;
+
+		strcpy(p.refresh, slow->refresh);
+		tok_refresh(slow->w, &p);
+		strcpy(slow->refresh, p.refresh);
+		tok_advance(slow->w, 10000);
+	}
+	return 0;
+}
+
+static void j3_a_slow_function_for_claims_is_no_theft(void **state)
+{
+	struct sojourn_token_options o;
+	struct sojourn_tokens *plain;
+	struct slow slow;
+	struct pair p;
+	struct tok w;
+
+	(void)state;
+	tok_make(&w);
+	tok_login(&w, "anna", &p);
+	plain = w.t;
+	tok_options(&w, &o);
+	o.claims = think;
+	o.claims_arg = &slow;
+	slow.w = &w;
+	strcpy(slow.refresh, p.refresh);
+	assert_int_equal(sojourn_tokens_open(w.s, w.keys, &o, &w.t), 0);
+	slow.uses = 1;
+	tok_refresh(&w, &p);
+	assert_string_equal(p.refresh, slow.refresh);
+	slow.uses = 2;
+	assert_int_equal(tok_use(&w, p.refresh), -ECANCELED);
+	assert_int_equal(sojourn_reason(), SOJOURN_SUPERSEDED);
+	assert_int_equal(tok_use(&w, slow.refresh), 0);
+	sojourn_tokens_close(plain);
+	tok_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +569,7 @@ int main(void)
 		cmocka_unit_test(j3_trap_a_refresh_token_that_is_not_rotated),
 		cmocka_unit_test(j3_claims_of_the_login_or_of_a_function),
 		cmocka_unit_test(j3_two_at_a_time_and_lost_answers),
+		cmocka_unit_test(j3_a_slow_function_for_claims_is_no_theft),
 	};
 
 	return cmocka_run_group_tests_name("J1 to J3 pairs", tests, NULL, NULL);

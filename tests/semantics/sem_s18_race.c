@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include <sojourn/collection.h>
 #include <sojourn/remember.h>
 
 #include "lib_sem.h"
@@ -150,11 +151,72 @@ static void s18_reuse_ends_a_family_that_is_in_use(void **state)
 	sem_unshare(r, sizeof(*r));
 }
 
+/* ---- one who is slow is no thief ---- */
+
+struct others {
+	struct sojourn *s;
+	char token[TOKEN]; /* the valid one, after each use */
+	unsigned uses;     /* of it, while the slow one waits */
+};
+
+static int let_others_use(void *arg, const void *data, size_t bytes, char *why,
+			  size_t why_bytes)
+{
+	struct others *o = arg;
+
+	(void)data;
+	(void)bytes;
+	(void)why;
+	(void)why_bytes;
+	for (; o->uses > 0; o->uses--) {
+		char next[TOKEN];
+
+		rotates(o->s, o->token, next);
+		strcpy(o->token, next);
+		sem_advance(o->s, WINDOW);
+	}
+	return 0;
+}
+
+/* Its use of the token, which is looked at, then used by others. */
+static int use_slowly(struct others *o, unsigned uses, char next[TOKEN])
+{
+	char token[TOKEN], data[8];
+	size_t bytes = sizeof(data);
+
+	o->uses = uses;
+	strcpy(token, o->token);
+	return sojourn_remember_use(o->s, token, NULL, next, data, &bytes,
+				    NULL);
+}
+
+static void s18_who_saw_the_token_good_is_no_thief(void **state)
+{
+	struct others o = {.s = sem_make(NULL)};
+	char next[TOKEN];
+
+	(void)state;
+	remember(o.s, o.token);
+	assert_int_equal(sojourn_validator_set(o.s,
+					       SOJOURN_COLLECTION_REMEMBER_ME,
+					       let_others_use, &o),
+			 0);
+	assert_int_equal(use_slowly(&o, 1, next), 0);
+	assert_string_equal(next, o.token);
+	/* What followed it is forgotten. */
+	expect_reason(use_slowly(&o, 2, next), -ECANCELED, SOJOURN_SUPERSEDED);
+	assert_string_equal(next, "");
+	assert_int_equal(use(o.s, o.token, next), 0);
+	assert_int_equal(sem_counter(o.s, "reuses"), 0);
+	sojourn_detach(o.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s18_trap_one_token_used_by_eight_processes),
 		cmocka_unit_test(s18_reuse_ends_a_family_that_is_in_use),
+		cmocka_unit_test(s18_who_saw_the_token_good_is_no_thief),
 	};
 
 	return cmocka_run_group_tests_name("S18 races", tests, NULL, NULL);
