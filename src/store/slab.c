@@ -20,11 +20,13 @@
  * Crash table
  *   hint word taken          bits lost; the full search and the scrubber find
  *                            the FREE words
- *   FREE -> OWNED            OWNED by the dead, unreachable: repair frees it
+ *   FREE -> OWNED            OWNED by the dead: repair frees an entry, which
+ *                            nobody can reach, and retires a chunk, of which
+ *                            the state does not say whether it was published
  *   OWNED -> LIVE            done
  *   LIVE -> RETIRED          limbo lost: upkeep reclaims any RETIRED word
- *   RETIRED -> OWNED         OWNED by the dead, half wiped: repair frees it,
- *                            also what its reclaimer meant to keep
+ *   RETIRED -> OWNED         OWNED by the dead, half wiped: the same, also
+ *                            what its reclaimer meant to keep
  *   wiped, OWNED -> FREE     hint not set: as the first row
  * Stop table: every arrow is an exact CAS on a word with a generation, so one
  * who comes back late fails, whatever was done with the memory meanwhile.
@@ -325,31 +327,23 @@ soj_word_t *soj_chunk_words(const struct soj_store *st, uint32_t chunk,
 	return soj_chunk_locate(st, chunk, chunk_bytes);
 }
 
-/* all: the head cannot be believed (its writer died). */
-static void chunk_wipe(struct soj_store *st, uint32_t chunk, bool all)
+/* All of it: the head cannot be believed, where its writer died or raced. */
+static void chunk_wipe(struct soj_store *st, uint32_t chunk)
 {
-	struct soj_chunk_view view;
 	uint32_t bytes;
 	soj_word_t *words = soj_chunk_locate(st, chunk, &bytes);
 
-	if (words == NULL || SOJ_PLANT(WIPE_SKIPPED))
-		return;
-	if (!all && soj_chunk_look(st, chunk, &view)) {
-		uint64_t used = (uint64_t)(view.data - words) * 8;
-
-		bytes = (uint32_t)soj_min(
-			bytes, used + soj_align_up(view.data_bytes, 8));
-	}
-	soj_zero_words(words, bytes / 8);
+	if (words != NULL && !SOJ_PLANT(WIPE_SKIPPED))
+		soj_zero_words(words, bytes / 8);
 }
 
 /* The chunk is OWNED by me, exactly `owned`. */
 static void chunk_free(struct soj_store *st, struct soj_worker *w,
-		       uint32_t chunk, uint64_t owned, uint64_t gen, bool all)
+		       uint32_t chunk, uint64_t owned, uint64_t gen)
 {
 	soj_word_t *state = soj_chunk_state(st, chunk);
 
-	chunk_wipe(st, chunk, all);
+	chunk_wipe(st, chunk);
 	SOJ_STEP("slab.chunk.wiped");
 	if (soj_gone(w))
 		return;
@@ -367,32 +361,7 @@ void soj_chunk_abandon(struct soj_store *st, struct soj_worker *w,
 	if (soj_gone(w) || soj_state_phase(owned) != SOJ_OWNED ||
 	    soj_state_aux(owned) != w->thr.slot)
 		return;
-	/* All of it: a copy that raced may have a head that is not its own. */
-	chunk_free(st, w, chunk, owned, soj_state_gen(owned) + 1, true);
-}
-
-static bool take_over(struct soj_worker *w, soj_word_t *state, uint64_t was,
-		      uint64_t *mine)
-{
-	*mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was) + 1);
-	SOJ_STEP("slab.takeover.seen");
-	if (soj_gone(w) || !soj_has_slot(w) ||
-	    !soj_cas_acq_rel(state, &was, *mine)) /* S0 */
-		return false;
-	soj_fence_release(); /* S2 */
-	SOJ_STEP("slab.taken.over");
-	return true;
-}
-
-bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
-			 uint32_t chunk, uint64_t was)
-{
-	uint64_t mine;
-
-	if (!take_over(w, soj_chunk_state(st, chunk), was, &mine))
-		return false;
-	chunk_free(st, w, chunk, mine, soj_state_gen(mine), true);
-	return true;
+	chunk_free(st, w, chunk, owned, soj_state_gen(owned) + 1);
 }
 
 /* Versions survive. */
@@ -451,10 +420,16 @@ void soj_entry_abandon(struct soj_store *st, struct soj_worker *w, uint32_t idx)
 bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
 			 uint32_t idx, uint64_t was)
 {
-	uint64_t mine;
+	soj_word_t *state = &st->seg.entry_states[idx];
+	uint64_t mine =
+		soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was) + 1);
 
-	if (!take_over(w, &st->seg.entry_states[idx], was, &mine))
+	SOJ_STEP("slab.takeover.seen");
+	if (soj_gone(w) || !soj_has_slot(w) ||
+	    !soj_cas_acq_rel(state, &was, mine)) /* S0 */
 		return false;
+	soj_fence_release(); /* S2 */
+	SOJ_STEP("slab.taken.over");
 	entry_free(st, w, idx, mine, soj_state_gen(mine));
 	return true;
 }
@@ -521,7 +496,7 @@ bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 
 	if (!take_retired(w, soj_chunk_state(st, chunk), was, epoch, &owned))
 		return false;
-	chunk_free(st, w, chunk, owned, soj_state_gen(owned), false);
+	chunk_free(st, w, chunk, owned, soj_state_gen(owned));
 	return true;
 }
 
@@ -533,7 +508,7 @@ bool soj_chunk_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
 	if (soj_page_class(st, soj_chunk_unit(chunk), &word) != class ||
 	    !take_retired(w, soj_chunk_state(st, chunk), was, epoch, &owned))
 		return false;
-	chunk_wipe(st, chunk, false);
+	chunk_wipe(st, chunk);
 	SOJ_STEP("slab.chunk.rewiped");
 	return !soj_gone(w) &&
 	       chunk_still_of(st, w, class, soj_chunk_unit(chunk),

@@ -175,10 +175,8 @@ void soj_entry_hint_free(struct soj_store *st, uint32_t idx);
 void soj_chunk_hint_missing(struct soj_store *st, uint32_t chunk);
 void soj_entry_hint_missing(struct soj_store *st, uint32_t idx);
 
-/* Repair: what a dead thread OWNED, exactly `was`, and nobody can reach, is
- * taken over, wiped completely and FREE. */
-bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
-			 uint32_t chunk, uint64_t was);
+/* Repair: an entry that a dead thread OWNED, exactly `was`, and nobody can
+ * reach, is taken over, wiped and FREE. */
 bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
 			 uint32_t idx, uint64_t was);
 

@@ -20,6 +20,7 @@
 
 #include "crash/lib_found.h"
 #include "crash/lib_ops.h"
+#include "upkeep/repair.h"
 
 #define BYTES 120u
 
@@ -107,6 +108,61 @@ static void scan_older_than_the_stamp(void)
 	MUST(soj_section_exit(&w.s->st.seg, &self->w.thr));
 	world_upkeep(&w);
 	MUST(!is_in(&w, second, SOJ_RETIRED));
+	world_end(&w);
+}
+
+/* Of the dead, with nobody expelled. */
+static void run_repair(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	struct soj_upkeep_work work;
+
+	world_self(w);
+	soj_upkeep_pass(&w->up, &work);
+	r->rc = (int)soj_upkeep_reap(&w->up, true);
+	for (unsigned i = 0; i < 3; i++)
+		soj_upkeep_pass(&w->up, &work);
+}
+
+/*
+ * A value is published, and its chunk still its dead maker's, when a reader
+ * stands in it and its session ends: repair freed the chunk at once, and the
+ * reader saw what came next.
+ */
+static void chunk_of_the_dead_that_a_reader_is_in(void)
+{
+	struct victim dead, other;
+	uint64_t seen[64], ref;
+	struct soj_self *self;
+	soj_word_t *words;
+	uint32_t chunk, bytes, changed = 0;
+	struct world w;
+
+	found_begin(&w, NULL, prepare_people);
+	w.target = w.bystander;
+	ref = ref_of(&w, w.known[w.bystander].id);
+	park(&dead, "update.published", run_update, &w);
+	kill_parked(&dead);
+	w.known[w.bystander].version++;
+	chunk = chunk_of(&w, ref);
+	MUST(chunk_phase(&w, chunk) == SOJ_OWNED);
+	words = soj_chunk_words(&w.s->st, chunk, &bytes);
+	MUST(bytes <= sizeof(seen));
+	for (uint32_t i = 0; i < bytes / 8; i++)
+		seen[i] = soj_load_relaxed(&words[i]);
+	self = world_self(&w);
+	soj_section_enter(&w.s->st.seg, &self->w.thr);
+	run_alone(&other, run_delete_retire, &w);
+	MUST(other.report->rc == 1);
+	w.known[w.bystander].fate = GONE;
+	run_alone(&other, run_repair, &w);
+	for (uint32_t i = 0; i < bytes / 8; i++)
+		changed += seen[i] != soj_load_relaxed(&words[i]);
+	MUST(changed == 0);
+	MUST(chunk_phase(&w, chunk) == SOJ_RETIRED);
+	MUST(soj_section_exit(&w.s->st.seg, &self->w.thr));
+	world_upkeep(&w);
+	MUST(chunk_phase(&w, chunk) == SOJ_FREE);
 	world_end(&w);
 }
 
@@ -395,6 +451,8 @@ int main(int argc, char **argv)
 		{"drain-without-hints", drain_without_hints},
 		{"drain-of-a-page-that-two-chose",
 		 drain_of_a_page_that_two_chose},
+		{"chunk-of-the-dead-that-a-reader-is-in",
+		 chunk_of_the_dead_that_a_reader_is_in},
 		{"half-a-page-whose-repair-is-killed",
 		 half_a_page_whose_repair_is_killed},
 	};

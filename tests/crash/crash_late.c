@@ -513,7 +513,10 @@ static void freed_chunks(void)
 	chunk = own_chunk();
 	state = soj_chunk_state(st, chunk);
 	was = load(state);
-	MUST(soj_chunk_take_over(st, me, chunk, was));
+	MUST(soj_chunk_retire(st, me, chunk, was));
+	was = load(state);
+	MUST(!soj_chunk_reclaim(st, me, chunk, was, soj_state_aux(was) + 1));
+	MUST(soj_chunk_reclaim(st, me, chunk, was, soj_state_aux(was) + 2));
 	MUST(soj_state_gen(load(state)) == soj_state_gen(was) + 1);
 }
 
