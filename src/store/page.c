@@ -108,6 +108,15 @@ static uint64_t unit_freed(uint64_t word)
 	return soj_unit(SOJ_UNIT_FREE, 0, 0, 0, soj_unit_gen(word) + 1);
 }
 
+/* A page that was to be drained, and stays.  The next to drain it may have the
+ * same slot: a repairer who stood still must not take his word for the dead
+ * one's. */
+static uint64_t active_again(uint64_t word)
+{
+	return soj_unit(SOJ_UNIT_ACTIVE, soj_unit_class(word), 0, 0,
+			soj_unit_gen(word) + 1);
+}
+
 static void unit_give_back(struct soj_store *st, uint32_t unit, uint32_t slot)
 {
 	uint64_t word = soj_load_acquire(&st->seg.units[unit]); /* U1 */
@@ -305,11 +314,11 @@ static void drain_undo(struct soj_store *st, struct soj_worker *w,
 	if (soj_unit_phase(word) == SOJ_UNIT_DRAINING &&
 	    soj_unit_slot(word) == w->thr.slot && !soj_gone(w))
 		soj_cas_acq_rel(&st->seg.units[unit], &word, /* U0 */
-				soj_unit(SOJ_UNIT_ACTIVE, class, 0, 0,
-					 soj_unit_gen(word)));
+				active_again(word));
 }
 
-static void drain_done(struct soj_store *st, struct soj_worker *w,
+/* False: it is not ours any more. */
+static bool drain_done(struct soj_store *st, struct soj_worker *w,
 		       uint32_t unit, uint32_t class)
 {
 	uint64_t first = soj_load_acquire(&st->seg.units[unit]); /* U1 */
@@ -319,7 +328,7 @@ static void drain_done(struct soj_store *st, struct soj_worker *w,
 	    !soj_cas_acq_rel(&st->seg.units[unit], &first, /* U0 */
 			     soj_unit(SOJ_UNIT_OWNED, 0, w->thr.slot, 0,
 				      soj_unit_gen(first))))
-		return;
+		return false;
 	SOJ_STEP("drain.owned");
 	for (uint32_t i = 1; i < st->classes[class].page_units; i++) {
 		uint64_t word =
@@ -334,6 +343,7 @@ static void drain_done(struct soj_store *st, struct soj_worker *w,
 		soj_chunk_abandon(st, w, soj_chunk(unit, s));
 	SOJ_STEP("drain.states");
 	unit_give_back(st, unit, w->thr.slot);
+	return true;
 }
 
 /* As soj_page_drain() of that page. */
@@ -357,10 +367,8 @@ static int drain_page(struct soj_store *st, struct soj_worker *w, uint32_t unit,
 		for (uint32_t s = 0; s < st->classes[class].page_slots; s++)
 			if (!drain_one(st, w, soj_chunk(unit, s)))
 				left++;
-		if (left == 0) {
-			drain_done(st, w, unit, class);
+		if (left == 0 && drain_done(st, w, unit, class))
 			return 0;
-		}
 	}
 	drain_undo(st, w, unit, class);
 	return -EBUSY;
@@ -472,10 +480,7 @@ uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim)
 					&st->seg.units[u], &word,
 					phase == SOJ_UNIT_OWNED
 						? unit_freed(word)
-						: soj_unit(SOJ_UNIT_ACTIVE,
-							   soj_unit_class(word),
-							   0, 0,
-							   soj_unit_gen(word)));
+						: active_again(word));
 		SOJ_STEP("repair.unit");
 	}
 	return changed;

@@ -447,6 +447,12 @@ static void locks_and_units(void)
 	MUST(soj_units_repair(st, OTHER, claim) == 1);
 	MUST(soj_unit_phase(load(&st->seg.units[last])) == SOJ_UNIT_FREE);
 	MUST(soj_unit_gen(load(&st->seg.units[last])) == 10);
+	/* The slot's next holder may drain the same page. */
+	soj_store_release(&st->seg.units[0],
+			  soj_unit(SOJ_UNIT_DRAINING, 0, OTHER, 0, 9));
+	MUST(soj_units_repair(st, OTHER, claim) == 1);
+	MUST(load(&st->seg.units[0]) ==
+	     soj_unit(SOJ_UNIT_ACTIVE, 0, 0, 0, 10));
 }
 
 /* ---- what is freed ---- */

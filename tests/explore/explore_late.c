@@ -259,17 +259,19 @@ static void late_drains(void)
 	/* ACTIVE to DRAINING, and that to OWNED, and that to FREE */
 	for (uint32_t nth = 1; nth <= 3; nth++) {
 		before_write_nth(page, nth, unit_of_other(SOJ_UNIT_PART, page));
-		soj_page_drain(st, me, two);
+		MUST((soj_page_drain(st, me, two) == 0) == (nth == 3));
 		EXPECT_KEPT();
 		soj_store_release(page, was);
 		for (uint32_t s = 0; s < st->classes[0].page_slots; s++)
-			soj_chunk_abandon(st, me, soj_chunk(unit, s));
+			MUST(soj_state_phase(load(soj_chunk_state(
+				     st, soj_chunk(unit, s)))) == SOJ_FREE);
 	}
 	/* A chunk is taken. */
 	before_write(state, passed_on(load(state)));
 	MUST(soj_page_drain(st, me, two) == -EBUSY);
 	EXPECT_KEPT();
-	MUST(load(page) == was);
+	MUST(load(page) == soj_unit(SOJ_UNIT_ACTIVE, 0, 0, 0,
+				    soj_unit_gen(was) + 1));
 	/* One that cannot be moved: back from DRAINING to ACTIVE */
 	unit = empty_page(0);
 	for (uint32_t s = 0; s < 2; s++)
