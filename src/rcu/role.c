@@ -7,7 +7,8 @@
  * header.role = {slot, generation of its claim, term}, 0 = nobody yet.  The
  * holder is alive exactly as long as its slot is held under that claim, so the
  * role needs no lock of its own: taking it over is one exact CAS, after the
- * proof that the thread is dead or has left its slot.
+ * proof that the thread is dead or has left its slot: also the second one
+ * (slot.c), as of those who wait for the role nobody reaps.
  *
  * Crash table: killed with the role: the slot is proved dead or reaped, and
  * whoever tries next takes it.  Killed between sleep flag and wait: the flag
@@ -48,7 +49,7 @@ static bool holder_lives(const struct soj_seg *seg, uint64_t role)
 	claim = soj_load_acquire(&seg->slots[slot].claim); /* H1 */
 	return soj_claim_phase(claim) == SOJ_CLAIM_HELD &&
 	       soj_claim_gen(claim) == gen &&
-	       !soj_slot_dead(seg, slot, false, &dead);
+	       !soj_slot_dead(seg, slot, true, &dead);
 }
 
 static uint64_t role_of(const struct soj_thread *thr, uint32_t term)

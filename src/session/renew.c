@@ -23,7 +23,8 @@
  * time before and come right after the CAS of step 3.
  *
  * Crash table (killed after the step)
- *   flag taken              the lease runs out, or the holder is found dead
+ *   flag taken              the lease runs out, or the holder is found dead (not
+ *                           any more when another has its slot)
  *   successor built         OWNED, its predecessor does not name it: withdrawn
  *   record written          a chunk that no ctl names: freed
  *   old ctl RENEWED         the successor is named: made LIVE by repair; the

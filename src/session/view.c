@@ -147,6 +147,7 @@ static int view(struct sojourn *s, const struct soj_digest *digest,
 	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	struct soj_snapshot snap;
 	struct soj_self *self;
+	uint64_t claim;
 	bool valid;
 	int rc;
 
@@ -158,11 +159,13 @@ static int view(struct sojourn *s, const struct soj_digest *digest,
 		return rc;
 	self->w.source = SOJ_SOURCE_READ;
 	soj_ok();
+	claim = self->w.thr.claim;
 	soj_section_enter(&s->st.seg, &self->w.thr);
 	rc = look(s, self, digest, now_ms, v, &snap);
-	valid = soj_section_exit(&s->st.seg, &self->w.thr);
-	if (soj_gone(&self->w))
+	/* The function may have forked: the section is its parent's, then. */
+	if (soj_gone(&self->w) || self->w.thr.claim != claim)
 		return soj_report_errno(-ECANCELED);
+	valid = soj_section_exit(&s->st.seg, &self->w.thr);
 	if (!valid)
 		rc = soj_report(-ESTALE, SOJOURN_STALE,
 				"the function took too long: what it saw may "

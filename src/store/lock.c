@@ -159,7 +159,7 @@ enum soj_lock_state soj_lock_judge(const struct soj_store *st, uint64_t word,
 		return SOJ_LOCK_HELD;
 	claim = soj_load_acquire(&seg->slots[slot].claim); /* C1 */
 	return soj_claim_phase(claim) == SOJ_CLAIM_HELD &&
-			       !soj_slot_dead(seg, slot, false, &claim)
+			       !soj_slot_dead(seg, slot, true, &claim)
 		       ? SOJ_LOCK_HELD
 		       : SOJ_LOCK_LOST;
 }

@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sojourn/lock.h>
+
 #include "crash/lib_found.h"
 #include "crash/lib_ops.h"
 #include "upkeep/repair.h"
@@ -217,6 +219,47 @@ static void mutex_without_mark(void)
 		soj_upkeep_pass(&w.up, &work);
 		MUST(work.repaired == 1);
 	}
+	world_end(&w);
+}
+
+static void run_serve_and_lock(void *arg, struct report *r)
+{
+	struct world *w = arg;
+	uint64_t fence;
+
+	r->number = soj_role_try(&w->s->st.seg, &world_self(w)->w.thr);
+	r->rc = sojourn_session_lock(w->s, w->known[w->target].id, 0, 0,
+				     &fence);
+	raise(SIGSTOP);
+}
+
+/* What such a one had is free for those who only wait, and never reap. */
+static void role_and_lock_without_mark(void)
+{
+	struct plan none = {.fault = FAULT_NONE};
+	struct soj_self *self;
+	const struct soj_seg *seg;
+	struct victim v;
+	struct world w;
+	uint64_t ref;
+
+	found_begin(&w, NULL, prepare_people);
+	seg = &w.s->st.seg;
+	self = world_self(&w);
+	ref = ref_of(&w, w.known[w.target].id);
+	victim_run(&v, report_new(), &none, run_serve_and_lock, &w);
+	MUST(v.report->rc == 0 && v.report->number == 1);
+	MUST(!soj_role_try(seg, &self->w.thr));
+	MUST(soj_lock_judge(&w.s->st, soj_lock_look(&w.s->st, ref), 0) ==
+	     SOJ_LOCK_HELD);
+	victim_kill(&v);
+	for (uint32_t i = 0; i < seg->lay.slots_max; i++)
+		if (soj_claim_tid(seg->slots[i].claim) == (uint32_t)v.pid)
+			soj_store_release(mutex_word(&w, i), (uint32_t)v.pid);
+	MUST(soj_role_try(seg, &self->w.thr));
+	MUST(soj_lock_judge(&w.s->st, soj_lock_look(&w.s->st, ref), 0) ==
+	     SOJ_LOCK_LOST);
+	soj_role_release(seg, &self->w.thr);
 	world_end(&w);
 }
 
@@ -445,6 +488,7 @@ int main(int argc, char **argv)
 	static const struct found_case cases[] = {
 		{"scan-older-than-the-stamp", scan_older_than_the_stamp},
 		{"mutex-without-mark", mutex_without_mark},
+		{"role-and-lock-without-mark", role_and_lock_without_mark},
 		{"same-number-in-another-namespace",
 		 same_number_in_another_namespace},
 		{"drain-with-nothing-to-gain", drain_with_nothing_to_gain},

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sojourn/collection.h>
+
 #include "base/fault.h"
 #include "crash/lib_found.h"
 #include "crash/lib_ops.h"
@@ -273,12 +275,47 @@ static void fork_in_lists(void)
 	world_end(&w);
 }
 
+static int fork_in_view(void *arg, const void *data, size_t bytes,
+			uint64_t version)
+{
+	(void)data;
+	(void)bytes;
+	(void)version;
+	split_here("callback");
+	/* Alive again, and without a slot. */
+	if (split.is_child && *(bool *)arg &&
+	    sojourn_session_touch(split.w->s, "no such id") != -ENOENT)
+		_exit(2);
+	return 0;
+}
+
+/* The section that the child comes out of is its parent's. */
+static void fork_in_views(void)
+{
+	for (unsigned uses = 0; uses < 2; uses++) {
+		bool child_uses = uses != 0;
+		struct world w;
+		int rc;
+
+		memset(&split, 0, sizeof(split));
+		found_begin(&w, NULL, prepare_people);
+		split.w = &w;
+		rc = sojourn_session_view(w.s, w.known[w.target].id, NULL,
+					  fork_in_view, &child_uses);
+		if (split.is_child)
+			_exit(rc == -ECANCELED ? 0 : 1);
+		MUST(rc == 0 && split.child == 0 && !split.changed);
+		world_end(&w);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct found_case cases[] = {
 		{"forks-inside", forks_inside},
 		{"fork-in-callbacks", fork_in_callbacks},
 		{"fork-in-lists", fork_in_lists},
+		{"fork-in-views", fork_in_views},
 	};
 
 	return found_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
