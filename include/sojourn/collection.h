@@ -83,11 +83,13 @@ struct sojourn_value {
  * remove, or after its time, begins with another number than any before, so
  * if_version never takes it for the old one.
  * A put is a use: idle timeout and sliding ttl count from it.
- * An item of another subject than `subject` is ended before the new one is
- * made, so for an instant there is none.
+ * An item of another subject than `subject` ends when all that the new one wants
+ * is had, right before it takes the key: for an instant there is none.
  * 0; -ENOENT (if_exists or if_version, with its reason); -ESTALE (another
  * version: *version is the one it has); -ENOSPC; -EMSGSIZE; -EUSERS (over the
- * limit per subject); -EILSEQ with reason INVALID_DATA (the collection's
+ * limit per subject); -ECANCELED with reason SUPERSEDED (of a collection that
+ * rejects what is over its limit: this thread stood still while it made the item,
+ * and another has its place); -EILSEQ with reason INVALID_DATA (the collection's
  * validator refused the data).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int

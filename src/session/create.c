@@ -10,6 +10,7 @@
  *   filled, ctl live       OWNED, not indexed: withdrawn
  *   pushed on the chain    the same; walkers skip what is OWNED
  *   admitted by the cap    the same
+ *   another's item ended   the same; the key has none (item.c)
  *   committed in the index readable, but its id was told to nobody: withdrawn;
  *                          under a caller's key everybody knows it: made LIVE
  *   chunk LIVE             the same
@@ -112,6 +113,7 @@ static int admit(struct sojourn *s, struct soj_self *self,
 		made->intent = soj_intent(made->ref, birth->exclusive);
 		return 0;
 	}
+	made->admitted = true;
 	return soj_cap_admit(&s->st, &self->w, made->ref,
 			     soj_seg_now_ms(&s->st.seg));
 }
@@ -152,6 +154,16 @@ static uint64_t first_version(uint64_t ref, uint64_t now_ms)
 	return 1 + ((x ^ x >> 31) >> 28);
 }
 
+static int end_instead(struct sojourn *s, struct soj_self *self,
+		       const struct soj_snapshot *old)
+{
+	bool ended = soj_entry_end(&s->st, &self->w, old->ref, old->ctl,
+				   SOJ_ENDED_REPLACED);
+
+	SOJ_STEP("put.other.ended");
+	return ended ? 0 : soj_gone(&self->w) ? -ECANCELED : -EAGAIN;
+}
+
 int soj_session_make(struct sojourn *s, struct soj_self *self,
 		     const struct soj_birth *birth, struct soj_made *made)
 {
@@ -165,7 +177,7 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 	soj_prefetch(&st->seg.heads[soj_head_of(st, birth->subject)]);
 	soj_event_prefetch(st);
 	made->intent = 0;
-	made->capped = false;
+	made->capped = made->admitted = false;
 	made->error = 0;
 	value.seal_bytes = st->seal_bytes;
 	value.digest = birth->digest;
@@ -204,6 +216,8 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 						       birth->predecessor != 0);
 	if (rc == 0)
 		rc = admit(s, self, birth, made);
+	if (rc == 0 && birth->instead)
+		rc = end_instead(s, self, birth->instead);
 	if (rc == 0)
 		rc = soj_index_insert(st, &self->w, birth->digest,
 				      soj_entry_place(st, made->ref),

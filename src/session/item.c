@@ -33,7 +33,9 @@
  *   published, no hint         expiry on read is exact; the helper's scrubber
  *                              finds that the deadline moved nearer
  *   other subject's one ended  there is none, the new one was not made: the
- *                              put was not acknowledged, and is repeated
+ *                              put was not acknowledged, and is repeated.  It
+ *                              ends when all that the new one wants is had
+ *                              (create.c), so a put that is refused ends none
  * Stop table: stopped before the CAS of ctl or of a bucket: it fails if
  * anything happened to the key meanwhile, and the write looks again.
  *
@@ -86,8 +88,10 @@ static int next_data(struct soj_write *w, const struct soj_snapshot *old)
 	return rc;
 }
 
-/* 0; -EAGAIN: look again; a reported error. */
-static int make(struct soj_write *w, uint64_t now_ms)
+/* instead: what there is, another subject's; or NULL.  0; -EAGAIN: look again; a
+ * reported error. */
+static int make(struct soj_write *w, uint64_t now_ms,
+		const struct soj_snapshot *instead)
 {
 	struct soj_birth birth = {
 		.digest = w->digest,
@@ -95,6 +99,7 @@ static int make(struct soj_write *w, uint64_t now_ms)
 		.now_ms = now_ms,
 		.collection = w->collection,
 		.keyed = true,
+		.instead = instead,
 	};
 	struct soj_made made;
 	int rc = lifetime(w, now_ms, &birth.life);
@@ -120,8 +125,12 @@ static int make(struct soj_write *w, uint64_t now_ms)
 		return -EAGAIN;
 	if (rc < 0)
 		return rc;
-	/* Ended by now or not: it was there, and all could see it. */
-	soj_session_settle(w->s, w->self, &made);
+	/* Ended by now or not: it was there, and all could see it.  But where it
+	 * was counted, and ended as late, another has its place. */
+	if (!soj_session_settle(w->s, w->self, &made) && made.error == 0 &&
+	    made.admitted)
+		return soj_report(-ECANCELED, SOJOURN_SUPERSEDED,
+				  "the item was ended while it was being made");
 	if (soj_gone(&w->self->w))
 		return soj_report_errno(-ECANCELED);
 	if (made.error < 0)
@@ -217,11 +226,10 @@ static int replace(struct soj_write *w, struct target *t, uint64_t now_ms)
 			return soj_report(-ENOENT, SOJOURN_NOT_FOUND,
 					  "the item with that key is another "
 					  "subject's");
-		soj_entry_end(st, &w->self->w, seen.ref, seen.ctl,
-			      SOJ_ENDED_REPLACED);
-		SOJ_STEP("put.other.ended");
-		return -EAGAIN;
+		return make(w, now_ms, &seen);
 	}
+	/* Else its maker may be found late by a cap, and this be lost. */
+	soj_entry_settle(st, seen.ref);
 	rc = next_data(w, &seen);
 	if (rc == 0)
 		rc = renew_rest(w, t, now_ms);
@@ -259,7 +267,7 @@ static int write_over(struct soj_write *w, struct target *t)
 				  &t->snap);
 
 	if (rc == -ENOENT)
-		return w->may_make ? make(w, now_ms) : rc;
+		return w->may_make ? make(w, now_ms, NULL) : rc;
 	if (rc == 0 && w->may_replace)
 		return replace(w, t, now_ms);
 	if (rc == 0) {

@@ -27,8 +27,8 @@ int sojourn_remember_use(struct sojourn *s, const char *token,
 			 size_t *data_bytes, struct sojourn_info *info)
 {
 	char successor[SOJ_ROTATE_CHARS + 1];
-	int rc = soj_rotate_use(s, SOJ_COLLECTION_REMEMBER, token, client,
-				NULL, successor, data, data_bytes, info);
+	int rc = soj_rotate_use(s, SOJ_COLLECTION_REMEMBER, token, client, NULL,
+				successor, data, data_bytes, info);
 
 	/* They may be one buffer, and the old token still be of use. */
 	if (rc == 0)

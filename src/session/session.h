@@ -132,6 +132,8 @@ struct soj_birth {
 	uint64_t login;       /* inherited, with a predecessor */
 	uint32_t renewals;
 	const struct soj_held *held; /* its lock is inherited; or NULL */
+	/* What has its key, and ends for it as late as can be; or NULL. */
+	const struct soj_snapshot *instead;
 };
 
 /* An entry that is OWNED by the caller, indexed and chained. */
@@ -142,12 +144,13 @@ struct soj_made {
 	uint64_t chunk_owned; /* and of its chunk */
 	uint64_t intent;      /* others are to be ended for it; 0: none */
 	bool capped;          /* its collection has a cap */
+	bool admitted;        /* for which it was counted, and may be late */
 	int error;            /* why it could not be settled; 0: it ended */
 	uint64_t version;     /* of the value */
 };
 
 /* 0; -EEXIST; -EXFULL (full bucket); -ENOSPC (no room); -EUSERS (over the
- * cap); -ECANCELED...  Nothing is left on failure. */
+ * cap); -EAGAIN (birth->instead has changed); -ECANCELED...  Nothing is left on failure. */
 int soj_session_make(struct sojourn *s, struct soj_self *self,
 		     const struct soj_birth *birth, struct soj_made *made);
 /* To LIVE, and what the cap says.  True: it lives; false: it was ended

@@ -410,3 +410,21 @@ bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned)
 	soj_helper_wake(&st->seg);
 	return true;
 }
+
+void soj_entry_settle(struct soj_store *st, uint64_t ref)
+{
+	uint32_t idx = soj_ref_entry(ref);
+	uint64_t state;
+
+	if (!soj_entry_idx_ok(st, idx))
+		return;
+	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
+	if (soj_state_phase(state) != SOJ_OWNED ||
+	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
+		    soj_ref_gen(ref) ||
+	    !soj_entry_go_live(st, ref, state))
+		return;
+	/* Who ended it while it was OWNED left the rest to its maker. */
+	if (soj_ctl_ended(soj_load_acquire(&soj_entry(st, idx)->ctl))) /* E1 */
+		soj_hint_ended(st, idx);
+}

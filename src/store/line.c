@@ -19,7 +19,6 @@
  *
  * Edges
  *   S1  load of a state (slab.c)   S0
- *   E1  load of ctl (entry.c)      E0
  */
 
 #include <errno.h>
@@ -323,19 +322,6 @@ int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
 
 void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed)
 {
-	uint64_t next = renewed->record.successor;
-	uint32_t idx = soj_ref_entry(next);
-	uint64_t state;
-
-	if (!renewed->has_record || !is_owned(st, next))
-		return;
-	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
-	if (soj_state_phase(state) != SOJ_OWNED ||
-	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=
-		    soj_ref_gen(next) ||
-	    !soj_entry_go_live(st, next, state))
-		return;
-	/* Who ended it while it was OWNED left the rest to its maker. */
-	if (soj_ctl_ended(soj_load_acquire(&soj_entry(st, idx)->ctl))) /* E1 */
-		soj_hint_ended(st, idx);
+	if (renewed->has_record)
+		soj_entry_settle(st, renewed->record.successor);
 }

@@ -475,12 +475,11 @@ uint32_t soj_units_repair(struct soj_store *st, uint32_t slot, uint64_t claim)
 		    soj_unit_slot(word) != slot ||
 		    !soj_slot_still(&st->seg, slot, claim))
 			continue;
-		changed +=
-			soj_cas_acq_rel(/* U0 */
-					&st->seg.units[u], &word,
-					phase == SOJ_UNIT_OWNED
-						? unit_freed(word)
-						: active_again(word));
+		changed += soj_cas_acq_rel(/* U0 */
+					   &st->seg.units[u], &word,
+					   phase == SOJ_UNIT_OWNED
+						   ? unit_freed(word)
+						   : active_again(word));
 		SOJ_STEP("repair.unit");
 	}
 	return changed;

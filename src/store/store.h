@@ -404,9 +404,11 @@ uint64_t soj_entry_end_finish_own(struct soj_store *st, struct soj_worker *w,
 bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		      uint64_t ctl, uint64_t life, enum soj_status reason);
 
-/* OWNED -> LIVE, by its maker or by whoever resolves a successor whose
- * predecessor names it.  Then the hints that follow. */
+/* OWNED -> LIVE, from exactly `owned`.  Then the hints that follow. */
 bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned);
+/* That in its maker's stead, who may stand still or be dead, of what others can
+ * have: a successor that is named, an item under its key. */
+void soj_entry_settle(struct soj_store *st, uint64_t ref);
 
 /* ---- line.c ---- */
 

@@ -37,7 +37,8 @@
  *   families ended             and those of a refresh that ran at the time pass
  *                              until they expire: call again
  * Stop table: stopped between look and rotation, or kept by the caller's function
- * for claims: the rotation judges the token by what the look saw.  Stopped with an old mark: the access token is refused the earlier.
+ * for claims: the rotation judges the token by what the look saw.  Stopped with
+ * an old mark: the access token is refused the earlier.
  *
  * Traps that this avoids: refresh tokens that do not rotate; a logout that
  * misses the refresh that runs at the time (mark first, then families, and no

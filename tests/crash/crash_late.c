@@ -451,8 +451,7 @@ static void locks_and_units(void)
 	soj_store_release(&st->seg.units[0],
 			  soj_unit(SOJ_UNIT_DRAINING, 0, OTHER, 0, 9));
 	MUST(soj_units_repair(st, OTHER, claim) == 1);
-	MUST(load(&st->seg.units[0]) ==
-	     soj_unit(SOJ_UNIT_ACTIVE, 0, 0, 0, 10));
+	MUST(load(&st->seg.units[0]) == soj_unit(SOJ_UNIT_ACTIVE, 0, 0, 0, 10));
 }
 
 /* ---- what is freed ---- */

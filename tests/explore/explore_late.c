@@ -270,8 +270,8 @@ static void late_drains(void)
 	before_write(state, passed_on(load(state)));
 	MUST(soj_page_drain(st, me, two) == -EBUSY);
 	EXPECT_KEPT();
-	MUST(load(page) == soj_unit(SOJ_UNIT_ACTIVE, 0, 0, 0,
-				    soj_unit_gen(was) + 1));
+	MUST(load(page) ==
+	     soj_unit(SOJ_UNIT_ACTIVE, 0, 0, 0, soj_unit_gen(was) + 1));
 	/* One that cannot be moved: back from DRAINING to ACTIVE */
 	unit = empty_page(0);
 	for (uint32_t s = 0; s < 2; s++)

@@ -329,7 +329,111 @@ static void s15_late_remove_by_version(void **state)
 	report_free(r);
 }
 
+/* ---- items with a cap, of makers who stand still ---- */
+
+#define LEASE 2000u
+
+static const struct sojourn_value annas = {
+	.data = "1", .data_bytes = 1, .subject = "anna"};
+
+static int set_up_capped(void **state)
+{
+	struct sojourn_collection c;
+	struct sojourn_options o;
+
+	sem_options(&o);
+	sojourn_collection_init(&c, "carts");
+	c.per_subject_max = 1;
+	c.when_over = SOJOURN_WHEN_OVER_REJECT;
+	o.collections = &c;
+	o.collections_count = 1;
+	s = sem_make(&o);
+	carts = (uint32_t)sojourn_collection_number(s, "carts");
+	*state = s;
+	return 0;
+}
+
+static void put_a(void *arg, struct report *r)
+{
+	const struct sojourn_item a = sem_item(carts, "a");
+
+	(void)arg;
+	r->rc = sojourn_put(s, &a, &annas, NULL);
+}
+
+/* Another has replaced it, and was told so: it is there, and counts. */
+static void s11_an_item_that_was_replaced_is_not_late(void **state)
+{
+	const struct plan plan = {.pause = "index.committed"};
+	const struct sojourn_item a = sem_item(carts, "a"),
+				  b = sem_item(carts, "b");
+	struct report *r = report_new();
+	struct victim maker;
+
+	(void)state;
+	victim_run(&maker, r, &plan, put_a, NULL);
+	assert_int_equal(maker.state, VICTIM_STOPPED);
+	assert_int_equal(sojourn_put(s, &a, &annas, NULL), 0);
+	sem_advance(s, LEASE);
+	expect_reason(sojourn_put(s, &b, &annas, NULL), -EUSERS,
+		      SOJOURN_OVER_CAP);
+	victim_continue(&maker);
+	assert_int_equal(r->rc, 0);
+	assert_int_equal(sojourn_has(s, &a), 1);
+	report_free(r);
+}
+
+/* Whose place was given away is not told that all is well. */
+static void s11_a_late_item_is_no_more_than_the_cap(void **state)
+{
+	const struct plan plan = {.pause = "index.committed"};
+	const struct sojourn_item a = sem_item(carts, "a"),
+				  b = sem_item(carts, "b");
+	struct report *r = report_new();
+	struct victim maker;
+
+	(void)state;
+	victim_run(&maker, r, &plan, put_a, NULL);
+	assert_int_equal(maker.state, VICTIM_STOPPED);
+	sem_advance(s, LEASE);
+	assert_int_equal(sojourn_put(s, &b, &annas, NULL), 0);
+	victim_continue(&maker);
+	assert_int_equal(r->rc, -ECANCELED);
+	assert_int_equal(sojourn_has(s, &a), 0);
+	assert_int_equal(sojourn_has(s, &b), 1);
+	report_free(r);
+}
+
+/* A put that is refused has not ended what another subject has there. */
+static void s15_a_refused_put_ends_nothing(void **state)
+{
+	const struct sojourn_item a = sem_item(carts, "a"),
+				  b = sem_item(carts, "b");
+	struct sojourn_value v = {
+		.data = "2", .data_bytes = 1, .subject = "bert"};
+
+	(void)state;
+	assert_int_equal(sojourn_put(s, &a, &annas, NULL), 0);
+	v.ttl_ms = UINT64_C(1) << 60;
+	assert_int_equal(sojourn_put(s, &a, &v, NULL), -EINVAL);
+	assert_int_equal(sojourn_has(s, &a), 1);
+	v.ttl_ms = 0;
+	v.data_bytes = SOJOURN_DATA_BYTES_MAX + 1u;
+	assert_int_equal(sojourn_put(s, &a, &v, NULL), -EMSGSIZE);
+	assert_int_equal(sojourn_has(s, &a), 1);
+	v.data_bytes = 1;
+	assert_int_equal(sojourn_put(s, &b, &v, NULL), 0);
+	expect_reason(sojourn_put(s, &a, &v, NULL), -EUSERS, SOJOURN_OVER_CAP);
+	assert_int_equal(sojourn_has(s, &a), 1);
+	assert_int_equal(sojourn_remove(s, &b, 0), 1);
+	assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
+	assert_int_equal(sem_count(s, "anna"), 0);
+	assert_int_equal(sem_count(s, "bert"), 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, sem_tear_down)
+#define CAPPED(f) \
+	cmocka_unit_test_setup_teardown(f, set_up_capped, sem_tear_down)
 
 int main(void)
 {
@@ -339,6 +443,9 @@ int main(void)
 		TEST(s15_add_has_one_winner),
 		TEST(s15_trap_put_racing_remove),
 		TEST(s15_late_remove_by_version),
+		CAPPED(s15_a_refused_put_ends_nothing),
+		CAPPED(s11_an_item_that_was_replaced_is_not_late),
+		CAPPED(s11_a_late_item_is_no_more_than_the_cap),
 	};
 	int failed;
 

@@ -167,9 +167,9 @@ static int remember(void)
 	int rc = sojourn_remember_create(s, &n, token, &info);
 
 	memory.nth = 0;
-	assert_int_equal(sojourn_session_list_subject(s, "bert", NULL, see,
-						      NULL),
-			 rc == 0);
+	assert_int_equal(
+		sojourn_session_list_subject(s, "bert", NULL, see, NULL),
+		rc == 0);
 	if (rc == 0)
 		assert_int_equal(sojourn_remember_forget(s, token), 1);
 	else
