@@ -254,7 +254,6 @@ static bool keep_cap(struct sojourn *s, struct soj_self *self,
 				      SOJ_ENDED_WITHDRAWN))
 			ctl = soj_load_acquire(&e->ctl); /* E1 */
 	}
-	soj_cap_intend(st, &self->w, 0);
 	return made->error == 0 &&
 	       soj_ctl_readable(soj_load_acquire(&e->ctl)); /* E1 */
 }
@@ -263,6 +262,7 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 			struct soj_made *made)
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(made->ref));
+	bool lives = false;
 	uint64_t ctl;
 
 	if (soj_gone(&self->w))
@@ -280,15 +280,15 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 	    soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
 		    soj_ref_gen(made->ref)) {
 		soj_event_made(&s->st, &self->w, made->ref, true);
-		if (!made->capped || keep_cap(s, self, made)) {
-			if (soj_load_relaxed(&e->predecessor) == 0)
-				soj_note_of(s, self, SOJ_HOOK_CREATED,
-					    made->ref, 0);
-			return true;
-		}
+		lives = !made->capped || keep_cap(s, self, made);
 	}
-	soj_entry_end_finish(&s->st, &self->w, made->ref);
-	return false;
+	if (made->intent)
+		soj_cap_intend(&s->st, &self->w, 0);
+	if (!lives)
+		soj_entry_end_finish(&s->st, &self->w, made->ref);
+	else if (soj_load_relaxed(&e->predecessor) == 0)
+		soj_note_of(s, self, SOJ_HOOK_CREATED, made->ref, 0);
+	return lives;
 }
 
 void soj_session_withdraw(struct sojourn *s, struct soj_self *self,

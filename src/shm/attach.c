@@ -418,7 +418,8 @@ static void mark_destroyed(struct image *img)
 
 	seg_init(&seg, false);
 	if (check_image(img, NULL) < 0 || map_image(&seg, img, NULL) < 0)
-		return; /* no segment that anybody could be attached to */
+		return; /* damaged, or of another version or time namespace,
+			 * whose helper goes on until somebody ends it */
 	soj_store_release(&seg.hdr->destroyed, 1);    /* G3 */
 	soj_xchg_acq_rel(&seg.hdr->helper_asleep, 0); /* G4 */
 	syscall(SYS_futex, &seg.hdr->helper_asleep, FUTEX_WAKE, INT_MAX, NULL,

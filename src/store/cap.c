@@ -28,6 +28,15 @@
  * cap.  Nobody ends the highest number for the cap, so there is always one.
  * "Exclusive" ends all with lower numbers, those in the making too.
  *
+ * A login counts from its CAS to LIVE on, answered or not: others that came
+ * meanwhile may have ended themselves for its sake.  So one whose maker died
+ * after that CAS is not taken back, though nobody has its id: it is carried on
+ * with, and where logins are rejected it keeps its place until it runs out or
+ * its subject is logged out.  To take it back, others would have to tell it from
+ * those that were answered, by a look at all slots at each login; and it would
+ * make a window smaller that cannot be closed: who dies with the id in hand, and
+ * has told it to nobody, leaves the same.
+ *
  * Crash table (killed after the step)
  *   counted              OWNED: withdrawn by repair, nobody was ended
  *   intent stored        as above; repair finds nothing LIVE to carry on with

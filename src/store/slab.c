@@ -21,8 +21,8 @@
  *   hint word taken          bits lost; the full search and the scrubber find
  *                            the FREE words
  *   FREE -> OWNED            OWNED by the dead: repair frees an entry, which
- *                            nobody can reach, and retires a chunk, of which
- *                            the state does not say whether it was published
+ *                            nobody can reach, and retires a page's chunk, of
+ *                            which nothing says whether it was published
  *   OWNED -> LIVE            done
  *   LIVE -> RETIRED          limbo lost: upkeep reclaims any RETIRED word
  *   RETIRED -> OWNED         OWNED by the dead, half wiped: the same, also
@@ -417,19 +417,26 @@ void soj_entry_abandon(struct soj_store *st, struct soj_worker *w, uint32_t idx)
 	entry_free(st, w, idx, owned, soj_state_gen(owned) + 1);
 }
 
-bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
-			 uint32_t idx, uint64_t was)
+static bool take_over(struct soj_worker *w, soj_word_t *state, uint64_t was,
+		      uint64_t *mine)
 {
-	soj_word_t *state = &st->seg.entry_states[idx];
-	uint64_t mine =
-		soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was) + 1);
-
+	*mine = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was) + 1);
 	SOJ_STEP("slab.takeover.seen");
 	if (soj_gone(w) || !soj_has_slot(w) ||
-	    !soj_cas_acq_rel(state, &was, mine)) /* S0 */
+	    !soj_cas_acq_rel(state, &was, *mine)) /* S0 */
 		return false;
 	soj_fence_release(); /* S2 */
 	SOJ_STEP("slab.taken.over");
+	return true;
+}
+
+bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t idx, uint64_t was)
+{
+	uint64_t mine;
+
+	if (!take_over(w, &st->seg.entry_states[idx], was, &mine))
+		return false;
 	entry_free(st, w, idx, mine, soj_state_gen(mine));
 	return true;
 }
@@ -469,6 +476,26 @@ bool soj_entry_retire(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		return false;
 	SOJ_STEP("slab.entry.retired");
 	soj_limbo_add(st, w, idx, true, retired);
+	return true;
+}
+
+/*
+ * Of a page, it may have been published: then others may be in it.  Of a unit
+ * that is no page, or no more, it was taken with all the others, FREE, by who
+ * drained that page; and there it must not wait for a grace period, as the unit
+ * becomes a page of another class.
+ */
+bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t chunk, uint64_t was)
+{
+	soj_word_t *state = soj_chunk_state(st, chunk);
+	uint64_t mine, word;
+
+	if (soj_page_class(st, soj_chunk_unit(chunk), &word) < SOJ_CLASSES)
+		return soj_chunk_retire(st, w, chunk, was);
+	if (!take_over(w, state, was, &mine))
+		return false;
+	chunk_free(st, w, chunk, mine, soj_state_gen(mine));
 	return true;
 }
 

@@ -175,8 +175,10 @@ void soj_entry_hint_free(struct soj_store *st, uint32_t idx);
 void soj_chunk_hint_missing(struct soj_store *st, uint32_t chunk);
 void soj_entry_hint_missing(struct soj_store *st, uint32_t idx);
 
-/* Repair: an entry that a dead thread OWNED, exactly `was`, and nobody can
- * reach, is taken over, wiped and FREE. */
+/* Repair: what a dead thread OWNED, exactly `was`.  An entry that nobody can
+ * reach is taken over, wiped and FREE; so is a chunk, or it is retired. */
+bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
+			 uint32_t chunk, uint64_t was);
 bool soj_entry_take_over(struct soj_store *st, struct soj_worker *w,
 			 uint32_t idx, uint64_t was);
 

@@ -22,7 +22,8 @@
  *   named by its entry's ctl      LIVE
  *   not named                     retired: it was never published, or it was,
  *                                 and its entry ended or had another value
- *                                 since, while readers are still in it
+ *                                 since, while readers are still in it; freed
+ *                                 where it is of no page (store/slab.c)
  *
  * Entries come before chunks: an entry that is freed no longer names a chunk.
  * After both comes the intent of the dead (store/cap.c): a login that is LIVE,
@@ -164,7 +165,7 @@ static void repair_chunk(struct soj_upkeep *up, const struct soj_dead *dead,
 	if (soj_chunk_named(up->st, chunk))
 		soj_state_publish(state, was);
 	else
-		soj_chunk_retire(up->st, up->w, chunk, was);
+		soj_chunk_take_over(up->st, up->w, chunk, was);
 	SOJ_STEP("repair.chunk");
 }
 

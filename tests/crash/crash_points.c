@@ -9,7 +9,8 @@
  *   1. goes on at once, before any repair: everything that was acknowledged is
  *      read, listed and updated, and the victim's operation has happened or
  *      has not, as its labels say;
- *   2. does something to the very session that the victim was at;
+ *   2. does something to the very session that the victim was at; or ends all,
+ *      and does upkeep, beside one who stands in a section (lib_watch.h);
  *   3. runs upkeep until it comes to rest: now nothing is left half done;
  *   4. ends everything: all memory is free, no slot is taken but its own.
  * In a second round a second victim does the repair, is killed at each label
@@ -29,6 +30,7 @@
 #include "crash/lib_life.h"
 #include "crash/lib_ops.h"
 #include "crash/lib_shards.h"
+#include "crash/lib_watch.h"
 
 #define LABELS_LEAST 60u
 /* Of the pairs of a kill and a kill in its repair, one in so many by default. */
@@ -88,12 +90,29 @@ static void act_create(struct world *w)
 	world_create(w, "anna", 120);
 }
 
+/* Upkeep, too, but no time passes. */
+static void act_delete_under_a_reader(struct world *w)
+{
+	struct soj_upkeep_work work;
+	struct watch watch;
+
+	world_self(w);
+	watch_begin(&watch, w);
+	for (unsigned i = 0; i < w->count; i++)
+		if (w->known[i].fate == LIVES && w->known[i].id[0])
+			world_delete(w, i, false);
+	for (unsigned i = 0; i < 3; i++)
+		soj_upkeep_full(&w->up, &work);
+	watch_end(&watch, w);
+}
+
 static const struct act {
 	const char *name;
 	void (*act)(struct world *w);
 	bool takes; /* memory, so that in a full world it evicts somebody */
 } acts[] = {
 	{"leaves it", leave, false},
+	{"deletes all, under a reader", act_delete_under_a_reader, false},
 	{"updates it", act_update, true},
 	{"deletes it", act_delete, false},
 	{"renews it", act_renew, true},
@@ -212,17 +231,17 @@ static enum state one_nested(const struct op *op, uint32_t nth,
 
 /* ---- all of them ---- */
 
-/* All acts in turn; with the first one every point is visited. */
+/* All acts in turn; with the first two every point is visited. */
 static void kill_everywhere(unsigned shard, const struct op *op,
 			    const struct report *dry, struct report *r)
 {
 	for (uint32_t nth = 1; nth <= dry->steps; nth++) {
-		unsigned other = 1 + (unsigned)(op - ops + nth) % (ACTS - 1);
+		unsigned other = 2 + (unsigned)(op - ops + nth) % (ACTS - 2);
 
 		if (!points_has(&opt, shard, op, nth, dry, 2))
 			continue;
 		for (unsigned a = 0; a < ACTS; a++)
-			if ((a == 0 || a == other || opt.full) &&
+			if ((a <= 1 || a == other || opt.full) &&
 			    !(acts[a].takes && op->world.evict))
 				one_point(op, nth, dry, &acts[a], r);
 	}
