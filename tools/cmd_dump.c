@@ -170,7 +170,7 @@ static bool renewer(const struct dump *d, const struct soj_image_entry *e,
 	*slot = soj_renew_slot(soj_load_relaxed(&e->words.renew));
 	if (*slot >= d->img->hdr.slots_max)
 		return false;
-	*pid = d->img->slots[*slot].pid;
+	*pid = soj_load_relaxed(&d->img->slots[*slot].pid);
 	return true;
 }
 

@@ -132,7 +132,7 @@ static void count_threads(struct soj_image *img, struct soj_image_stat *stat)
 			    soj_field(role, 12, 20))
 			continue;
 		stat->helper_alive = !dead;
-		stat->helper_pid = slot->pid;
+		stat->helper_pid = soj_load_relaxed(&slot->pid);
 	}
 }
 

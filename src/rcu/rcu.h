@@ -77,7 +77,8 @@ int soj_slot_settle(const struct soj_seg *seg, struct soj_thread *thr);
 void soj_slot_leave(const struct soj_seg *seg, struct soj_thread *thr);
 
 /* Is the slot held by a thread of the calling process? */
-bool soj_slot_is_ours(const struct soj_seg *seg, uint32_t idx);
+bool soj_slot_is_ours(const struct soj_seg *seg, const struct soj_thread *thr,
+		      uint32_t idx);
 
 /* Moves private counts to the slot, if the thread has one. */
 void soj_count_flush(const struct soj_seg *seg, struct soj_thread *thr);

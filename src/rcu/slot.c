@@ -188,7 +188,7 @@ static int take(const struct soj_seg *seg, struct soj_thread *thr, uint32_t idx,
 	SOJ_STEP("slot.claim.locked");
 	if (!thr->alive)
 		return -ECANCELED;
-	slot->pid = (uint32_t)getpid();
+	soj_store_relaxed(&slot->pid, (uint32_t)getpid());
 	if (phase == SOJ_CLAIM_HELD) {
 		soj_store_relaxed(&slot->intent, 0);
 		soj_store_relaxed(&slot->locks, 0);
@@ -376,10 +376,18 @@ void soj_slot_leave(const struct soj_seg *seg, struct soj_thread *thr)
 	give_up(seg, thr, soj_claim(SOJ_CLAIM_MEND, gen, 0, 0));
 }
 
-bool soj_slot_is_ours(const struct soj_seg *seg, uint32_t idx)
+bool soj_slot_is_ours(const struct soj_seg *seg, const struct soj_thread *thr,
+		      uint32_t idx)
 {
-	return idx < seg->lay.slots_max &&
-	       seg->slots[idx].pid == (uint32_t)getpid();
+	const struct soj_shm_slot *slot;
+
+	if (idx >= seg->lay.slots_max)
+		return false;
+	slot = &seg->slots[idx];
+	/* Another container may have that number for a process, too. */
+	return soj_load_relaxed(&slot->pid) == (uint32_t)getpid() &&
+	       soj_claim_pidns(soj_load_relaxed(&slot->claim)) ==
+		       soj_claim_pidns(thr->claim);
 }
 
 void soj_count_flush(const struct soj_seg *seg, struct soj_thread *thr)

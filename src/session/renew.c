@@ -121,7 +121,8 @@ static int flag_take(struct renewal *r, uint64_t *mine,
 		if (soj_load_acquire(&renew_entry(r)->ctl) != /* E1 */
 		    r->old.snap.ctl)
 			return -EAGAIN;
-		*outcome = soj_slot_is_ours(seg, soj_renew_slot(word))
+		*outcome = soj_slot_is_ours(seg, &r->self->w.thr,
+					    soj_renew_slot(word))
 				   ? SOJOURN_RENEWAL_HERE
 				   : SOJOURN_RENEWAL_ELSEWHERE;
 		return -EALREADY;

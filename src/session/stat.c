@@ -88,8 +88,6 @@ int sojourn_stat(struct sojourn *s, struct sojourn_stat *stat)
 	stat->now_ms = soj_seg_now_ms(seg);
 	stat->segment_bytes = seg->bytes;
 	stat->entries_max = seg->lay.entries_max;
-	stat->huge_pages_wanted = soj_load_relaxed(&st->seg.hdr->huge_wanted);
-	stat->huge_pages = soj_load_relaxed(&st->seg.hdr->huge_pages);
 	stat->huge_pages_wanted = soj_load_relaxed(&seg->hdr->huge_wanted);
 	stat->huge_pages = soj_load_relaxed(&seg->hdr->huge_pages);
 	stat->threads_max = seg->lay.slots_max;

@@ -162,8 +162,11 @@ static bool chunk_still_of(struct soj_store *st, struct soj_worker *w,
 	uint64_t owned;
 
 	if (soj_unit_phase(word) == SOJ_UNIT_ACTIVE &&
-	    soj_unit_class(word) == class)
+	    soj_unit_class(word) == class) {
+		/* What the unit's word tells comes before the stores, too. */
+		soj_fence_release(); /* S2 */
 		return true;
+	}
 	owned = soj_load_acquire(state); /* S1 */
 	if (soj_state_phase(owned) == SOJ_OWNED &&
 	    soj_state_aux(owned) == w->thr.slot)
