@@ -189,8 +189,9 @@ sojourn_get_many(struct sojourn *s, struct sojourn_one *list, size_t count,
  * the library.  It must be done within the segment's expel_after_ms: else what
  * it sees may change under its eyes, and the call says so: fn must not trust
  * lengths and the like that it finds in the data before then.
- * Returns what fn returns; -ENOENT with its reason; -ESTALE (it took too long:
- * its result is void); else as sojourn_get().  Not on a read-only attach.
+ * *how as in sojourn_get().  Returns what fn returns; -ENOENT with its reason;
+ * -ESTALE (it took too long: its result is void); else as sojourn_get().  Not on
+ * a read-only attach.
  */
 typedef int (*sojourn_view_fn)(void *arg, const void *data, size_t data_bytes,
 			       uint64_t version);

@@ -87,6 +87,7 @@ enum sojourn_source {
 	SOJOURN_SOURCE_TOKEN = 13,
 	SOJOURN_SOURCE_HELPER = 14, /* sojournd */
 	SOJOURN_SOURCE_UPKEEP = 15, /* whoever cleans up */
+	SOJOURN_SOURCE_PRUNE = 16,
 };
 
 /* Short lower-case names such as "ended", "idle", "delete_subject"; static. */

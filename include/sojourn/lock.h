@@ -59,8 +59,8 @@ sojourn_session_lock(struct sojourn *s, const char *id, uint64_t timeout_ms,
 
 /*
  * Gives it back, and wakes one who waits.  id: any id of the login; it may have
- * ended.  0; -ESTALE (this thread does not hold it with that fence: it was
- * taken over, or given back before).  Lock-free.
+ * ended.  0; -ENOENT (nothing can have that id); -ESTALE (this thread does not
+ * hold it with that fence: it was taken over, or given back before).  Lock-free.
  */
 SOJOURN_API int sojourn_session_unlock(struct sojourn *s, const char *id,
 				       uint64_t fence);

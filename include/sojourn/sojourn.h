@@ -31,10 +31,10 @@
  *
  * Errors that every function may return: -EINVAL (an argument is out of its
  * stated range), -ECANCELED (a fork happened inside the call and this is the
- * child: nothing was done), -EBUSY (thousands of lost races in a row),
- * -EBADMSG (the segment is corrupt there).  Those that change something also:
- * -EROFS (attached read-only), -EAGAIN (living threads have all threads_max
- * thread slots; a dead one's is taken over).
+ * child: nothing was done), -EBUSY (thousands of lost races in a row), -ENOMEM
+ * (of the process itself), -EBADMSG (the segment is corrupt there).  Those that
+ * change something also: -EROFS (attached read-only), -EAGAIN (living threads
+ * have all threads_max thread slots; a dead one's is taken over).
  */
 
 #include <stdbool.h>
@@ -135,7 +135,7 @@ enum sojourn_binding {
  * options may name to change them: "session" (logins; its rules are those of
  * the options themselves), "remember-me" and "refresh" (ttl 30 days, grace
  * window 10 s), "csrf" (1 hour), "revoked" (1 day, kept), "verified" (5
- * minutes, quiet), "flight" (1 hour, quiet); and up to 57 more of the
+ * minutes, quiet), "flight" (1 hour, quiet, kept); and up to 57 more of the
  * creator's.
  * Call sojourn_collection_init() first.
  */
@@ -216,10 +216,11 @@ struct sojourn_options {
 				   when grace_window_ms is 0; at most 49 days */
 	uint64_t
 		max_lifetime_ms; /* from the first ancestor; 0 = none (default);
-				     >= ttl */
+				     >= ttl, at most 10 years */
 	uint32_t per_subject_max; /* logins of one subject at a time; 0 = any
 				     number (default) */
-	enum sojourn_when_over when_over; /* default reject */
+	enum sojourn_when_over when_over; /* default reject; all but that want
+					     a per_subject_max */
 	enum sojourn_binding device;      /* default ignore, as the next two */
 	enum sojourn_binding ip;
 	enum sojourn_binding user_agent;
@@ -228,8 +229,8 @@ struct sojourn_options {
 	const struct sojourn_collection *collections;
 	uint32_t collections_count;
 	uint32_t events_max; /* the stream keeps so many; 0 = none, else a
-				power of two from 64; default 4,096, 64 bytes
-				each */
+				power of two from 64 to 16,777,216; default
+				4,096, 64 bytes each */
 	bool update_events;  /* events of changed data as well */
 	uint64_t lease_ms;   /* after which another worker may retry a renewal;
 				     default 2 s; 256 ms to 1 h */
@@ -298,6 +299,7 @@ struct sojourn_attach_options {
  * 0, or -ENOENT, -EACCES, -ELOOP, -EPROTO (other version or layout), -ESTALE
  * (other boot), -EXDEV (other time namespace), -EBADMSG (damaged),
  * -EKEYREJECTED (not the key it was made with), -ESHUTDOWN (destroyed),
+ * -ENOMEM, -EIO (the kernel's clock cannot be read),
  * -ENOTSUP (made by a processor with instructions for AES, which digests ids, and
  * seals values if it does; this one has none).
  */
@@ -314,7 +316,8 @@ SOJOURN_API void sojourn_detach(struct sojourn *s);
 /*
  * Removes a segment's name and tells its helper to end.  Processes that are
  * attached keep working on memory that nobody else can find any more.
- * 0, -ENOENT, -EACCES, -EINVAL.
+ * 0, -ENOENT, -EACCES, -EINVAL, -ELOOP (a symbolic link has that name), -EBUSY
+ * (it is being created).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int sojourn_destroy(const char *name);
 
@@ -360,8 +363,16 @@ enum sojourn_renewal {
 	SOJOURN_RENEWAL_ELSEWHERE, /* being made by another process */
 };
 
-/* All about one session but its data.  Filled by value: no pointer leads into
- * the segment, those of `metadata` lead into `text`. */
+/*
+ * All about one session but its data.  Filled by value: no pointer leads into
+ * the segment, those of `metadata` lead into `text`.
+ *
+ * A call that is given one empties it first (all but text, to which nothing leads
+ * then), and fills it if it finds what it was asked for, also where it refuses it
+ * (-EPERM, -ENOBUFS): so it never tells of an earlier call.  The id that a call
+ * goes by may be the new_id in it; nothing else that the call is to look at may
+ * lie there.
+ */
 struct sojourn_info {
 	char handle[SOJOURN_HANDLE_CHARS + 1];     /* for lists and deletion */
 	char log_hash[SOJOURN_LOG_HASH_CHARS + 1]; /* for logs; "" in lists */
@@ -488,8 +499,10 @@ sojourn_session_update(struct sojourn *s, const char *id, const void *data,
  * `capacity` bytes, changes it and *data_bytes, and returns 0, or a negative
  * errno to give up, which is then returned.  It is called again if another
  * writer came in between (at most 1,000 times, then -EBUSY), so it must have
- * no other effect.  It may call the library and may fork.  -EBUSY with
- * SOJOURN_LOCKED as update.
+ * no other effect.  It may call the library and may fork.
+ * -EINVAL (fn left more than capacity); -ENOBUFS (the data does not fit in it);
+ * -EILSEQ with reason INVALID_DATA (the validator refused what fn left); else as
+ * update.
  */
 typedef int (*sojourn_modify_fn)(void *arg, void *data, size_t *data_bytes,
 				 size_t capacity);
@@ -566,9 +579,9 @@ sojourn_session_list_subject(struct sojourn *s, const char *subject,
  * The same page by page: those of at most `limit` logins (1 to 100,000), from
  * *cursor on, which the caller sets to 0 at first; it is 0 again after the
  * last page.  When fn has stopped a page, the next begins behind the login it
- * stopped at.  Each login that lives throughout is listed once, and nothing is
- * held between the pages.  Takes memory for a page, and time for a walk
- * through all sessions of the subject.
+ * stopped at; after an error *cursor is where to go on.  Each login that lives
+ * throughout is listed once, and nothing is held between the pages.  Takes
+ * memory for a page, and time for a walk through all sessions of the subject.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_session_list_next(struct sojourn *s, const char *subject,

@@ -231,7 +231,8 @@ sojourn_keys_public(struct sojourn_keys *keys, char *buf, size_t *bytes);
  * @buf:	gets JSON text and a NUL: the secret key
  * @bytes:	as for sojourn_keys_public(); 8192 are always enough
  *
- * RSA takes up to seconds.  Returns 0, -EINVAL, -ENOSPC, -ENOMEM.
+ * RSA takes up to seconds.  Returns 0, -EINVAL, -ENOSPC, -ENOMEM, -EIO (libcrypto
+ * made none).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_key_generate(enum sojourn_token_alg alg, unsigned rsa_bits,
@@ -278,8 +279,9 @@ typedef int (*sojourn_claims_fn)(void *arg,
 struct sojourn_token_options {
 	const char *issuer;       /* iss: of tokens, and demanded */
 	const char *audience;     /* aud: the same */
-	uint64_t access_ttl_ms;   /* default 10 min; at least 1 s, and with skew
-				   less than the ttl of "revoked" (1 day) */
+	uint64_t access_ttl_ms;   /* default 10 min; at least 1 s, and 61 s (for
+				   any skew, and whole seconds) less than the
+				   ttl of "revoked" (1 day) */
 	uint32_t skew_ms;         /* of clocks; default 5 s, at most 60 s */
 	uint32_t token_bytes_max; /* default SOJOURN_TOKEN_BYTES */
 	/*

@@ -338,20 +338,15 @@ static int read_info(struct sojourn *s, struct soj_self *self, const char *id,
 		return rc;
 	sojourn_log_hash(s, id, info->log_hash);
 	info->current = true;
-	info->renewal = SOJOURN_RENEWAL_NONE;
-	info->new_id[0] = 0;
 	return soj_ok();
 }
 
 static int check_new(const struct sojourn_new *n)
 {
-	size_t subject_bytes = n->subject ? strlen(n->subject) : 0;
+	const int rc = soj_subject_check(n->subject);
 
-	if (subject_bytes < 1 || subject_bytes > SOJ_SUBJECT_BYTES_MAX)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the subject has %zu bytes, but must have 1 "
-				  "to 255",
-				  subject_bytes);
+	if (rc < 0)
+		return rc;
 	if (n->data == NULL && n->data_bytes > 0)
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "data is NULL, but data_bytes is %zu",
@@ -492,6 +487,7 @@ static int create(struct sojourn *s, const struct sojourn_new *what,
 	int rc;
 
 	id[0] = 0;
+	soj_info_clear(info);
 	rc = soj_session_create_in(s, SOJ_COLLECTION_SESSION, what, 0,
 				   name_by_id, id, &digest);
 	if (rc == 0 && info) {

@@ -361,12 +361,10 @@ static int delete_subject(struct sojourn *s, const char *subject,
 	struct end_all a = {.s = s,
 			    .only_collection = only_collection,
 			    .reason = SOJ_ENDED_SUBJECT};
-	int rc;
+	int rc = soj_subject_check(subject);
 
-	if (subject == NULL || subject[0] == 0)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the subject has 0 bytes, but must have 1 to "
-				  "255");
+	if (rc < 0)
+		return rc;
 	a.self = soj_self_writing(s, &rc);
 	if (a.self == NULL)
 		return rc;

@@ -251,7 +251,8 @@ int sojourn_get_or_create(struct sojourn *s, const struct sojourn_item *item,
 				  item->key, item->key_bytes);
 	rc = take_turns(&f, made);
 	if (soj_gone(&f.self->w))
-		return soj_report_errno(-ECANCELED);
-	soj_count_flush(&s->st.seg, &f.self->w.thr);
-	return rc < 0 ? rc : soj_ok();
+		rc = soj_report_errno(-ECANCELED);
+	else
+		soj_count_flush(&s->st.seg, &f.self->w.thr);
+	return soj_done(s, rc < 0 ? rc : soj_ok());
 }

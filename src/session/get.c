@@ -16,24 +16,16 @@
 #include "base/fault.h"
 #include "session/item.h"
 
-void soj_item_info(struct sojourn *s, const struct soj_session *found,
-		   struct sojourn_info *info)
-{
-	soj_info_fill(s, found, info);
-	info->log_hash[0] = 0;
-	info->current = false;
-	info->renewal = SOJOURN_RENEWAL_NONE;
-	info->new_id[0] = 0;
-}
-
-/* What was found is what the caller asked for, and is sound.  The collection is
- * the caller's: an image may be damaged, and the number in its entry any. */
+/* What was found is what the caller asked for, who is told about it, and is
+ * sound.  The collection is the caller's: an image may be damaged, and the number
+ * in its entry any. */
 static int check_found(struct sojourn *s, struct soj_self *self,
 		       uint32_t collection, const struct soj_digest *digest,
 		       const struct sojourn_read *how,
 		       const struct soj_session *found, const void *data,
-		       unsigned *mismatch)
+		       struct sojourn_info *info)
 {
+	unsigned mismatch;
 	int rc;
 
 	if (how->subject &&
@@ -43,7 +35,11 @@ static int check_found(struct sojourn *s, struct soj_self *self,
 			soj_count(&self->w.thr, SOJ_COUNT_misses);
 		return soj_report_ended(SOJ_NONE);
 	}
-	rc = soj_session_bound(s, self, found, digest, how->client, mismatch);
+	if (info)
+		soj_info_fill(s, found, info);
+	rc = soj_session_bound(s, self, found, digest, how->client, &mismatch);
+	if (info)
+		info->mismatch = mismatch;
 	if (rc < 0 || data == NULL)
 		return rc;
 	return soj_validate(s, self, collection, data, found->snap.data_bytes);
@@ -64,7 +60,6 @@ static int get_labelled(struct sojourn *s, struct soj_self *self,
 		.data = data_bytes ? data : NULL,
 		.data_capacity = capacity,
 	};
-	unsigned mismatch = 0;
 	int rc, rest;
 
 	found->snap.data_bytes = 0;
@@ -72,7 +67,7 @@ static int get_labelled(struct sojourn *s, struct soj_self *self,
 	rest = rc < 0 && rc != -ENOBUFS
 		       ? rc
 		       : check_found(s, self, collection, digest, how, found,
-				     rc == 0 ? copy.data : NULL, &mismatch);
+				     rc == 0 ? copy.data : NULL, info);
 	if (rest < 0) {
 		/* Refused: what was copied before is not the caller's. */
 		if (copy.data)
@@ -82,10 +77,6 @@ static int get_labelled(struct sojourn *s, struct soj_self *self,
 	}
 	if (data_bytes)
 		*data_bytes = found->snap.data_bytes;
-	if (info) {
-		soj_item_info(s, found, info);
-		info->mismatch = mismatch;
-	}
 	if (rc == -ENOBUFS)
 		return soj_report_errno(rc);
 	if (!how->no_touch)
@@ -108,17 +99,33 @@ static int get(struct sojourn *s, struct soj_self *self, uint32_t collection,
 	return rc;
 }
 
+int soj_item_check_how(const struct sojourn_read *how)
+{
+	return how && how->veto
+		       ? soj_report(-EINVAL, SOJOURN_INVALID,
+				    "veto is set, but only sessions have one")
+		       : 0;
+}
+
+void soj_item_note_missed(struct sojourn *s, const struct sojourn_item *item)
+{
+	soj_note(s, soj_self(s),
+		 &(struct soj_note){.hook = SOJ_HOOK_MISSED,
+				    .collection = item->collection,
+				    .reason = sojourn_reason()});
+}
+
 int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 		 const struct soj_digest *digest,
 		 const struct sojourn_read *how, void *data, size_t *data_bytes,
 		 struct sojourn_info *info)
 {
 	struct soj_self *self = soj_self(s);
-	int rc;
+	int rc = soj_item_check_how(how);
 
-	if (how && how->veto)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "veto is set, but only sessions have one");
+	soj_info_clear(info);
+	if (rc < 0)
+		return rc;
 	if (self)
 		self->w.source = SOJ_SOURCE_READ;
 	if (how == NULL)
@@ -133,10 +140,7 @@ int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 	if (self)
 		soj_self_flush(s, self);
 	if (rc == -ENOENT)
-		soj_note(s, self,
-			 &(struct soj_note){.hook = SOJ_HOOK_MISSED,
-					    .collection = item->collection,
-					    .reason = sojourn_reason()});
+		soj_item_note_missed(s, item);
 	return soj_done(s, rc);
 }
 
@@ -147,9 +151,11 @@ int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
 	struct soj_digest digest;
 	int rc = soj_item_digest(s, item, &digest);
 
-	return rc < 0 ? rc
-		      : soj_item_get(s, item, &digest, how, data, data_bytes,
-				     info);
+	if (rc == 0)
+		return soj_item_get(s, item, &digest, how, data, data_bytes,
+				    info);
+	soj_info_clear(info);
+	return rc;
 }
 
 int sojourn_has(struct sojourn *s, const struct sojourn_item *item)
@@ -171,7 +177,7 @@ int sojourn_has(struct sojourn *s, const struct sojourn_item *item)
 	return 1;
 }
 
-int sojourn_touch(struct sojourn *s, const struct sojourn_item *item)
+static int touch(struct sojourn *s, const struct sojourn_item *item)
 {
 	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	struct soj_self *self = soj_self(s);
@@ -183,6 +189,8 @@ int sojourn_touch(struct sojourn *s, const struct sojourn_item *item)
 		return rc;
 	if (s->st.seg.readonly)
 		return soj_report_errno(-EROFS);
+	if (self)
+		self->w.source = SOJ_SOURCE_UPDATE;
 	rc = soj_session_find(s, self, &digest, now_ms, NULL, &snap);
 	if (rc < 0)
 		return rc;
@@ -190,10 +198,37 @@ int sojourn_touch(struct sojourn *s, const struct sojourn_item *item)
 	return soj_ok();
 }
 
+int sojourn_touch(struct sojourn *s, const struct sojourn_item *item)
+{
+	return soj_done(s, touch(s, item));
+}
+
+/* Returns how many it ended; -EAGAIN: it changed. */
+static int remove_once(struct sojourn *s, struct soj_self *self,
+		       const struct soj_digest *digest, uint64_t if_version)
+{
+	struct soj_snapshot snap;
+	int rc = soj_session_seek(s, self, digest, soj_seg_now_ms(&s->st.seg),
+				  NULL, &snap);
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	if (if_version && if_version != snap.version)
+		return soj_report_errno(-ESTALE);
+	SOJ_STEP("remove.seen");
+	if (soj_gone(&self->w))
+		return soj_report_errno(-ECANCELED);
+	if (!soj_entry_end(&s->st, &self->w, snap.ref, snap.ctl,
+			   SOJ_ENDED_DELETED))
+		return -EAGAIN;
+	soj_count(&self->w.thr, SOJ_COUNT_deletes);
+	soj_ok();
+	return 1;
+}
+
 int sojourn_remove(struct sojourn *s, const struct sojourn_item *item,
 		   uint64_t if_version)
 {
-	struct soj_snapshot snap;
 	struct soj_digest digest;
 	struct soj_self *self;
 	int rc = soj_item_digest(s, item, &digest);
@@ -204,26 +239,13 @@ int sojourn_remove(struct sojourn *s, const struct sojourn_item *item,
 	if (self == NULL)
 		return rc;
 	self->w.source = SOJ_SOURCE_DELETE;
-	for (unsigned i = 0; i < SOJ_TRIES_MAX; i++) {
-		rc = soj_session_seek(s, self, &digest,
-				      soj_seg_now_ms(&s->st.seg), NULL, &snap);
-		if (rc == -ENOENT)
-			return 0;
-		if (rc < 0)
-			return rc;
-		if (if_version && if_version != snap.version)
-			return soj_report_errno(-ESTALE);
-		SOJ_STEP("remove.seen");
-		if (soj_gone(&self->w))
-			return soj_report_errno(-ECANCELED);
-		if (!soj_entry_end(&s->st, &self->w, snap.ref, snap.ctl,
-				   SOJ_ENDED_DELETED))
-			continue;
-		soj_count(&self->w.thr, SOJ_COUNT_deletes);
-		soj_count_flush(&s->st.seg, &self->w.thr);
-		soj_ok();
-		return soj_done(s, 1);
+	rc = -EAGAIN;
+	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++)
+		rc = remove_once(s, self, &digest, if_version);
+	if (rc == -EAGAIN) {
+		soj_count(&self->w.thr, SOJ_COUNT_busy);
+		rc = soj_report_errno(-EBUSY);
 	}
-	soj_count(&self->w.thr, SOJ_COUNT_busy);
-	return soj_report_errno(-EBUSY);
+	soj_count_flush(&s->st.seg, &self->w.thr);
+	return soj_done(s, rc);
 }

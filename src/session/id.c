@@ -2,6 +2,7 @@
 
 #include "session/id.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -198,6 +199,17 @@ struct soj_digest soj_key_digest(const struct sojourn *s, uint32_t collection,
 	digest = soj_digest(s->keys.id, text, key_bytes + 3);
 	soj_wipe(text, key_bytes);
 	return digest;
+}
+
+int soj_subject_check(const char *subject)
+{
+	const size_t bytes = subject ? strlen(subject) : 0;
+
+	if (bytes >= 1 && bytes <= SOJ_SUBJECT_BYTES_MAX)
+		return 0;
+	return soj_report(-EINVAL, SOJOURN_INVALID,
+			  "the subject has %zu bytes, but must have 1 to 255",
+			  bytes);
 }
 
 struct soj_digest soj_subject_digest(const struct sojourn *s,

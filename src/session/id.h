@@ -51,6 +51,8 @@ struct soj_digest soj_key_digest(const struct sojourn *s, uint32_t collection,
 				 enum soj_key_kind kind, const void *key,
 				 size_t key_bytes);
 
+/* 0 or a reported -EINVAL. */
+int soj_subject_check(const char *subject);
 struct soj_digest soj_subject_digest(const struct sojourn *s,
 				     const char *subject);
 

@@ -21,6 +21,25 @@ static uint64_t login_created(struct sojourn *s,
 	return most_ms && latest_ms > most_ms ? latest_ms - most_ms : 0;
 }
 
+void soj_info_clear(struct sojourn_info *info)
+{
+	if (info)
+		memset(info, 0, offsetof(struct sojourn_info, text));
+}
+
+const char *soj_info_begin(struct sojourn_info *info, const char *id,
+			   char own[SOJ_OWN_ID_BYTES])
+{
+	/* It may be what an earlier call left in info->new_id. */
+	if (info && (uintptr_t)id - (uintptr_t)info < sizeof(*info)) {
+		memcpy(own, id, strnlen(id, SOJ_OWN_ID_BYTES - 1));
+		own[strnlen(id, SOJ_OWN_ID_BYTES - 1)] = 0;
+		id = own;
+	}
+	soj_info_clear(info);
+	return id;
+}
+
 void soj_info_fill(struct sojourn *s, const struct soj_session *session,
 		   struct sojourn_info *info)
 {

@@ -316,14 +316,11 @@ int soj_item_write(struct soj_write *w)
 static int of_value(struct soj_write *w, const struct sojourn_value *v,
 		    uint8_t meta[SOJ_META_BYTES_MAX])
 {
-	size_t subject_bytes = v->subject ? strlen(v->subject) : 1;
+	int rc = v->subject ? soj_subject_check(v->subject) : 0;
 	ssize_t meta_bytes;
 
-	if (subject_bytes < 1 || subject_bytes > SOJ_SUBJECT_BYTES_MAX)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the subject has %zu bytes, but must have 1 "
-				  "to 255",
-				  subject_bytes);
+	if (rc < 0)
+		return rc;
 	if (v->data == NULL && v->data_bytes > 0)
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "data is NULL, but data_bytes is %zu",

@@ -45,13 +45,14 @@ struct soj_write {
 	uint64_t version; /* of what is there now */
 };
 
-/* get.c: what sojourn_get() does, and how it tells about an item. */
+/* get.c: how an item is asked for; that there was none, for the hooks; what
+ * sojourn_get() does. */
+int soj_item_check_how(const struct sojourn_read *how);
+void soj_item_note_missed(struct sojourn *s, const struct sojourn_item *item);
 int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 		 const struct soj_digest *digest,
 		 const struct sojourn_read *how, void *data, size_t *data_bytes,
 		 struct sojourn_info *info);
-void soj_item_info(struct sojourn *s, const struct soj_session *found,
-		   struct sojourn_info *info);
 
 /* 0 or a reported error. */
 int soj_item_write(struct soj_write *w);

@@ -226,7 +226,7 @@ static bool tell(struct page *p, uint64_t ref, int *calls)
 	struct sojourn_info info;
 	bool is_now = false;
 
-	memset(&info, 0, sizeof(info));
+	soj_info_clear(&info);
 	if (p->stopped || !look(p, ref, &one))
 		goto out_wipe;
 	soj_info_fill(p->s, &one, &info);
@@ -286,8 +286,12 @@ static int tell_page(struct page *p)
 		if (last && !told && !p->stopped) {
 			int rc = tell_again(p, p->below);
 
-			if (rc < 0)
+			if (rc < 0) {
+				/* The next page begins with it. */
+				p->below++;
+				p->more = true;
 				return soj_report_errno(rc);
+			}
 			calls += rc;
 		}
 		told &= !last;
@@ -318,12 +322,10 @@ static int begin_list(struct page *p, const char *subject,
 {
 	struct soj_found found = {0};
 	struct soj_digest digest;
-	int rc;
+	int rc = soj_subject_check(subject);
 
-	if (subject == NULL || subject[0] == 0)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the subject has 0 bytes, but must have 1 to "
-				  "255");
+	if (rc < 0)
+		return rc;
 	if (p->fn == NULL)
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "fn is NULL, but must be a function");
@@ -355,7 +357,7 @@ int sojourn_session_list_next(struct sojourn *s, const char *subject,
 	if (rc == 0)
 		rc = list_page(&p, self, cursor);
 	free(p.pick);
-	return rc;
+	return soj_done(s, rc);
 }
 
 int sojourn_session_list_subject(struct sojourn *s, const char *subject,
@@ -377,5 +379,5 @@ int sojourn_session_list_subject(struct sojourn *s, const char *subject,
 		self = soj_self_writing(s, &rc);
 	}
 	free(p.pick);
-	return rc < 0 ? rc : calls;
+	return soj_done(s, rc < 0 ? rc : calls);
 }

@@ -194,7 +194,7 @@ int sojourn_session_lock(struct sojourn *s, const char *id, uint64_t timeout_ms,
 	self->w.source = SOJ_SOURCE_LOCK;
 	rc = lock(s, self, &digest, &wait, fence);
 	soj_count_flush(&s->st.seg, &self->w.thr);
-	return rc < 0 ? rc : soj_ok();
+	return soj_done(s, rc < 0 ? rc : soj_ok());
 }
 
 /* What this thread holds by the id that it was asked for with; or by another id
@@ -227,19 +227,11 @@ static struct soj_held *find_held(struct sojourn *s, struct soj_self *self,
 	return ended;
 }
 
-int sojourn_session_unlock(struct sojourn *s, const char *id, uint64_t fence)
+static int unlock(struct sojourn *s, struct soj_self *self,
+		  const struct soj_digest *digest, uint64_t fence)
 {
-	struct soj_held *held = NULL;
-	struct soj_digest digest;
-	struct soj_self *self;
-	int rc;
+	struct soj_held *held = find_held(s, self, digest, fence);
 
-	if (!soj_id_digest(s, id, &digest))
-		return soj_report_ended(SOJ_NONE);
-	self = soj_self_writing(s, &rc);
-	if (self == NULL)
-		return rc;
-	held = find_held(s, self, &digest, fence);
 	if (held && soj_lock_give(&s->st, &self->w, held, false))
 		return soj_ok();
 	if (soj_gone(&self->w))
@@ -249,4 +241,19 @@ int sojourn_session_unlock(struct sojourn *s, const char *id, uint64_t fence)
 				 "its hold time was over"
 			       : "this thread does not hold the session's "
 				 "lock with that fence");
+}
+
+int sojourn_session_unlock(struct sojourn *s, const char *id, uint64_t fence)
+{
+	struct soj_digest digest;
+	struct soj_self *self;
+	int rc;
+
+	if (!soj_id_digest(s, id, &digest))
+		return soj_report_ended(SOJ_NONE);
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	self->w.source = SOJ_SOURCE_LOCK;
+	return soj_done(s, unlock(s, self, &digest, fence));
 }

@@ -95,8 +95,10 @@ int sojourn_get_many(struct sojourn *s, struct sojourn_one *list, size_t count,
 		for (size_t i = 0; i < g.count; i++) {
 			struct sojourn_one *one = &list[at + i];
 
-			if (g.rc[i])
+			if (g.rc[i]) {
+				soj_info_clear(one->info);
 				digest_of(s, one, &g.digest[i]); /* the text */
+			}
 			one->rc = g.rc[i] ? g.rc[i]
 					  : read_one(s, how, &g.digest[i], one);
 			one->reason = sojourn_reason();

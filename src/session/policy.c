@@ -104,6 +104,9 @@ static int check_counts(const struct sojourn_options *o)
 		return out_of_range("seal", (uint64_t)o->seal,
 				    "off (0), on (1), AES-256-GCM (2) or "
 				    "XChaCha20-Poly1305 (3)");
+	if ((unsigned)o->huge > SOJOURN_HUGE_OFF)
+		return out_of_range("huge", (uint64_t)o->huge,
+				    "auto (0), on (1) or off (2)");
 	if ((unsigned)o->helper > SOJOURN_HELPER_NONE)
 		return out_of_range("helper", (uint64_t)o->helper,
 				    "spawn (0), external (1) or none (2)");

@@ -286,24 +286,35 @@ static void tell(struct sojourn *s, struct soj_self *self,
 	soj_tell_of(s, self, session->snap.ref, type, detail);
 }
 
+unsigned soj_session_mismatch(const struct sojourn *s,
+			      const struct soj_session *session,
+			      const struct sojourn_metadata *client,
+			      unsigned *policy)
+{
+	const struct soj_shm_collection *c = soj_collection(
+		&s->st.seg, soj_misc_collection(session->cold.misc));
+	char text[SOJOURN_METADATA_BYTES_MAX];
+	struct sojourn_metadata m;
+	unsigned mismatch;
+
+	if (client == NULL)
+		return 0;
+	soj_meta_unpack(session->meta, session->snap.meta_bytes, &m, text);
+	mismatch = soj_binding_check(c, &m, client, policy);
+	soj_open_wipe(s, text, sizeof(text));
+	return mismatch;
+}
+
 int soj_session_bound(struct sojourn *s, struct soj_self *self,
 		      const struct soj_session *session,
 		      const struct soj_digest *digest,
 		      const struct sojourn_metadata *client,
 		      unsigned *mismatches)
 {
-	const struct soj_shm_collection *c = soj_collection(
-		&s->st.seg, soj_misc_collection(session->cold.misc));
-	char text[SOJOURN_METADATA_BYTES_MAX];
-	struct sojourn_metadata m;
-	unsigned mismatch, policy;
+	unsigned policy;
+	const unsigned mismatch =
+		soj_session_mismatch(s, session, client, &policy);
 
-	*mismatches = 0;
-	if (client == NULL)
-		return 0;
-	soj_meta_unpack(session->meta, session->snap.meta_bytes, &m, text);
-	mismatch = soj_binding_check(c, &m, client, &policy);
-	soj_open_wipe(s, text, sizeof(text));
 	*mismatches = mismatch;
 	if (mismatch == 0)
 		return 0;
@@ -341,6 +352,7 @@ static int ask_veto(struct reading *r, const void *data)
 		soj_info_fill(r->s, &r->session, &own);
 		own.version = r->tip.version;
 		own.data_bytes = r->tip.data_bytes;
+		own.current = true;
 	}
 	vetoed = r->how->veto(r->how->veto_arg, info, data,
 			      data ? r->tip.data_bytes : 0);
@@ -386,6 +398,7 @@ static int find_to_read(struct reading *r, const struct soj_copy *copy)
 		soj_info_fill(r->s, &r->session, r->info);
 		r->info->version = r->tip.version;
 		r->info->data_bytes = r->tip.data_bytes;
+		r->info->current = true;
 		sojourn_log_hash(r->s, r->id, r->info->log_hash);
 	}
 	return rc;
@@ -540,10 +553,10 @@ int soj_read_on(struct sojourn *s, struct soj_self *self, const char *id,
 	return rc;
 }
 
-int soj_session_read(struct sojourn *s, const char *id,
-		     const struct soj_digest *known,
-		     const struct sojourn_read *how, void *data,
-		     size_t *data_bytes, struct sojourn_info *info)
+static int session_read(struct sojourn *s, const char *id,
+			const struct soj_digest *known,
+			const struct sojourn_read *how, void *data,
+			size_t *data_bytes, struct sojourn_info *info)
 {
 	struct soj_self *self = soj_self(s);
 	struct soj_digest digest;
@@ -561,16 +574,25 @@ int soj_session_read(struct sojourn *s, const char *id,
 		note_outcome(s, self, 0, rc);
 		return rc;
 	}
-	if (info) {
-		info->renewal = SOJOURN_RENEWAL_NONE;
-		info->new_id[0] = 0;
-		info->mismatch = 0;
-		info->current = true;
-	} else {
+	if (info == NULL) {
 		rc = soj_read_plainly(s, self, &digest, how,
 				      SOJ_COLLECTION_SESSION, data, data_bytes);
 		if (rc != -EAGAIN)
 			return rc;
 	}
 	return soj_read_on(s, self, id, &digest, how, data, data_bytes, info);
+}
+
+int soj_session_read(struct sojourn *s, const char *id,
+		     const struct soj_digest *known,
+		     const struct sojourn_read *how, void *data,
+		     size_t *data_bytes, struct sojourn_info *info)
+{
+	char own[SOJ_OWN_ID_BYTES];
+	const char *by = soj_info_begin(info, id, own);
+	int rc = session_read(s, by, known, how, data, data_bytes, info);
+
+	if (by == own)
+		soj_wipe(own, sizeof(own));
+	return rc;
 }

@@ -445,18 +445,14 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 	return rc;
 }
 
-static int renew(struct sojourn *s, const char *id, bool at_once,
-		 struct sojourn_info *info)
+static int renew_by(struct sojourn *s, const char *id, bool at_once,
+		    struct sojourn_info *info)
 {
 	struct sojourn_read plain = {.no_renew = true, .no_touch = true};
 	struct soj_digest digest;
 	struct soj_self *self;
 	int rc;
 
-	if (info == NULL)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "info is NULL, but must be there for the new "
-				  "id");
 	if (!soj_id_digest(s, id, &digest))
 		return soj_report_ended(SOJ_NONE);
 	self = soj_self_writing(s, &rc);
@@ -468,6 +464,24 @@ static int renew(struct sojourn *s, const char *id, bool at_once,
 	rc = soj_session_renew_id(s, self, id, &digest,
 				  soj_seg_now_ms(&s->st.seg), at_once, info);
 	return rc < 0 ? rc : soj_ok();
+}
+
+static int renew(struct sojourn *s, const char *id, bool at_once,
+		 struct sojourn_info *info)
+{
+	char own[SOJ_OWN_ID_BYTES];
+	const char *by;
+	int rc;
+
+	if (info == NULL)
+		return soj_report(-EINVAL, SOJOURN_INVALID,
+				  "info is NULL, but must be there for the new "
+				  "id");
+	by = soj_info_begin(info, id, own);
+	rc = renew_by(s, by, at_once, info);
+	if (by == own)
+		soj_wipe(own, sizeof(own));
+	return rc;
 }
 
 int sojourn_session_renew(struct sojourn *s, const char *id,

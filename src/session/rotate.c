@@ -381,7 +381,6 @@ static void fill_info(const struct rotation *r, enum sojourn_renewal outcome,
 	bool won = outcome == SOJOURN_RENEWAL_WON;
 	char name[SOJ_ROTATE_FAMILY_CHARS + 1] = "";
 
-	memset(info, 0, sizeof(*info));
 	soj_info_fill(r->s, &r->old, info);
 	memcpy(name, r->token, SOJ_ROTATE_FAMILY_CHARS);
 	sojourn_log_hash(r->s, name, info->log_hash);
@@ -437,6 +436,7 @@ int soj_rotate_use(struct sojourn *s, uint32_t collection, const char *token,
 
 	if (successor)
 		successor[0] = 0;
+	soj_info_clear(info);
 	if (data_bytes == NULL)
 		data = NULL;
 	room = data ? *data_bytes : SIZE_MAX;
@@ -544,6 +544,7 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
 	int rc = check_data(what);
 
 	token[0] = 0;
+	soj_info_clear(info);
 	if (rc < 0)
 		return rc;
 	whole.data_bytes += sizeof(struct head);

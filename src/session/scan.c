@@ -69,9 +69,11 @@ static int sieve_init(struct sieve *f, struct sojourn *s,
 			    .now_ms = soj_seg_now_ms(&s->st.seg)};
 	if (filter->collection != SOJOURN_COLLECTION_ANY)
 		rc = soj_collection_check(s, filter->collection);
+	f->has_subject = filter->subject != NULL;
+	if (rc == 0 && f->has_subject)
+		rc = soj_subject_check(filter->subject);
 	if (rc < 0)
 		return rc;
-	f->has_subject = filter->subject != NULL;
 	if (f->has_subject)
 		f->subject = soj_subject_digest(s, filter->subject);
 	if (filter->match == NULL)
@@ -208,8 +210,8 @@ int sojourn_scan(struct sojourn *s, const struct sojourn_filter *filter,
 		*cursor = idx;
 		if (!passed)
 			continue;
-		memset(&info, 0, offsetof(struct sojourn_info, text));
-		soj_item_info(s, &one, &info);
+		soj_info_clear(&info);
+		soj_info_fill(s, &one, &info);
 		calls++;
 		if (fn(arg, &info) != 0 || (uint32_t)calls == limit)
 			break;
@@ -429,6 +431,7 @@ int sojourn_prune(struct sojourn *s)
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
+	self->w.source = SOJ_SOURCE_PRUNE;
 	ended = soj_expire_all(&s->st, &self->w, soj_seg_now_ms(&s->st.seg));
 	if (soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);

@@ -91,8 +91,22 @@ int soj_session_bound(struct sojourn *s, struct soj_self *self,
 		      const struct soj_digest *digest,
 		      const struct sojourn_metadata *client,
 		      unsigned *mismatches);
+/* What differs, and nothing else; *policy: the strictest rule on it. */
+unsigned soj_session_mismatch(const struct sojourn *s,
+			      const struct soj_session *session,
+			      const struct sojourn_metadata *client,
+			      unsigned *policy);
 
-/* All of *info but renewal, new_id, current and log_hash. */
+/* Before anything is known: nothing of what *info told before is left, for who
+ * does not look at what the call returns.  info may be NULL. */
+void soj_info_clear(struct sojourn_info *info);
+/* The same for a call by id, and the id to go on with; own: to be wiped if that
+ * is it.  An invalid id stays one. */
+#define SOJ_OWN_ID_BYTES (SOJOURN_ID_CHARS_MAX + 2)
+const char *soj_info_begin(struct sojourn_info *info, const char *id,
+			   char own[SOJ_OWN_ID_BYTES]);
+
+/* All of *info, which was cleared, but renewal, new_id, current and log_hash. */
 void soj_info_fill(struct sojourn *s, const struct soj_session *session,
 		   struct sojourn_info *info);
 

@@ -12,6 +12,11 @@
  *
  * Of a sealed value the function sees a private copy, opened, and wiped after.
  *
+ * Who is refused by a rule on clients is so before the function sees anything, by
+ * the metadata of that very ctl; what the rule says of him, which may be to end
+ * the item, is done behind the section, as sections do not nest.  A session's id
+ * is read first (read.c), which does all that at once: an id never is another's.
+ *
  * Crash table: killed in the function: upkeep sees a dead thread's section.
  * Stop table: stopped in it: expelled; it holds back nothing.
  *
@@ -31,6 +36,9 @@ struct view {
 	void *arg;
 	uint32_t collection;
 	const struct sojourn_read *how;
+	const struct sojourn_metadata
+		*client; /* NULL: asked before, or never */
+	bool met;        /* there is one, of that subject */
 };
 
 /* Where the data of an entry lies, of exactly that ctl.  -EAGAIN: it changed. */
@@ -98,14 +106,20 @@ static int show(struct sojourn *s, struct soj_self *self,
 }
 
 /* In a section: may it be seen, and what does the function say? */
-static int call(struct sojourn *s, struct soj_self *self, const struct view *v,
-		struct soj_digest subject, const struct shown *shown)
+static int call(struct sojourn *s, struct soj_self *self, struct view *v,
+		const struct soj_session *found, const struct shown *shown)
 {
+	unsigned policy;
 	int rc;
 
 	if (v->how && v->how->subject &&
-	    !soj_digest_equal(soj_subject_digest(s, v->how->subject), subject))
+	    !soj_digest_equal(soj_subject_digest(s, v->how->subject),
+			      found->cold.subject))
 		return soj_report_ended(SOJ_NONE);
+	v->met = true;
+	if (soj_session_mismatch(s, found, v->client, &policy) &&
+	    policy >= SOJ_BINDING_REJECT)
+		return -EPERM; /* said behind the section */
 	SOJ_STEP("view.located");
 	rc = soj_validate(s, self, v->collection, shown->data, shown->bytes);
 	return rc < 0 ? rc
@@ -116,44 +130,56 @@ static int call(struct sojourn *s, struct soj_self *self, const struct view *v,
 /* In a section. */
 static int look(struct sojourn *s, struct soj_self *self,
 		const struct soj_digest *digest, uint64_t now_ms,
-		const struct view *v, struct soj_snapshot *snap)
+		struct view *v, struct soj_session *found)
 {
 	struct shown shown = {.opened = NULL};
-	struct soj_cold cold;
 	uint8_t none[1]; /* asks for the data, and how much it is */
 	int rc = -EAGAIN;
 
 	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++) {
 		const struct soj_copy copy = {
-			.cold = &cold,
+			.cold = &found->cold,
+			.meta = v->client ? found->meta : NULL,
 			.data = !s->st.seal_bytes ? NULL
 				: shown.opened    ? shown.opened
 						  : none,
 			.data_capacity = shown.opened ? shown.room : 0,
 		};
 
-		rc = show(s, self, digest, now_ms, &copy, snap, &shown);
+		rc = show(s, self, digest, now_ms, &copy, &found->snap, &shown);
 	}
 	if (rc == 0)
-		rc = call(s, self, v, cold.subject, &shown);
+		rc = call(s, self, v, found, &shown);
 	else if (rc == -EAGAIN)
 		rc = soj_report_errno(-EBUSY);
 	unshow(&shown);
 	return rc;
 }
+
+/* What a rule says of who asked: it is told, and done. */
+static int judge(struct sojourn *s, struct soj_self *self,
+		 const struct soj_digest *digest, const struct view *v,
+		 struct soj_session *found, int rc)
+{
+	unsigned mismatch;
+	int bound = 0;
+
+	if (v->client && v->met)
+		bound = soj_session_bound(s, self, found, digest, v->client,
+					  &mismatch);
+	soj_open_wipe(s, found->meta, sizeof(found->meta));
+	return bound < 0 ? bound : rc;
+}
+
 static int view(struct sojourn *s, const struct soj_digest *digest,
-		const struct view *v)
+		struct view *v)
 {
 	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
-	struct soj_snapshot snap;
+	struct soj_session found;
 	struct soj_self *self;
 	uint64_t claim;
-	bool valid;
 	int rc;
 
-	if (v->fn == NULL)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "fn is NULL, but must be a function");
 	self = soj_self_writing(s, &rc);
 	if (self == NULL)
 		return rc;
@@ -161,53 +187,73 @@ static int view(struct sojourn *s, const struct soj_digest *digest,
 	soj_ok();
 	claim = self->w.thr.claim;
 	soj_section_enter(&s->st.seg, &self->w.thr);
-	rc = look(s, self, digest, now_ms, v, &snap);
+	rc = look(s, self, digest, now_ms, v, &found);
 	/* The function may have forked: the section is its parent's, then. */
 	if (soj_gone(&self->w) || self->w.thr.claim != claim)
 		return soj_report_errno(-ECANCELED);
-	valid = soj_section_exit(&s->st.seg, &self->w.thr);
-	if (!valid)
+	if (!soj_section_exit(&s->st.seg, &self->w.thr))
 		rc = soj_report(-ESTALE, SOJOURN_STALE,
 				"the function took too long: what it saw may "
 				"have been overwritten meanwhile");
-	if (rc == 0) {
-		if (!v->how || !v->how->no_touch)
-			soj_session_touch_due(s, self, &snap, now_ms);
-		if (v->collection != SOJ_COLLECTION_SESSION)
-			soj_count(&self->w.thr, SOJ_COUNT_hits);
+	else
+		rc = judge(s, self, digest, v, &found, rc);
+	if (rc == 0 && (!v->how || !v->how->no_touch))
+		soj_session_touch_due(s, self, &found.snap, now_ms);
+	if (rc == 0 && v->collection != SOJ_COLLECTION_SESSION) {
+		soj_count(&self->w.thr, SOJ_COUNT_hits);
+		soj_note_of(s, self, SOJ_HOOK_HIT, found.snap.ref, 0);
 	}
 	soj_self_flush(s, self);
-	return soj_done(s, rc);
+	return rc;
+}
+
+static int check(sojourn_view_fn fn)
+{
+	return fn ? 0
+		  : soj_report(-EINVAL, SOJOURN_INVALID,
+			       "fn is NULL, but must be a function");
 }
 
 int sojourn_view(struct sojourn *s, const struct sojourn_item *item,
 		 const struct sojourn_read *how, sojourn_view_fn fn, void *arg)
 {
-	const struct view v = {.fn = fn,
-			       .arg = arg,
-			       .collection = item->collection,
-			       .how = how};
+	struct view v = {.fn = fn,
+			 .arg = arg,
+			 .collection = item->collection,
+			 .how = how,
+			 .client = how ? how->client : NULL};
 	struct soj_digest digest;
 	int rc = soj_item_digest(s, item, &digest);
 
-	return rc < 0 ? rc : view(s, &digest, &v);
+	if (rc == 0)
+		rc = check(fn);
+	if (rc == 0)
+		rc = soj_item_check_how(how);
+	if (rc < 0)
+		return rc;
+	rc = view(s, &digest, &v);
+	if (rc == -ENOENT && !v.met)
+		soj_item_note_missed(s, item);
+	return soj_done(s, rc);
 }
 
 int sojourn_session_view(struct sojourn *s, const char *id,
 			 const struct sojourn_read *how, sojourn_view_fn fn,
 			 void *arg)
 {
-	const struct view v = {.fn = fn,
-			       .arg = arg,
-			       .collection = SOJ_COLLECTION_SESSION,
-			       .how = how};
+	struct view v = {.fn = fn,
+			 .arg = arg,
+			 .collection = SOJ_COLLECTION_SESSION,
+			 .how = how};
 	struct soj_digest digest;
-	/* All that a read checks; what it counts and touches is the view's. */
-	int rc = sojourn_session_read(s, id, how, NULL, NULL, NULL);
+	int rc = check(fn);
 
+	/* All that a read checks; what it counts and touches is the view's. */
+	if (rc == 0)
+		rc = sojourn_session_read(s, id, how, NULL, NULL, NULL);
 	if (rc < 0)
 		return rc;
 	if (!soj_id_digest(s, id, &digest))
 		return soj_report_ended(SOJ_NONE);
-	return view(s, &digest, &v);
+	return soj_done(s, view(s, &digest, &v));
 }

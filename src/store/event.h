@@ -56,7 +56,8 @@ enum soj_event_type {
 	X(CSRF, "csrf")                     \
 	X(TOKEN, "token")                   \
 	X(HELPER, "helper")                 \
-	X(UPKEEP, "upkeep")
+	X(UPKEEP, "upkeep")                 \
+	X(PRUNE, "prune")
 
 enum soj_source {
 #define X(name, text) SOJ_SOURCE_##name,

@@ -207,20 +207,9 @@ int sojourn_token_restrict(struct sojourn_tokens *t, const char *token)
 	return soj_done(t->s, restrict_one(t, token));
 }
 
-static int check_subject(const char *subject)
-{
-	const size_t bytes = subject ? strlen(subject) : 0;
-
-	if (bytes >= 1 && bytes <= SOJ_SUBJECT_BYTES_MAX)
-		return 0;
-	return soj_report(-EINVAL, SOJOURN_INVALID,
-			  "the subject has %zu bytes, but must have 1 to 255",
-			  bytes);
-}
-
 static int revoke_subject(struct sojourn_tokens *t, const char *subject)
 {
-	int rc = check_subject(subject), ended;
+	int rc = soj_subject_check(subject), ended;
 
 	if (rc == 0)
 		rc = soj_mark_subject(t->s, subject);
@@ -248,7 +237,7 @@ int sojourn_token_revoke_subject(struct sojourn_tokens *t, const char *subject)
 
 static int restrict_subject(struct sojourn_tokens *t, const char *subject)
 {
-	int rc = check_subject(subject);
+	int rc = soj_subject_check(subject);
 
 	if (rc == 0)
 		rc = soj_mark_subject(t->s, subject);

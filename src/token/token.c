@@ -299,13 +299,10 @@ int soj_token_issue(struct sojourn_tokens *t, const struct soj_issue *issue,
 static int check_new(const struct sojourn_tokens *t,
 		     const struct sojourn_token_new *what)
 {
-	const size_t bytes = what->subject ? strlen(what->subject) : 0;
+	const int rc = soj_subject_check(what->subject);
 
-	if (bytes < 1 || bytes > SOJ_SUBJECT_BYTES_MAX)
-		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "the subject has %zu bytes, but must have 1 "
-				  "to 255",
-				  bytes);
+	if (rc < 0)
+		return rc;
 	if (what->claims == NULL && what->claims_bytes > 0)
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "claims is NULL, but claims_bytes is %zu",

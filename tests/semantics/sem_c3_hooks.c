@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sojourn/collection.h>
 #include <sojourn/event.h>
+#include <sojourn/lock.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,6 +136,93 @@ static void c3_hooks_tell_whom_memory_ended(void **state)
 	assert_int_equal(sojourn_reason(), SOJOURN_OVER_CAP);
 	assert_int_equal(h.call[0].detail, 1);
 	expect(&h, "over_cap");
+	sojourn_detach(s);
+}
+
+static int look(void *arg, const void *data, size_t bytes, uint64_t version)
+{
+	(void)arg;
+	(void)data;
+	(void)bytes;
+	(void)version;
+	return 0;
+}
+
+static int compute(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	(void)capacity;
+	memcpy(data, "x", 1);
+	*bytes = 1;
+	return *(int *)arg;
+}
+
+/* Whatever a call returns, it has told before. */
+static void c3_hooks_are_called_by_calls_that_fail(void **state)
+{
+	const struct sojourn_value one = {
+		.data = "x", .data_bytes = 1, .ttl_ms = 1000};
+	const struct sojourn_hooks hooks = all(hear);
+	const struct sojourn_new n = {.subject = "anna", .ttl_ms = 1000};
+	int answer = -EIO;
+	const struct sojourn_flight flight = {.compute = compute,
+					      .arg = &answer};
+	struct sojourn_item item = {.key = "key", .key_bytes = 3};
+	char id[SOJOURN_ID_CHARS_MAX + 1], buf[8];
+	struct heard h = {.count = 0};
+	size_t bytes = sizeof(buf);
+	struct sojourn_options o;
+	struct sojourn *s;
+	uint64_t fence;
+
+	(void)state;
+	sem_options(&o);
+	s = sem_make_carts(&o, &item.collection);
+	assert_int_equal(sojourn_hooks_set(s, &hooks, &h), 0);
+	/* An item whose time is over. */
+	assert_int_equal(sojourn_put(s, &item, &one, NULL), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(sojourn_touch(s, &item), -ENOENT);
+	expect(&h, "created expired");
+	assert_int_equal(sojourn_put(s, &item, &one, NULL), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(sojourn_remove(s, &item, 0), 0);
+	expect(&h, "created expired");
+	assert_int_equal(sojourn_put(s, &item, &one, NULL), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(sojourn_remove(s, &item, 7), 0);
+	expect(&h, "created expired");
+	assert_int_equal(sojourn_put(s, &item, &one, NULL), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(sojourn_view(s, &item, NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(sojourn_has(s, &item), 0);
+	expect(&h, "created");
+	assert_int_equal(sojourn_view(s, &item, NULL, look, NULL), -ENOENT);
+	expect(&h, "expired missed");
+	assert_int_equal(sojourn_put(s, &item, &one, NULL), 0);
+	assert_int_equal(sojourn_view(s, &item, NULL, look, NULL), 0);
+	expect(&h, "created hit");
+	assert_int_equal(sojourn_remove(s, &item, 0), 1);
+	expect(&h, "deleted");
+	/* A value that is not computed, and one that is. */
+	assert_int_equal(
+		sojourn_get_or_create(s, &item, &flight, buf, &bytes, NULL),
+		-EIO);
+	expect(&h, "missed created missed"); /* of "flight" */
+	answer = 0;
+	bytes = sizeof(buf);
+	assert_int_equal(
+		sojourn_get_or_create(s, &item, &flight, buf, &bytes, NULL), 0);
+	expect(&h, "missed missed created deleted");
+	/* A login. */
+	assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(sojourn_session_lock(s, id, 0, 0, &fence), -ENOENT);
+	expect(&h, "created expired");
+	assert_int_equal(sojourn_session_create(s, &n, id, NULL), 0);
+	assert_int_equal(sojourn_session_lock(s, id, 0, 0, &fence), 0);
+	sem_advance(s, 1000);
+	assert_int_equal(sojourn_session_unlock(s, id, fence + 1), -ESTALE);
+	expect(&h, "created expired");
 	sojourn_detach(s);
 }
 
@@ -440,6 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(c3_hooks_tell_each_thing_done),
 		cmocka_unit_test(c3_hooks_tell_whom_memory_ended),
+		cmocka_unit_test(c3_hooks_are_called_by_calls_that_fail),
 		cmocka_unit_test(c3_hooks_may_call_the_library),
 		cmocka_unit_test(c3_hooks_have_handles),
 		cmocka_unit_test(c3_hooks_may_fork),

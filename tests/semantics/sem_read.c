@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <sojourn/remember.h>
 
 #include "lib_sem.h"
 #include "session/binding.h"
@@ -270,6 +271,101 @@ static void s13_veto_leaves_it_alone(void **state)
 	printf("S13 a veto leaves the access time alone: ok\n");
 }
 
+/* ---- what is told of what is refused ---- */
+
+/* What a worker has from the request before, of another user. */
+static void of_another(struct sojourn_info *info)
+{
+	memset(info, 0xff, sizeof(*info));
+	info->renewal = SOJOURN_RENEWAL_WON;
+	strcpy(info->new_id, "bert's");
+	strcpy(info->subject, "bert");
+	strcpy(info->handle, "bert's");
+}
+
+#define expect_nothing(call, error)                                   \
+	do {                                                          \
+		of_another(&info);                                    \
+		assert_int_equal(call, error);                        \
+		assert_int_equal(info.renewal, SOJOURN_RENEWAL_NONE); \
+		assert_string_equal(info.new_id, "");                 \
+		assert_string_equal(info.subject, "");                \
+		assert_string_equal(info.handle, "");                 \
+		assert_int_equal(info.mismatch, 0);                   \
+		assert_null(info.metadata.ip);                        \
+	} while (0)
+
+static void s2_nothing_is_left_in_info(void **state)
+{
+	static const char *const ids[] = {"", "?",
+					  "AAAAAAAAAAAAAAAAAAAAAAAAAAA",
+					  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"};
+	struct sojourn_item none = {SOJOURN_COLLECTION_CSRF, "none", 4},
+			    wrong = {63, "none", 4};
+	const struct sojourn_new nobody = {.subject = ""};
+	char token[SOJOURN_REMEMBER_CHARS + 1];
+	struct sojourn *s = sem_make(NULL);
+	struct sojourn_info info;
+	struct sojourn_one one = {.info = &info};
+	char id[ID];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		expect_nothing(sem_read(s, ids[i], &info), -ENOENT);
+		expect_nothing(sojourn_session_renew(s, ids[i], &info),
+			       -ENOENT);
+		expect_nothing(sojourn_session_regenerate(s, ids[i], &info),
+			       -ENOENT);
+		expect_nothing(sojourn_remember_use(s, ids[i], NULL, token,
+						    NULL, NULL, &info),
+			       -ENOENT);
+		one.id = ids[i];
+		expect_nothing(sojourn_get_many(s, &one, 1, NULL), 0);
+	}
+	one.id = NULL;
+	one.item = wrong;
+	expect_nothing(sojourn_get_many(s, &one, 1, NULL), 0);
+	expect_nothing(sojourn_get(s, &wrong, NULL, NULL, NULL, &info),
+		       -EINVAL);
+	expect_nothing(sojourn_get(s, &none, NULL, NULL, NULL, &info), -ENOENT);
+	expect_nothing(sojourn_session_create(s, &nobody, id, &info), -EINVAL);
+	expect_nothing(sojourn_remember_create(s, &nobody, token, &info),
+		       -EINVAL);
+	sojourn_detach(s);
+	printf("S2 of what is refused nothing is left: ok\n");
+}
+
+/* The id may be what the last call told, in the very place. */
+static void s2_the_new_id_in_its_place(void **state)
+{
+	struct sojourn_options o;
+	struct sojourn_info info;
+	struct sojourn *s;
+	char id[ID], second[ID];
+
+	(void)state;
+	sem_options(&o);
+	o.redelivery_ms = 60000;
+	s = sem_make(&o);
+	sem_login(s, "anna", "x", id);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	strcpy(second, info.new_id);
+	assert_int_equal(sem_read(s, info.new_id, &info), 0);
+	assert_string_equal(info.subject, "anna");
+	strcpy(info.new_id, second);
+	assert_int_equal(sojourn_session_renew(s, info.new_id, &info), 0);
+	assert_int_equal(info.renewal, SOJOURN_RENEWAL_WON);
+	strcpy(id, info.new_id);
+	/* Who has the second is told the third: it was sealed by the second. */
+	assert_int_equal(sem_read(s, second, &info), 0);
+	assert_int_equal(info.renewal, SOJOURN_RENEWAL_DONE);
+	assert_string_equal(info.new_id, id);
+	assert_int_equal(sojourn_session_regenerate(s, info.new_id, &info), 0);
+	assert_int_equal(sem_read(s, info.new_id, &info), 0);
+	sojourn_detach(s);
+	printf("S2 the new id where it was told: ok\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +379,8 @@ int main(void)
 		cmocka_unit_test(s2_renewal_before_touch),
 		cmocka_unit_test(s2_trap_renewal_before_idle),
 		cmocka_unit_test(s13_veto_leaves_it_alone),
+		cmocka_unit_test(s2_nothing_is_left_in_info),
+		cmocka_unit_test(s2_the_new_id_in_its_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

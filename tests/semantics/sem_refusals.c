@@ -95,6 +95,7 @@ static void refuses_what_a_session_cannot_be(void **state)
 
 static void refuses_what_a_subject_cannot_be(void **state)
 {
+	struct sojourn_filter filter = {.collection = SOJOURN_COLLECTION_ANY};
 	uint64_t at = 0;
 	struct sojourn *s = sem_make(NULL);
 
@@ -104,6 +105,14 @@ static void refuses_what_a_subject_cannot_be(void **state)
 	refused(sojourn_session_list_subject(s, "", NULL, see, NULL));
 	refused(sojourn_session_list_subject(s, NULL, NULL, see, NULL));
 	refused(sojourn_session_list_subject(s, "anna", NULL, NULL, NULL));
+	memset(long_text, 'a', 256);
+	long_text[256] = 0;
+	refused(sojourn_session_delete_subject(s, long_text, NULL));
+	refused(sojourn_session_list_subject(s, long_text, NULL, see, NULL));
+	filter.subject = long_text;
+	refused(sojourn_count(s, &filter));
+	filter.subject = "";
+	refused(sojourn_count(s, &filter));
 	refused(sojourn_session_list_next(s, "anna", NULL, NULL, 1, see, NULL));
 	refused(sojourn_session_list_next(s, "anna", NULL, &at, 0, see, NULL));
 	refused(sojourn_session_list_next(s, "anna", NULL, &at, 100001, see,
@@ -371,6 +380,7 @@ static void refuses_options_out_of_their_bounds(void **state)
 	refused_option(renewal_ms, o.ttl_ms);
 	refused_option(grace_window_ms, o.ttl_ms);
 	refused_option(redelivery_ms, UINT64_C(1) << 32);
+	refused_option(huge, 3);
 	refused_option(max_lifetime_ms, o.ttl_ms - 1);
 	refused_option(max_lifetime_ms, 10 * year_ms + 1);
 	refused_option(ip4_prefix_bits, 0);

@@ -323,6 +323,99 @@ static void s12_trap_binding_lost_by_renewal(void **state)
 	printf("S12-trap binding lost by renewal: ok\n");
 }
 
+/* ---- items ---- */
+
+struct seen {
+	unsigned calls;
+};
+
+static int see(void *arg, const void *data, size_t bytes, uint64_t version)
+{
+	struct seen *seen = arg;
+
+	(void)version;
+	assert_int_equal(bytes, 4);
+	assert_memory_equal(data, "data", 4);
+	seen->calls++;
+	return 0;
+}
+
+static int veto(void *arg, const struct sojourn_info *info, const void *data,
+		size_t data_bytes)
+{
+	(void)arg;
+	(void)info;
+	(void)data;
+	(void)data_bytes;
+	return 0;
+}
+
+/* By a copy or by a look at where it lies: one rule. */
+static void expect_item(enum sojourn_binding policy, enum sojourn_seal seal)
+{
+	const struct sojourn_read from_home = {.client = &at_home},
+				  away = {.client = &abroad},
+				  vetoed = {.client = &at_home, .veto = veto};
+	const struct sojourn_value v = {
+		.data = "data", .data_bytes = 4, .metadata = &at_home};
+	const bool refused = policy >= SOJOURN_BINDING_REJECT,
+		   gone = policy == SOJOURN_BINDING_DELETE;
+	struct sojourn_item item = {.key = "key", .key_bytes = 3};
+	struct sojourn_collection carts;
+	struct sojourn_options o;
+	struct sojourn_info info;
+	struct seen seen = {.calls = 0};
+	struct sojourn *s;
+	uint64_t hits;
+
+	sem_options(&o);
+	sojourn_collection_init(&carts, "carts");
+	carts.ip = policy;
+	o.collections = &carts;
+	o.collections_count = 1;
+	o.seal = seal;
+	s = sem_make(&o);
+	item.collection = (uint32_t)sojourn_collection_number(s, "carts");
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	assert_int_equal(sojourn_view(s, &item, &from_home, see, &seen), 0);
+	assert_int_equal(sem_counter(s, "mismatches"), 0);
+	assert_int_equal(seen.calls, 1);
+	expect_reason(sojourn_view(s, &item, &vetoed, see, &seen), -EINVAL,
+		      SOJOURN_INVALID);
+	hits = sem_counter(s, "hits");
+	assert_int_equal(sojourn_view(s, &item, &away, see, &seen),
+			 refused ? -EPERM : 0);
+	assert_string_equal(sojourn_reason_name(sojourn_reason()),
+			    refused ? "binding" : "ok");
+	assert_int_equal(seen.calls, 1 + !refused);
+	assert_int_equal(sem_counter(s, "hits"), hits + !refused);
+	assert_int_equal(sem_counter(s, "mismatches"), 1);
+	assert_int_equal(sojourn_has(s, &item), !gone);
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	memset(&info, 0xff, sizeof(info));
+	assert_int_equal(sojourn_get(s, &item, &away, NULL, NULL, &info),
+			 refused ? -EPERM : 0);
+	assert_int_equal(info.mismatch, SOJOURN_MISMATCH_IP);
+	assert_string_equal(info.collection, "carts");
+	assert_int_equal(sem_counter(s, "mismatches"), 2);
+	assert_int_equal(sojourn_has(s, &item), !gone);
+	sojourn_detach(s);
+}
+
+static void s12_items(void **state)
+{
+	static const enum sojourn_seal seals[] = {SOJOURN_SEAL_OFF,
+						  SOJOURN_SEAL_ON};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		expect_item(SOJOURN_BINDING_REPORT, seals[i]);
+		expect_item(SOJOURN_BINDING_REJECT, seals[i]);
+		expect_item(SOJOURN_BINDING_DELETE, seals[i]);
+	}
+	printf("S12 items, got and viewed: ok\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +426,7 @@ int main(void)
 		cmocka_unit_test(s12_long_metadata),
 		cmocka_unit_test(s12_policies),
 		cmocka_unit_test(s12_trap_binding_lost_by_renewal),
+		cmocka_unit_test(s12_items),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,43 @@ static void calls(void **state)
 			 -ENOENT);
 }
 
+/* Renews the login that comes next, whose new id is to be looked for then. */
+static int renew_next(void *arg, const struct sojourn_info *info)
+{
+	struct sojourn_info renewed;
+	const char *next = arg;
+
+	if (info->renewed) /* it came */
+		return 0;
+	assert_int_equal(sojourn_session_renew(s, next, &renewed), 0);
+	memory.seen = 0;
+	memory.nth = 1;
+	return 0;
+}
+
+/* A page that ends with an error leaves the cursor where the next begins. */
+static void page_after_an_error(void **state)
+{
+	const struct sojourn_new n = {.subject = "carl"};
+	char id[3][SOJOURN_ID_CHARS_MAX + 1];
+	uint64_t cursor = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(sojourn_session_create(s, &n, id[i], NULL), 0);
+	assert_int_equal(sojourn_session_list_next(s, "carl", NULL, &cursor, 10,
+						   renew_next, id[1]),
+			 -ENOMEM);
+	memory.nth = 0;
+	assert_true(cursor != 0);
+	/* The second by both of its ids, and the first. */
+	assert_int_equal(sojourn_session_list_next(s, "carl", NULL, &cursor, 10,
+						   see, NULL),
+			 3);
+	assert_true(cursor == 0);
+	assert_int_equal(sojourn_session_delete_subject(s, "carl", NULL), 3);
+}
+
 /* ---- as nobody ---- */
 
 /* No page can be had for a thread's part of a handle. */
@@ -420,10 +457,12 @@ int main(void)
 	const struct CMUnitTest with_pages[] = {
 		cmocka_unit_test(setting_up),
 		cmocka_unit_test(calls),
+		cmocka_unit_test(page_after_an_error),
 	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(setting_up),
 		cmocka_unit_test(calls),
+		cmocka_unit_test(page_after_an_error),
 		cmocka_unit_test(nobody_reads),
 		cmocka_unit_test(nobody_writes),
 	};

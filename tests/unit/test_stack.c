@@ -186,6 +186,26 @@ static void view(void)
 	my.rc = sojourn_session_view(s, my.id[0], NULL, see_data, NULL);
 }
 
+static const struct sojourn_item item = {SOJOURN_COLLECTION_CSRF, "key", 3};
+
+static void put_item(void)
+{
+	const struct sojourn_metadata metadata = stack_metadata();
+	const struct sojourn_value v = {.data = my.value[0],
+					.data_bytes = STACK_TEXT - 1,
+					.metadata = &metadata};
+
+	my.rc = sojourn_put(s, &item, &v, NULL);
+}
+
+static void view_item(void)
+{
+	const struct sojourn_metadata client = stack_metadata();
+	const struct sojourn_read how = {.client = &client};
+
+	my.rc = sojourn_view(s, &item, &how, see_data, NULL);
+}
+
 static void list(void)
 {
 	my.rc = sojourn_session_list_subject(s, my.subject, my.id[0], see,
@@ -217,6 +237,19 @@ static void numbers(void)
 static void renew(void)
 {
 	my.rc = sojourn_session_renew(s, my.id[0], &my.info);
+}
+
+/* By the id where the last call put it. */
+static void read_in_place(void)
+{
+	my.rc = sojourn_session_read(s, my.info.new_id, NULL, my.data,
+				     &my.bytes, &my.info);
+}
+
+static void renew_in_place(void)
+{
+	strcpy(my.info.new_id, my.id[2]);
+	my.rc = sojourn_session_renew(s, my.info.new_id, &my.info);
 }
 
 static void learn_new(void)
@@ -277,12 +310,16 @@ static void sessions(void **state)
 		{"update", update, 0, NULL},
 		{"modify", modify, 0, NULL},
 		{"view", view, 1, NULL},
+		{"put an item", put_item, 0, NULL},
+		{"view it", view_item, 1, NULL},
 		{"list", list, 2, NULL},
 		{"scan", scan, 2, NULL},
 		{"count", count, 2, NULL},
 		{"numbers", numbers, 0, NULL},
 		{"renew", renew, 0, learn_new},
 		{"read by the old id", read_it, 0, NULL},
+		{"read by the new id in its place", read_in_place, 0, NULL},
+		{"renew by it", renew_in_place, 0, learn_new},
 		{"regenerate", regenerate, 0, learn_newest},
 		{"delete", delete, 1, NULL},
 		{"login", login, 0, learn_first},
