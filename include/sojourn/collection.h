@@ -139,7 +139,7 @@ sojourn_remove(struct sojourn *s, const struct sojourn_item *item,
  * Read-modify-write, as sojourn_session_modify().  absent: NULL, the item must
  * exist; else where there is none fn gets 0 bytes, and what it leaves is put
  * with subject, metadata and periods of *absent (whose data is not looked at).
- * An existing item keeps its own.
+ * An existing item keeps its own, also if it is another subject's.
  * 0 and the new version; -ENOENT; what fn returned; -EINVAL (fn left more than
  * capacity); else as put.
  */

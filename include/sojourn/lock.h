@@ -98,7 +98,9 @@ struct sojourn_flight {
 	uint64_t timeout_ms;  /* to wait for who computes it; 0: not at all;
 				 SOJOURN_OFF: without limit */
 	uint64_t hold_max_ms; /* after which a slow one no longer keeps others
-				 from computing it; 0: never while it lives */
+				 from computing it; 0: never while it lives.
+				 Not for longer than the ttl of "flight", from
+				 the first attempt on (1 hour) */
 };
 
 /*

@@ -328,7 +328,7 @@ SOJOURN_API int sojourn_fd(const struct sojourn *s);
 SOJOURN_API uint64_t sojourn_now_ms(const struct sojourn *s);
 /* The Unix time of a time of the segment's clock, for showing. */
 SOJOURN_API uint64_t sojourn_unix_ms(const struct sojourn *s, uint64_t ms);
-/* Moves a manual clock forward, for all processes; -EINVAL on a real one. */
+/* Moves a manual clock forward, for all, to less than 2^41 ms; else -EINVAL. */
 SOJOURN_API SOJOURN_MUST_CHECK int sojourn_clock_advance(struct sojourn *s,
 							 uint64_t ms);
 
@@ -470,8 +470,9 @@ struct sojourn_read {
  * RENEWED with info->renewal DONE: the grace window of the old id is over, but
  * its redelivery_ms are not: the answer that told the new id was lost on the
  * way.  info->new_id is it, info->successor its handle; the client is to ask
- * again with it.  No data is given, and whatever else is asked for by the old
- * id, but for deletion, is answered with RENEWED.
+ * again with it.  The read hook is asked before, without data.  No data is
+ * given, and whatever else is asked for by the old id, but for deletion, is
+ * answered with RENEWED.
  *
  * The reason why a session is gone is told as long as its entry is there: by
  * the read that finds it over, and as a rule not by later ones: NOT_FOUND.

@@ -231,19 +231,21 @@ static uint64_t grace_ms(const struct soj_expiry *ex, uint32_t idx)
 	return c->grace_window_ms + c->redelivery_ms;
 }
 
-/* Put again with shorter periods, and the hint of that was lost. */
+/* Put again with shorter periods, or made where one has ended whose timer is still
+ * armed, and the hint of that was lost. */
 static bool moved_nearer(const struct soj_expiry *ex, uint32_t idx)
 {
+	const uint64_t armed_ms = soj_wheel_deadline_ms(&ex->wheel, idx);
 	uint64_t state = soj_load_acquire(/* S1 */
 					  &ex->st->seg.entry_states[idx]);
+	struct soj_shm_entry *e = soj_entry(ex->st, idx);
 	struct soj_snapshot snap;
 
-	return soj_misc_keyed(
-		       soj_load_relaxed(&soj_entry(ex->st, idx)->misc)) &&
-	       soj_entry_snapshot(ex->st, soj_ref(idx, soj_state_gen(state)),
+	if (!soj_misc_keyed(soj_load_relaxed(&e->misc)))
+		return armed_ms > rough_deadline_ms(e);
+	return soj_entry_snapshot(ex->st, soj_ref(idx, soj_state_gen(state)),
 				  NULL, NULL, &snap) == 0 &&
-	       soj_wheel_deadline_ms(&ex->wheel, idx) >
-		       soj_times_deadline_ms(&snap.times);
+	       armed_ms > soj_times_deadline_ms(&snap.times);
 }
 
 /* Does an entry wait for a deadline that nobody will look at in time? */
@@ -303,8 +305,10 @@ static enum soj_status judge(const struct soj_expiry *ex,
 {
 	enum soj_status status = soj_times_judge(&snap->times, ex->now_ms);
 
-	/* The bit is final, whatever the periods say. */
-	if (status == SOJ_ACTIVE && (snap->life & SOJ_LIFE_EXPIRED))
+	/* The bit is final, whatever the periods say; but not of an id that was
+	 * renewed at the same time: its grace window is over when it is. */
+	if (status == SOJ_ACTIVE && (snap->life & SOJ_LIFE_EXPIRED) &&
+	    soj_ctl_status(snap->ctl) == SOJ_ACTIVE)
 		return SOJ_ENDED_EXPIRED;
 	return status;
 }

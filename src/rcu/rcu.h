@@ -127,7 +127,8 @@ uint64_t soj_epoch_advance(const struct soj_seg *seg);
  * Has a grace period passed between the stamp (low bits) and `epoch`?  A stamp
  * may be newer than an epoch that was loaded before a scan: half of the range
  * is past, half is future.  What is not reclaimed for 2^23 epochs (hours
- * without any upkeep) waits for as many more.
+ * without any upkeep) waits for as many more.  By an epoch that was loaded before
+ * the stamp it is a guess, as one may have stood still for 2^23 epochs in between.
  */
 static inline bool soj_gp_elapsed(uint64_t epoch, uint32_t stamp)
 {

@@ -154,36 +154,29 @@ static uint64_t first_version(uint64_t ref, uint64_t now_ms)
 	return 1 + ((x ^ x >> 31) >> 28);
 }
 
-static int end_instead(struct sojourn *s, struct soj_self *self,
-		       const struct soj_snapshot *old)
+/* Its maker stood still for longer than the lease, and another has ended it. */
+static bool is_late(const struct sojourn *s, const struct soj_made *made)
 {
-	bool ended = soj_entry_end(&s->st, &self->w, old->ref, old->ctl,
-				   SOJ_ENDED_REPLACED);
+	const struct soj_shm_entry *e =
+		soj_entry(&s->st, soj_ref_entry(made->ref));
 
-	SOJ_STEP("put.other.ended");
-	return ended ? 0 : soj_gone(&self->w) ? -ECANCELED : -EAGAIN;
+	return !soj_ctl_readable(soj_load_acquire(&e->ctl)); /* E1 */
 }
 
-int soj_session_make(struct sojourn *s, struct soj_self *self,
-		     const struct soj_birth *birth, struct soj_made *made)
+/* An entry, and a chunk with the value; what is made of them is not told to
+ * anybody yet.  0, or a reported error, and nothing is left. */
+static int own_both(struct sojourn *s, struct soj_self *self,
+		    const struct soj_birth *birth, struct soj_made *made)
 {
 	struct soj_store *st = &s->st;
 	struct soj_value value = birth->value;
-	uint64_t existing;
 	uint32_t idx;
-	int rc;
+	int rc = soj_room_entry(s, self, &idx);
 
-	soj_index_prefetch(st, birth->digest);
-	soj_prefetch(&st->seg.heads[soj_head_of(st, birth->subject)]);
-	soj_event_prefetch(st);
-	made->intent = 0;
-	made->capped = made->admitted = false;
-	made->error = 0;
-	value.seal_bytes = st->seal_bytes;
-	value.digest = birth->digest;
-	rc = soj_room_entry(s, self, &idx);
 	if (rc < 0)
 		return rc;
+	value.seal_bytes = st->seal_bytes;
+	value.digest = birth->digest;
 	rc = soj_room_chunk(s, self, soj_value_chunk_bytes(&value),
 			    &made->chunk);
 	if (rc < 0) {
@@ -205,33 +198,72 @@ int soj_session_make(struct sojourn *s, struct soj_self *self,
 		soj_entry_abandon(st, &self->w, idx);
 		return soj_report_errno(rc);
 	}
+	made->chunk_bytes = soj_value_chunk_bytes(&value);
 	SOJ_STEP("create.chunk");
 	if (soj_gone(&self->w) ||
 	    !fill_entry(s, self, idx, soj_state_gen(made->owned), made->chunk,
 			birth))
 		return soj_report_errno(-ECANCELED);
+	return 0;
+}
+
+/* To where others find it, as far as it may be.  0 or an error. */
+static int enter(struct sojourn *s, struct soj_self *self,
+		 const struct soj_birth *birth, struct soj_made *made)
+{
+	struct soj_store *st = &s->st;
+	uint64_t existing;
+	int rc = 0;
+
 	/* What belongs to nobody is on no chain. */
-	rc = value.subject_bytes == 0 ? 0
-				      : soj_chain_push(st, &self->w, idx,
-						       birth->predecessor != 0);
+	if (birth->value.subject_bytes > 0)
+		rc = soj_chain_push(st, &self->w, soj_ref_entry(made->ref),
+				    birth->predecessor != 0);
 	if (rc == 0)
 		rc = admit(s, self, birth, made);
-	if (rc == 0 && birth->instead)
-		rc = end_instead(s, self, birth->instead);
+	/* From then on others may make it LIVE, if it has a key. */
+	if (rc == 0 && made->intent)
+		soj_cap_intend(st, &self->w, made->intent);
+	if (rc == 0 && birth->instead && is_late(s, made))
+		rc = -ECANCELED;
 	if (rc == 0)
 		rc = soj_index_insert(st, &self->w, birth->digest,
 				      soj_entry_place(st, made->ref),
-				      &existing);
+				      birth->instead, &existing);
+	return rc;
+}
+
+int soj_session_make(struct sojourn *s, struct soj_self *self,
+		     const struct soj_birth *birth, struct soj_made *made)
+{
+	struct soj_store *st = &s->st;
+	int rc;
+
+	soj_index_prefetch(st, birth->digest);
+	soj_prefetch(&st->seg.heads[soj_head_of(st, birth->subject)]);
+	soj_event_prefetch(st);
+	made->intent = 0;
+	made->capped = made->admitted = false;
+	made->error = 0;
+	rc = own_both(s, self, birth, made);
+	if (rc < 0)
+		return rc;
+	rc = enter(s, self, birth, made);
 	if (rc < 0) {
+		if (made->intent)
+			soj_cap_intend(st, &self->w, 0);
 		made->intent = 0;
 		soj_session_withdraw(s, self, made);
 	} else {
 		soj_index_hint(st, &self->w, birth->digest, made->ref,
-			       made->chunk, soj_value_chunk_bytes(&value));
+			       made->chunk, made->chunk_bytes);
 	}
-	return rc == -EUSERS ? report_over_cap(s, self, birth)
-	       : rc < 0      ? soj_report_errno(rc)
-			     : 0;
+	if (rc == -EUSERS)
+		return report_over_cap(s, self, birth);
+	if (rc == -ECANCELED && !soj_gone(&self->w))
+		return soj_report(rc, SOJOURN_SUPERSEDED,
+				  "it was ended while it was being made");
+	return rc < 0 ? soj_report_errno(rc) : 0;
 }
 
 /* LIVE: what the cap asks for before it may be acknowledged. */
@@ -242,7 +274,7 @@ static bool keep_cap(struct sojourn *s, struct soj_self *self,
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(made->ref));
 
 	if (made->intent == 0)
-		return soj_cap_confirm(st, &self->w, made->ref);
+		return soj_entry_confirm(st, &self->w, made->ref);
 	made->error = soj_cap_enforce(st, &self->w, made->intent,
 				      soj_seg_now_ms(&st->seg));
 	SOJ_STEP("create.enforced");
@@ -267,8 +299,6 @@ bool soj_session_settle(struct sojourn *s, struct soj_self *self,
 
 	if (soj_gone(&self->w))
 		return false;
-	if (made->intent)
-		soj_cap_intend(&s->st, &self->w, made->intent);
 	soj_state_publish(soj_chunk_state(&s->st, made->chunk),
 			  made->chunk_owned);
 	SOJ_STEP("create.chunk.live");
@@ -487,9 +517,9 @@ static int create(struct sojourn *s, const struct sojourn_new *what,
 	int rc;
 
 	id[0] = 0;
-	soj_info_clear(info);
 	rc = soj_session_create_in(s, SOJ_COLLECTION_SESSION, what, 0,
 				   name_by_id, id, &digest);
+	soj_info_clear(info); /* the subject may lie there */
 	if (rc == 0 && info) {
 		rc = read_info(s, soj_self(s), id, &digest, info);
 		if (rc < 0)

@@ -18,7 +18,7 @@
  * Delete-all walks the subject's chain and ends whatever it meets, also what
  * is OWNED by a maker; then, because entries come in at the head only, it
  * walks again what came in meanwhile, until nothing did.  It does so in many
- * short sections (soj_chain_walk_long), and so ends any number of sessions.
+ * short sections (soj_chain_walk), and so ends any number of sessions.
  *
  * Of those who end one login only he says 1 who found it alive, or ended its
  * newest id: not who met an old id that others had left behind.  By a handle
@@ -133,16 +133,15 @@ static void begin_walk(void *arg)
 /* Until nothing new came in.  0 or an error. */
 static int end_walks(struct end_all *a, uint32_t head)
 {
-	const struct soj_long_walk walk = {.begin = begin_walk,
-					   .fn = end_one,
-					   .arg = a,
-					   .per_section = ENDS_PER_SECTION};
+	const struct soj_walk walk = {.begin = begin_walk,
+				      .fn = end_one,
+				      .arg = a,
+				      .per_section = ENDS_PER_SECTION};
 	struct soj_store *st = &a->s->st;
 
 	for (unsigned walks = 0; walks < SOJ_TRIES_MAX; walks++) {
 		uint64_t seen;
-		int rc = soj_chain_walk_long(st, &a->self->w, head, &seen,
-					     &walk);
+		int rc = soj_chain_walk(st, &a->self->w, head, &seen, &walk);
 
 		SOJ_STEP("delete.subject.walked");
 		if (a->error < 0)
@@ -237,9 +236,10 @@ static int find_doomed(struct sojourn *s, struct soj_self *self,
 	return rc;
 }
 
-/* Expelled in the middle: whatever there is of the login. */
+/* Expelled in the middle: whatever there is of the login.  What belongs to nobody
+ * is none, and alone: *again, and it is found once more. */
 static int delete_login(struct sojourn *s, struct soj_self *self,
-			const struct soj_cold *cold, bool any)
+			const struct soj_cold *cold, bool any, bool *again)
 {
 	struct end_all a = {.s = s,
 			    .self = self,
@@ -247,8 +247,12 @@ static int delete_login(struct sojourn *s, struct soj_self *self,
 			    .only_login = cold->login,
 			    .reason = SOJ_ENDED_DELETED,
 			    .any = any};
-	int rc = cold->login ? end_all(&a) : 0;
+	int rc = 0;
 
+	if (cold->login)
+		rc = end_all(&a);
+	else
+		*again = !any;
 	return delete_done(s, self, rc, a.any);
 }
 
@@ -268,7 +272,8 @@ int sojourn_session_delete(struct sojourn *s, const char *id)
 	return soj_done(s, delete_one(s, id));
 }
 
-int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
+static int delete_named_once(struct sojourn *s, const struct soj_digest *digest,
+			     bool *again)
 {
 	struct soj_cold cold = {0};
 	struct soj_snapshot snap;
@@ -304,11 +309,24 @@ int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
 	if (rc == -ENOENT && !found)
 		return 0;
 	if (found && (!valid || rc == -ESTALE))
-		return delete_login(s, self, &cold, any);
+		return delete_login(s, self, &cold, any, again);
 	return delete_done(s, self, rc, any);
 }
 
-static int delete_handle(struct sojourn *s, const char *handle)
+int soj_session_delete_named(struct sojourn *s, const struct soj_digest *digest)
+{
+	bool again = true;
+	int rc = 0;
+
+	for (unsigned i = 0; again && i < SOJ_TRIES_MAX; i++) {
+		again = false;
+		rc = delete_named_once(s, digest, &again);
+	}
+	return again ? soj_report_errno(-EBUSY) : rc;
+}
+
+static int delete_handle_once(struct sojourn *s, const char *handle,
+			      bool *again)
 {
 	struct soj_cold cold = {0};
 	const struct soj_copy copy = {.cold = &cold};
@@ -345,13 +363,20 @@ static int delete_handle(struct sojourn *s, const char *handle)
 		return 0;
 	}
 	if (found && (!valid || rc == -ESTALE))
-		return delete_login(s, self, &cold, any);
+		return delete_login(s, self, &cold, any, again);
 	return delete_done(s, self, rc, any);
 }
 
 int sojourn_session_delete_handle(struct sojourn *s, const char *handle)
 {
-	return soj_done(s, delete_handle(s, handle));
+	bool again = true;
+	int rc = 0;
+
+	for (unsigned i = 0; again && i < SOJ_TRIES_MAX; i++) {
+		again = false;
+		rc = delete_handle_once(s, handle, &again);
+	}
+	return soj_done(s, again ? soj_report_errno(-EBUSY) : rc);
 }
 
 static int delete_subject(struct sojourn *s, const char *subject,

@@ -35,7 +35,9 @@
  *   other subject's one ended  there is none, the new one was not made: the
  *                              put was not acknowledged, and is repeated.  It
  *                              ends when all that the new one wants is had
- *                              (create.c), so a put that is refused ends none
+ *                              (index.c), so a put that is refused ends none;
+ *                              but for one whose bucket is full, if another
+ *                              takes the place that this left
  * Stop table: stopped before the CAS of ctl or of a bucket: it fails if
  * anything happened to the key meanwhile, and the write looks again.
  *
@@ -96,7 +98,6 @@ static int make(struct soj_write *w, uint64_t now_ms,
 	struct soj_birth birth = {
 		.digest = w->digest,
 		.subject = w->subject_digest,
-		.now_ms = now_ms,
 		.collection = w->collection,
 		.keyed = true,
 		.instead = instead,
@@ -106,6 +107,11 @@ static int make(struct soj_write *w, uint64_t now_ms,
 
 	if (rc == 0)
 		rc = next_data(w, NULL);
+	if (rc < 0)
+		return rc;
+	/* It lives from when it was known what it is to be. */
+	birth.now_ms = soj_seg_now_ms(&w->s->st.seg);
+	rc = lifetime(w, birth.now_ms, &birth.life);
 	if (rc < 0)
 		return rc;
 	birth.value = (struct soj_value){
@@ -191,7 +197,7 @@ static int renew_rest(struct soj_write *w, struct target *t, uint64_t now_ms)
 	struct soj_lifetime life;
 	int rc;
 
-	if (w->meta) {
+	if (w->meta && !w->keep_label) {
 		memcpy(t->kept.meta, w->meta, w->meta_bytes);
 		t->snap.meta_bytes = w->meta_bytes;
 	}
@@ -220,7 +226,7 @@ static int replace(struct soj_write *w, struct target *t, uint64_t now_ms)
 	if (w->if_version && w->if_version != seen.version)
 		return soj_report_errno(-ESTALE);
 	/* Whose an entry is never changes. */
-	if (w->subject &&
+	if (w->subject && !w->keep_label &&
 	    !soj_digest_equal(w->subject_digest, t->cold.subject)) {
 		if (!w->may_make)
 			return soj_report(-ENOENT, SOJOURN_NOT_FOUND,
@@ -232,7 +238,7 @@ static int replace(struct soj_write *w, struct target *t, uint64_t now_ms)
 	soj_entry_settle(st, seen.ref);
 	rc = next_data(w, &seen);
 	if (rc == 0)
-		rc = renew_rest(w, t, now_ms);
+		rc = renew_rest(w, t, soj_seg_now_ms(&w->s->st.seg));
 	if (rc < 0)
 		return rc;
 	rc = soj_session_replace(w->s, w->self, &t->snap, &t->kept, w->data,
@@ -266,6 +272,7 @@ static int write_over(struct soj_write *w, struct target *t)
 	int rc = soj_session_seek(w->s, w->self, &w->digest, now_ms, &copy,
 				  &t->snap);
 
+	SOJ_STEP("put.looked");
 	if (rc == -ENOENT)
 		return w->may_make ? make(w, now_ms, NULL) : rc;
 	if (rc == 0 && w->may_replace)
@@ -427,6 +434,7 @@ int sojourn_modify_item(struct sojourn *s, const struct sojourn_item *item,
 		.collection = item->collection,
 		.may_make = absent != NULL,
 		.may_replace = true,
+		.keep_label = true,
 		.keep_periods = true,
 		.touch = true,
 		.next = next_modified,

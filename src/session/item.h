@@ -21,6 +21,7 @@ struct soj_write {
 	uint32_t collection;
 	bool may_make;
 	bool may_replace;
+	bool keep_label;   /* of an existing one: whose it is, its metadata */
 	bool keep_periods; /* of an existing one, and do not touch it */
 	bool touch;        /* touch it although it keeps its periods */
 	bool fixed;        /* a made one has neither idle nor sliding ttl */

@@ -249,6 +249,11 @@ int sojourn_json_validator(void *shape, const void *data, size_t data_bytes,
 			 data_bytes, top->bytes_max);
 		return -1;
 	}
+	/* jansson 2.14 passes over a zero byte behind a number. */
+	if (data_bytes > 0 && memchr(data, 0, data_bytes)) {
+		snprintf(why, why_bytes, "it is not JSON: it has a zero byte");
+		return -1;
+	}
 	text = json_loadb(data ? data : "", data_bytes, JSON_REJECT_DUPLICATES,
 			  &error);
 	/* The parser's own text may quote the data. */

@@ -171,10 +171,10 @@ static void begin(void *arg)
 
 static int pick_page(struct page *p, struct soj_self *self)
 {
-	const struct soj_long_walk walk = {.begin = begin,
-					   .fn = pick,
-					   .arg = p,
-					   .per_section = LOOKS_PER_SECTION};
+	const struct soj_walk walk = {.begin = begin,
+				      .fn = pick,
+				      .arg = p,
+				      .per_section = LOOKS_PER_SECTION};
 	struct soj_store *st = &p->s->st;
 	const uint32_t chain = soj_head_of(st, p->subject);
 	uint64_t head = 0;
@@ -183,7 +183,7 @@ static int pick_page(struct page *p, struct soj_self *self)
 	p->more = false;
 	p->stop_at = 0;
 	for (unsigned walks = 0; walks < WALKS_MAX; walks++) {
-		int rc = soj_chain_walk_long(st, &self->w, chain, &head, &walk);
+		int rc = soj_chain_walk(st, &self->w, chain, &head, &walk);
 
 		if (rc < 0 || p->error < 0)
 			return p->error < 0 ? p->error : rc;

@@ -357,6 +357,12 @@ int sojourn_clock_advance(struct sojourn *s, uint64_t ms)
 			"manual_clock");
 	if (s->st.seg.readonly)
 		return soj_report_errno(-EROFS);
+	if (ms > SOJ_MASK(SOJ_TIME_BITS) - soj_seg_now_ms(&s->st.seg))
+		return soj_report(
+			-EINVAL, SOJOURN_INVALID,
+			"the clock is to advance by %llu ms, but must "
+			"stay below 2199023255552",
+			(unsigned long long)ms);
 	soj_add_relaxed(&s->st.seg.hdr->manual_now_ms, ms);
 	soj_helper_wake(&s->st.seg);
 	return soj_ok();

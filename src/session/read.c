@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Finding and reading sessions: index, snapshot, judge (absolute deadline, then
- * idle), subject, binding, veto, renewal, touch, in this order.  A plain read
- * stores nothing in the segment.
- *
- * Crash table: a touch is one CAS; killed before it the use is not counted,
- * after it all is done.
- * Stop table: stopped before the CAS, which names the word that was read: it
- * fails on the expired bit, on a later touch, and on another generation.
- *
- * Edges
- *   L0  touch: cas of life                          store/entry.c E1
+ * Reading sessions: found and judged (find.c), subject, binding, veto, renewal,
+ * touch, in this order.  A plain read stores nothing in the segment.
  */
 
 #include <errno.h>
@@ -22,227 +13,6 @@
 #include "session/meta.h"
 #include "session/session.h"
 #include "store/event.h"
-#include "store/fetch.h"
-#include "store/plain.h"
-
-static void count_miss(struct soj_self *self, enum soj_status status)
-{
-	enum soj_counter counter = SOJ_COUNT_misses;
-
-	if (self == NULL)
-		return;
-	if (status == SOJ_ENDED_IDLE)
-		counter = SOJ_COUNT_misses_idle;
-	else if (status == SOJ_ENDED_EXPIRED)
-		counter = SOJ_COUNT_misses_expired;
-	else if (status == SOJ_ENDED_GRACE)
-		counter = SOJ_COUNT_misses_renewed;
-	else if (soj_status_ends_line(status) || status == SOJ_ENDED_CLEARED ||
-		 status == SOJ_ENDED_REUSED)
-		counter = SOJ_COUNT_misses_ended;
-	soj_count(&self->w.thr, counter);
-}
-
-/* Over: make it final, so that no late touch undoes the answer.  False: it
- * changed in between, look again. */
-static bool finish_over(struct sojourn *s, struct soj_self *self,
-			const struct soj_snapshot *snap,
-			enum soj_status verdict)
-{
-	if (s->st.seg.readonly || self == NULL)
-		return true;
-	if (!soj_entry_expire(&s->st, &self->w, snap->ref, snap->ctl,
-			      snap->life, verdict))
-		return soj_gone(&self->w);
-	soj_count(&self->w.thr, SOJ_COUNT_expirations);
-	return true;
-}
-
-/* An old id in its grace window: it is worth what its successor is.  Where all
- * of the login is to end the old id is left as it is: who deletes by it must
- * find it as long as a newer one may still answer.  Upkeep ends it. */
-static int look_ahead(struct sojourn *s, struct soj_self *self,
-		      struct soj_self *reader, const struct soj_snapshot *snap,
-		      int rc)
-{
-	enum soj_status tip = soj_line_status(&s->st, snap, NULL);
-
-	if (tip == SOJ_ACTIVE)
-		return rc;
-	if (!s->st.seg.readonly && self && !soj_status_ends_line(tip))
-		soj_entry_end(&s->st, &self->w, snap->ref, snap->ctl, tip);
-	count_miss(reader, tip);
-	return soj_report_ended(tip);
-}
-
-/* What does not open is of no use to anybody. */
-static int drop(struct sojourn *s, struct soj_self *self,
-		struct soj_self *reader, const struct soj_snapshot *snap)
-{
-	if (!s->st.seg.readonly && self) {
-		if (!soj_entry_end(&s->st, &self->w, snap->ref, snap->ctl,
-				   SOJ_ENDED_DAMAGED) &&
-		    !soj_gone(&self->w))
-			return -EAGAIN;
-		soj_count(&self->w.thr, SOJ_COUNT_damaged);
-	}
-	count_miss(reader, SOJ_NONE);
-	return soj_report_ended(SOJ_ENDED_DAMAGED);
-}
-
-/* One look at an entry: 0 or -ENOBUFS it lives, -EAGAIN look again, else a
- * reported end, and a miss of `reader` (NULL: of nobody). */
-static int look(struct sojourn *s, struct soj_self *self,
-		struct soj_self *reader, uint64_t ref,
-		const struct soj_digest *digest, uint64_t now_ms,
-		const struct soj_copy *copy, struct soj_snapshot *snap)
-{
-	int rc = soj_entry_snapshot(&s->st, ref, digest, copy, snap);
-	enum soj_status verdict;
-
-	if (rc == -EAGAIN || rc == -ENOENT)
-		return -EAGAIN;
-	if (rc == -EBADE && soj_ctl_readable(snap->ctl))
-		return drop(s, self, reader, snap);
-	if (rc < 0 && rc != -ENOBUFS && rc != -EBADE)
-		return soj_report_errno(rc);
-	if (soj_ctl_ended(snap->ctl)) {
-		count_miss(reader, soj_ctl_status(snap->ctl));
-		return soj_report_ended(soj_ctl_status(snap->ctl));
-	}
-	verdict = soj_times_judge(&snap->times, now_ms);
-	if (verdict == SOJ_ACTIVE && (snap->life & SOJ_LIFE_EXPIRED) &&
-	    soj_ctl_status(snap->ctl) == SOJ_ACTIVE)
-		verdict = SOJ_ENDED_EXPIRED;
-	if (verdict == SOJ_ACTIVE && soj_ctl_status(snap->ctl) == SOJ_RENEWED)
-		return look_ahead(s, self, reader, snap, rc);
-	if (verdict == SOJ_ACTIVE)
-		return rc;
-	if (!finish_over(s, self, snap, verdict))
-		return -EAGAIN;
-	count_miss(reader, verdict);
-	return soj_report_ended(verdict);
-}
-
-static int find(struct sojourn *s, struct soj_self *self,
-		struct soj_self *reader, const struct soj_digest *digest,
-		uint64_t now_ms, const struct soj_copy *copy,
-		struct soj_snapshot *snap)
-{
-	const unsigned lines = copy && copy->skim   ? 0
-			       : copy && copy->data ? SOJ_FETCH_LINES
-						    : 1;
-
-	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
-		struct soj_found found;
-		int rc =
-			soj_index_find_fetching(&s->st, *digest, lines, &found);
-
-		if (rc == -ENOENT) {
-			count_miss(reader, SOJ_NONE);
-			return soj_report_ended(SOJ_NONE);
-		}
-		if (rc < 0)
-			continue;
-		rc = look(s, self, reader, found.ref, digest, now_ms, copy,
-			  snap);
-		if (rc != -EAGAIN)
-			return rc;
-		if (self)
-			soj_count(&self->w.thr, SOJ_COUNT_retries);
-	}
-	if (self)
-		soj_count(&self->w.thr, SOJ_COUNT_busy);
-	return soj_report_errno(-EBUSY);
-}
-
-/* Past its grace window an old id is as good as gone, but for who gives out the
- * new one. */
-static int refuse_late(struct soj_self *reader, const struct soj_snapshot *snap,
-		       uint64_t now_ms, int rc)
-{
-	if ((rc != 0 && rc != -ENOBUFS) || !soj_session_late(snap, now_ms))
-		return rc;
-	count_miss(reader, SOJ_ENDED_GRACE);
-	return soj_report_ended(SOJ_ENDED_GRACE);
-}
-
-int soj_session_find_late(struct sojourn *s, struct soj_self *self,
-			  const struct soj_digest *digest, uint64_t now_ms,
-			  const struct soj_copy *copy,
-			  struct soj_snapshot *snap)
-{
-	return find(s, self, self, digest, now_ms, copy, snap);
-}
-
-int soj_session_find(struct sojourn *s, struct soj_self *self,
-		     const struct soj_digest *digest, uint64_t now_ms,
-		     const struct soj_copy *copy, struct soj_snapshot *snap)
-{
-	return refuse_late(self, snap, now_ms,
-			   find(s, self, self, digest, now_ms, copy, snap));
-}
-
-int soj_session_seek(struct sojourn *s, struct soj_self *self,
-		     const struct soj_digest *digest, uint64_t now_ms,
-		     const struct soj_copy *copy, struct soj_snapshot *snap)
-{
-	return refuse_late(NULL, snap, now_ms,
-			   find(s, self, NULL, digest, now_ms, copy, snap));
-}
-
-int soj_session_follow(struct sojourn *s, struct soj_self *self,
-		       const struct soj_digest *digest, uint64_t now_ms,
-		       const struct soj_copy *copy, struct soj_snapshot *snap)
-{
-	int rc = soj_session_find(s, self, digest, now_ms, copy, snap);
-	struct soj_snapshot first;
-
-	if ((rc < 0 && rc != -ENOBUFS) || !snap->has_record)
-		return rc;
-	first = *snap;
-	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
-		enum soj_status status;
-		uint64_t tip;
-
-		status = soj_line_status(&s->st, &first, &tip);
-		if (status != SOJ_ACTIVE)
-			return soj_report_ended(status);
-		if (tip == 0)
-			break;
-		rc = look(s, self, self, tip, NULL, now_ms, copy, snap);
-		/* Else it was renewed or reused just now: walk again. */
-		if (rc != -EAGAIN && !snap->has_record)
-			return rc;
-	}
-	return soj_report_errno(-EBUSY);
-}
-
-void soj_session_touch(struct sojourn *s, struct soj_self *self, uint64_t ref,
-		       uint64_t life, uint64_t now_ms)
-{
-	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(ref));
-
-	if (s->st.seg.readonly || self == NULL || soj_gone(&self->w))
-		return;
-	SOJ_STEP("touch.seen");
-	/* Lost to another touch, or to the end by time: both are fine. */
-	if (soj_cas_acq_rel(&e->life, &life, /* L0 */
-			    soj_life(soj_life_gen(life), now_ms))) {
-		soj_count(&self->w.thr, SOJ_COUNT_touches);
-		soj_note_of(s, self, SOJ_HOOK_TOUCHED, ref, 0);
-	}
-	SOJ_STEP("touch.done");
-}
-
-void soj_session_touch_due(struct sojourn *s, struct soj_self *self,
-			   const struct soj_snapshot *snap, uint64_t now_ms)
-{
-	if (soj_ctl_status(snap->ctl) == SOJ_ACTIVE &&
-	    !(snap->life & SOJ_LIFE_EXPIRED) &&
-	    soj_touch_due(&snap->times, now_ms))
-		soj_session_touch(s, self, snap->ref, snap->life, now_ms);
-}
 
 bool soj_record_open(struct sojourn *s, const char *old_id,
 		     const struct soj_snapshot *snap,
@@ -272,6 +42,7 @@ struct reading {
 	struct soj_digest digest;
 	struct soj_session session;
 	struct soj_snapshot tip; /* of its line; else the session's own */
+	unsigned mismatch;       /* enum sojourn_mismatch */
 };
 
 /* ---- refusing ---- */
@@ -337,6 +108,16 @@ int soj_session_bound(struct sojourn *s, struct soj_self *self,
 			  mismatch & (mismatch - 1) ? "" : "s");
 }
 
+/* What the caller, or his function, is told of it. */
+static void tell_of(const struct reading *r, struct sojourn_info *info)
+{
+	soj_info_fill(r->s, &r->session, info);
+	info->version = r->tip.version;
+	info->data_bytes = r->tip.data_bytes;
+	info->current = true;
+	sojourn_log_hash(r->s, r->id, info->log_hash);
+}
+
 /* The caller's function has the last word before anything is changed. */
 static int ask_veto(struct reading *r, const void *data)
 {
@@ -348,14 +129,13 @@ static int ask_veto(struct reading *r, const void *data)
 	if (r->how->veto == NULL)
 		return 0;
 	if (info == &own) {
-		memset(&own, 0, sizeof(own));
-		soj_info_fill(r->s, &r->session, &own);
-		own.version = r->tip.version;
-		own.data_bytes = r->tip.data_bytes;
-		own.current = true;
+		soj_info_clear(&own);
+		tell_of(r, &own);
 	}
+	info->mismatch = r->mismatch;
 	vetoed = r->how->veto(r->how->veto_arg, info, data,
 			      data ? r->tip.data_bytes : 0);
+	soj_open_wipe(r->s, &own, sizeof(own));
 	/* It may have forked; this may be the child now. */
 	if (self &&
 	    (soj_gone(&self->w) || (claim != 0 && self->w.thr.claim != claim)))
@@ -391,16 +171,11 @@ static int find_to_read(struct reading *r, const struct soj_copy *copy)
 	if (r->how->subject &&
 	    !soj_digest_equal(soj_subject_digest(r->s, r->how->subject),
 			      r->session.cold.subject)) {
-		count_miss(r->self, SOJ_NONE);
+		soj_count_miss(r->self, SOJ_NONE);
 		return soj_report_ended(SOJ_NONE);
 	}
-	if (r->info) {
-		soj_info_fill(r->s, &r->session, r->info);
-		r->info->version = r->tip.version;
-		r->info->data_bytes = r->tip.data_bytes;
-		r->info->current = true;
-		sojourn_log_hash(r->s, r->id, r->info->log_hash);
-	}
+	if (r->info)
+		tell_of(r, r->info);
 	return rc;
 }
 
@@ -452,8 +227,7 @@ static int read_found(struct reading *r)
 
 		/* Without a slot another read will renew it. */
 		rc = writing ? soj_session_renew_id(r->s, writing, r->id,
-						    &r->digest, r->now_ms,
-						    false, info)
+						    &r->digest, false, info)
 			     : 0;
 		/* Only an end is news; a full segment is for another time. */
 		if (rc == -ENOENT || rc == -ECANCELED)
@@ -473,18 +247,19 @@ static int go_on(struct reading *r, int found, const void *data,
 		 size_t *data_bytes)
 {
 	bool late = soj_session_late(&r->session.snap, r->now_ms);
-	unsigned mismatch;
 	int rc = soj_session_bound(r->s, r->self, &r->session, &r->digest,
-				   r->how->client, &mismatch);
+				   r->how->client, &r->mismatch);
 
 	if (r->info)
-		r->info->mismatch = mismatch;
+		r->info->mismatch = r->mismatch;
 	if (rc < 0)
 		return rc;
 	if (data_bytes)
 		*data_bytes = late ? 0 : r->tip.data_bytes;
-	if (late)
-		return redeliver(r);
+	if (late) {
+		rc = ask_veto(r, NULL);
+		return rc < 0 ? rc : redeliver(r);
+	}
 	if (found == -ENOBUFS)
 		return soj_report_errno(found);
 	if (data)
@@ -569,7 +344,7 @@ static int session_read(struct sojourn *s, const char *id,
 	if (known) {
 		digest = *known;
 	} else if (!soj_id_digest(s, id, &digest)) {
-		count_miss(self, SOJ_NONE);
+		soj_count_miss(self, SOJ_NONE);
 		rc = soj_report_ended(SOJ_NONE);
 		note_outcome(s, self, 0, rc);
 		return rc;

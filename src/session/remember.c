@@ -17,8 +17,12 @@ int sojourn_remember_create(struct sojourn *s, const struct sojourn_new *what,
 			    char token[SOJOURN_REMEMBER_CHARS + 1],
 			    struct sojourn_info *info)
 {
-	return soj_done(s, soj_rotate_create(s, SOJ_COLLECTION_REMEMBER, what,
-					     token, info));
+	int rc = soj_rotate_create(s, SOJ_COLLECTION_REMEMBER, what, token,
+				   info);
+
+	if (rc < 0)
+		soj_info_clear(info);
+	return soj_done(s, rc);
 }
 
 int sojourn_remember_use(struct sojourn *s, const char *token,

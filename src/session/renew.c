@@ -35,7 +35,12 @@
  *   successor LIVE          done
  * Stop table: a winner stopped before step 3 finds ctl changed (another one
  * renewed, an update, an end) or the lease taken over and nothing else
- * changed; then it is simply the winner after all.
+ * changed; then it is simply the winner after all.  But not of what it knew long
+ * ago: all it writes is dated by when it began, so who was at it for longer than a
+ * lease begins again, right before step 3.  What others used the session for
+ * meanwhile, touches only, is handed down before step 4 (store/line.c).  Left: one
+ * who stands exactly between that look at the clock and the CAS; by so much the
+ * grace window is shorter.
  * A logout in between ends the old ctl: step 3 fails.  One that came after
  * step 3 follows the record and ends the successor, OWNED or LIVE.
  *
@@ -230,7 +235,7 @@ static void fill_record(struct renewal *r, uint64_t successor,
 
 	memset(record, 0, sizeof(*record));
 	record->successor = successor;
-	record->grace_until_ms = r->now_ms;
+	record->grace_until_ms = soj_seg_now_ms(&r->s->st.seg);
 	/* Who wants the old id to die at once does not want it to lead on: the
 	 * new one is not in the record, whatever time others think it is. */
 	if (r->at_once)
@@ -243,6 +248,13 @@ static void fill_record(struct renewal *r, uint64_t successor,
 	record->sealed_bytes = (uint32_t)(chars + SOJ_SEAL_BYTES);
 	soj_seal(&r->s->keys, r->id, strlen(r->id), record->nonce, r->new_id,
 		 chars, record->sealed);
+}
+
+static bool stood_still(const struct renewal *r)
+{
+	const struct soj_seg *seg = &r->s->st.seg;
+
+	return soj_seg_now_ms(seg) - r->now_ms > seg->policy.lease_ms;
 }
 
 /* Step 3.  0; -EAGAIN: the old session changed; a reported error. */
@@ -279,7 +291,8 @@ static int decide(struct renewal *r, const struct soj_made *made)
 	/* Whoever set the expired bit is about to end it.  A bit that is set
 	 * after this look may be the end of the grace window, and is no reason
 	 * to undo: nobody says that it is over before ctl does. */
-	if ((soj_load_acquire(&e->life) & SOJ_LIFE_EXPIRED) || /* E1 */
+	if (stood_still(r) ||
+	    (soj_load_acquire(&e->life) & SOJ_LIFE_EXPIRED) || /* E1 */
 	    !soj_cas_acq_rel(&e->ctl, &ctl,                    /* E0 */
 			     soj_ctl_next(ctl, SOJ_RENEWED, fresh))) {
 		soj_chunk_abandon(st, w, fresh);
@@ -337,6 +350,7 @@ static int renew_flagged(struct renewal *r)
 		soj_session_withdraw(r->s, r->self, &made);
 		return rc;
 	}
+	soj_line_hand_down(&r->s->st, r->old.snap.ref, made.ref);
 	leave_lock(r);
 	r->successor = made.ref;
 	if (!soj_session_settle(r->s, r->self, &made))
@@ -367,8 +381,10 @@ static void note(struct renewal *r, enum soj_hook hook,
 static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 {
 	uint64_t mine;
-	int rc = copy_old(r);
+	int rc;
 
+	r->now_ms = soj_seg_now_ms(&r->s->st.seg);
+	rc = copy_old(r);
 	if (rc < 0)
 		return rc;
 	if (soj_ctl_status(r->old.snap.ctl) == SOJ_RENEWED) {
@@ -405,8 +421,7 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 
 int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 			 const char *id, const struct soj_digest *digest,
-			 uint64_t now_ms, bool at_once,
-			 struct sojourn_info *info)
+			 bool at_once, struct sojourn_info *info)
 {
 	struct renewal *r = calloc(1, sizeof(*r));
 	int rc = -EAGAIN;
@@ -418,7 +433,6 @@ int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 	self->w.source = SOJ_SOURCE_RENEW;
 	r->id = id;
 	r->digest = digest;
-	r->now_ms = now_ms;
 	r->at_once = at_once;
 	r->data = malloc(1); /* never NULL: the data is wanted */
 	info->renewal = SOJOURN_RENEWAL_NONE;
@@ -461,8 +475,7 @@ static int renew_by(struct sojourn *s, const char *id, bool at_once,
 	rc = soj_session_read(s, id, NULL, &plain, NULL, NULL, info);
 	if (rc < 0)
 		return rc;
-	rc = soj_session_renew_id(s, self, id, &digest,
-				  soj_seg_now_ms(&s->st.seg), at_once, info);
+	rc = soj_session_renew_id(s, self, id, &digest, at_once, info);
 	return rc < 0 ? rc : soj_ok();
 }
 

@@ -74,6 +74,10 @@ static void clean_thoroughly(struct sojourn *s, struct soj_self *self)
 
 	if (begin_us < self->thorough_not_before_us || !upkeep_ready(s, self))
 		return;
+	/* The helper may stand still. */
+	soj_expire_all(&s->st, &self->w, soj_seg_now_ms(&s->st.seg));
+	if (soj_gone(&self->w))
+		return;
 	soj_upkeep_full(self->up, &work);
 	clean(s, self);
 	end_us = real_us();

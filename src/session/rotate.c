@@ -186,12 +186,13 @@ static unsigned find_used(const struct family *f,
 
 static bool window_open(const struct rotation *r, unsigned idx)
 {
+	const struct soj_shm_collection *c =
+		soj_collection(&r->s->st.seg, r->collection);
 	uint64_t until_ms = r->family.used[idx].until_ms;
 
 	/* What followed it was not used yet: the answer may have been lost. */
-	if (idx == 0)
-		until_ms += soj_collection(&r->s->st.seg, r->collection)
-				    ->redelivery_ms;
+	if (idx == 0 && c->grace_window_ms > 0)
+		until_ms += c->redelivery_ms;
 	return r->seen.good || r->seen.began_ms < until_ms;
 }
 
@@ -513,6 +514,7 @@ static int tell_new(struct sojourn *s, uint32_t collection, const char *token,
 	if (r == NULL)
 		return soj_report_errno(-ENOMEM);
 	rc = look(r);
+	soj_info_clear(info);
 	if (rc == 0)
 		fill_info(r, SOJOURN_RENEWAL_NONE, info);
 	end(r);
@@ -544,7 +546,6 @@ int soj_rotate_create(struct sojourn *s, uint32_t collection,
 	int rc = check_data(what);
 
 	token[0] = 0;
-	soj_info_clear(info);
 	if (rc < 0)
 		return rc;
 	whole.data_bytes += sizeof(struct head);

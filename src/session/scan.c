@@ -129,8 +129,8 @@ static bool has_line(const struct sieve *f, const struct soj_session *one)
 
 	if (soj_misc_collection(one->cold.misc) == SOJ_COLLECTION_REVOKED)
 		return false;
-	if (f->renewed && (soj_misc_renewals(one->cold.misc) == 0 ||
-			   one->snap.times.created_ms < f->now_ms))
+	/* Whatever its birth is dated: its renewer may have begun long ago. */
+	if (f->renewed && soj_misc_renewals(one->cold.misc) == 0)
 		return false;
 	/* An old handle names nothing any more. */
 	if (!f->by_handle && one->snap.has_record &&

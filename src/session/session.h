@@ -17,7 +17,7 @@ struct soj_session {
 };
 
 /*
- * Finds the session of a digest and judges it at now_ms; what is over is ended
+ * find.c: finds the session of a digest and judges it at now_ms; what is over is ended
  * (writable attach).  copy: as soj_entry_snapshot.  0, -ENOBUFS, or a reported
  * error: -ENOENT with its reason, -EBUSY, -EBADMSG.
  */
@@ -48,12 +48,16 @@ int soj_session_seek(struct sojourn *s, struct soj_self *self,
 		     const struct soj_digest *digest, uint64_t now_ms,
 		     const struct soj_copy *copy, struct soj_snapshot *snap);
 
-/* The same by reference, following to the living successor of a renewed one. */
+/* The same, and from a renewed one on to its living successor, as long as it
+ * leads there. */
 int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, uint64_t now_ms,
 		       const struct soj_copy *copy, struct soj_snapshot *snap);
 
-/* sojourn_session_read() as a part of another call; known: the digest of the id,
+/* For who was reading (NULL: nobody), and was told that. */
+void soj_count_miss(struct soj_self *self, enum soj_status status);
+
+/* read.c: sojourn_session_read() as a part of another call; known: the digest of the id,
  * or NULL. */
 int soj_session_read(struct sojourn *s, const char *id,
 		     const struct soj_digest *known,
@@ -156,11 +160,12 @@ struct soj_made {
 	uint64_t owned; /* state word of the entry */
 	uint32_t chunk;
 	uint64_t chunk_owned; /* and of its chunk */
-	uint64_t intent;      /* others are to be ended for it; 0: none */
-	bool capped;          /* its collection has a cap */
-	bool admitted;        /* for which it was counted, and may be late */
-	int error;            /* why it could not be settled; 0: it ended */
-	uint64_t version;     /* of the value */
+	uint64_t chunk_bytes;
+	uint64_t intent;  /* others are to be ended for it; 0: none */
+	bool capped;      /* its collection has a cap */
+	bool admitted;    /* for which it was counted, and may be late */
+	int error;        /* why it could not be settled; 0: it ended */
+	uint64_t version; /* of the value */
 };
 
 /* 0; -EEXIST; -EXFULL (full bucket); -ENOSPC (no room); -EUSERS (over the
@@ -259,8 +264,7 @@ int soj_session_lock_check(const struct soj_lock_wait *wait);
  * the old id has no grace window and no redelivery. */
 int soj_session_renew_id(struct sojourn *s, struct soj_self *self,
 			 const char *id, const struct soj_digest *digest,
-			 uint64_t now_ms, bool at_once,
-			 struct sojourn_info *info);
+			 bool at_once, struct sojourn_info *info);
 
 /* validate.c: does the collection's validator take the data?  0 or a reported
  * -EILSEQ, counted. */

@@ -159,7 +159,7 @@ static int look(struct sojourn *s, struct soj_self *self,
 /* What a rule says of who asked: it is told, and done. */
 static int judge(struct sojourn *s, struct soj_self *self,
 		 const struct soj_digest *digest, const struct view *v,
-		 struct soj_session *found, int rc)
+		 const struct soj_session *found, int rc)
 {
 	unsigned mismatch;
 	int bound = 0;
@@ -167,15 +167,13 @@ static int judge(struct sojourn *s, struct soj_self *self,
 	if (v->client && v->met)
 		bound = soj_session_bound(s, self, found, digest, v->client,
 					  &mismatch);
-	soj_open_wipe(s, found->meta, sizeof(found->meta));
 	return bound < 0 ? bound : rc;
 }
 
-static int view(struct sojourn *s, const struct soj_digest *digest,
-		struct view *v)
+static int view_found(struct sojourn *s, const struct soj_digest *digest,
+		      struct view *v, struct soj_session *found)
 {
 	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
-	struct soj_session found;
 	struct soj_self *self;
 	uint64_t claim;
 	int rc;
@@ -187,7 +185,7 @@ static int view(struct sojourn *s, const struct soj_digest *digest,
 	soj_ok();
 	claim = self->w.thr.claim;
 	soj_section_enter(&s->st.seg, &self->w.thr);
-	rc = look(s, self, digest, now_ms, v, &found);
+	rc = look(s, self, digest, now_ms, v, found);
 	/* The function may have forked: the section is its parent's, then. */
 	if (soj_gone(&self->w) || self->w.thr.claim != claim)
 		return soj_report_errno(-ECANCELED);
@@ -196,14 +194,24 @@ static int view(struct sojourn *s, const struct soj_digest *digest,
 				"the function took too long: what it saw may "
 				"have been overwritten meanwhile");
 	else
-		rc = judge(s, self, digest, v, &found, rc);
+		rc = judge(s, self, digest, v, found, rc);
 	if (rc == 0 && (!v->how || !v->how->no_touch))
-		soj_session_touch_due(s, self, &found.snap, now_ms);
+		soj_session_touch_due(s, self, &found->snap, now_ms);
 	if (rc == 0 && v->collection != SOJ_COLLECTION_SESSION) {
 		soj_count(&self->w.thr, SOJ_COUNT_hits);
-		soj_note_of(s, self, SOJ_HOOK_HIT, found.snap.ref, 0);
+		soj_note_of(s, self, SOJ_HOOK_HIT, found->snap.ref, 0);
 	}
 	soj_self_flush(s, self);
+	return rc;
+}
+
+static int view(struct sojourn *s, const struct soj_digest *digest,
+		struct view *v)
+{
+	struct soj_session found;
+	int rc = view_found(s, digest, v, &found);
+
+	soj_open_wipe(s, found.meta, sizeof(found.meta));
 	return rc;
 }
 

@@ -16,7 +16,7 @@
  *  2. the lowest number sees nobody: one gets in.
  * One in the making for longer than the lease, on which it depends, is ended.
  * Its maker must not answer "made" after that, so his answer is itself a CAS
- * of ctl, made after he has made the entry LIVE (soj_cap_confirm), and the
+ * of ctl, made after he has made the entry LIVE (soj_entry_confirm), and the
  * ender's is from a ctl that he loaded before he saw the entry OWNED.
  *
  * Ending older ones (soj_cap_enforce).  A login must not end others before it
@@ -47,15 +47,13 @@
  * Stop table: who is stopped before he is LIVE does not count where older ones
  * are ended, and counts the others when he goes on; where logins are rejected
  * he counts until the lease is over, and is told "superseded" after that.
- * Expelled from its section: counts again.
+ * Expelled from a section of the walk: counts again.
  *
  * Edges
  *   I0  intent: store                 I1
  *   I1  intent: load                  I0     of a slot whose thread is dead
  *   K2  load of a chain's head        chain.c K0
  *   S1  load of a state               slab.c S0
- *   E1  load of ctl                   entry.c E0
- *   E0  end, confirm: cas of ctl      entry.c E1
  *
  * Progress: O(entries of the subject's chain), lock-free but for being
  * expelled.
@@ -70,6 +68,8 @@
 
 /* Times that a count is begun again before it is given up. */
 #define TRIES_MAX 1000u
+
+#define LOOKS_PER_SECTION 4096u /* below a millisecond */
 
 /* A login met, alive or in the making. */
 struct login {
@@ -90,8 +90,10 @@ struct census {
 	struct login *login;
 	size_t count, capacity;
 	int error;
-	/* of the walk that goes on */
-	uint32_t stop_at, first;
+	/* Of the walk that goes on; references, as an entry that was passed may be
+	 * another's by the next. */
+	uint64_t stop_at, first;
+	size_t count_before;
 	/* ending */
 	uint64_t below;
 	enum soj_status reason;
@@ -101,10 +103,24 @@ struct census {
 
 /* ---- walking ---- */
 
+static void begin_walk(void *arg)
+{
+	struct census *c = arg;
+
+	c->first = 0;
+	c->count = c->count_before;
+	c->error = 0;
+}
+
 /* All of a chain, and then what came in meanwhile, until nothing did: who is
- * renewed during a walk has a successor in front of where it began. */
+ * renewed during a walk has a successor in front of where it began.  In short
+ * sections: a subject may have any number of items in other collections. */
 static int walk_all(struct census *c, bool (*fn)(void *arg, uint32_t idx))
 {
+	const struct soj_walk walk = {.begin = begin_walk,
+				      .fn = fn,
+				      .arg = c,
+				      .per_section = LOOKS_PER_SECTION};
 	struct soj_store *st = c->st;
 	uint32_t head = soj_head_of(st, c->subject);
 
@@ -113,8 +129,8 @@ static int walk_all(struct census *c, bool (*fn)(void *arg, uint32_t idx))
 		uint64_t seen;
 		int rc;
 
-		c->first = 0;
-		rc = soj_chain_walk(st, c->w, head, &seen, fn, c);
+		c->count_before = c->count;
+		rc = soj_chain_walk(st, c->w, head, &seen, &walk);
 		SOJ_STEP("cap.walked");
 		if (c->error < 0)
 			return c->error;
@@ -129,12 +145,12 @@ static int walk_all(struct census *c, bool (*fn)(void *arg, uint32_t idx))
 }
 
 /* False: the walk has come to where the one before began. */
-static bool step_on(struct census *c, uint32_t idx)
+static bool step_on(struct census *c, uint64_t ref)
 {
-	if (idx == c->stop_at)
+	if (ref == c->stop_at)
 		return false;
 	if (c->first == 0)
-		c->first = idx;
+		c->first = ref;
 	return true;
 }
 
@@ -143,19 +159,14 @@ static uint64_t state_of(const struct census *c, uint32_t idx)
 	return soj_load_acquire(&c->st->seg.entry_states[idx]); /* S1 */
 }
 
-/* Begins it all again whenever it was expelled. */
-static int in_section(struct census *c, int (*fn)(struct census *c))
+/* Begins it all again when it was expelled in the middle of a line. */
+static int undisturbed(struct census *c, int (*fn)(struct census *c))
 {
-	const struct soj_seg *seg = &c->st->seg;
 	int rc = -ESTALE;
 
 	for (unsigned tries = 0; rc == -ESTALE && tries < TRIES_MAX; tries++) {
 		c->count = 0;
-		c->error = 0;
-		soj_section_enter(seg, &c->w->thr);
 		rc = fn(c);
-		if (!soj_section_exit(seg, &c->w->thr))
-			rc = soj_gone(c->w) ? -ECANCELED : -ESTALE;
 	}
 	return rc == -ESTALE ? -EBUSY : rc;
 }
@@ -244,7 +255,7 @@ static int judge(struct census *c, uint32_t idx, struct soj_cold *cold,
 		return soj_status_ends_line(soj_ctl_status(snap->ctl))
 			       ? 0
 			       : line_lives(c, snap);
-	/* ctl first, then OWNED: see soj_cap_confirm(). */
+	/* ctl first, then OWNED: see soj_entry_confirm(). */
 	if (owned && state_of(c, idx) != state)
 		return -EAGAIN;
 	if (!owned)
@@ -279,11 +290,12 @@ static bool add(struct census *c, const struct login *l)
 static bool meet(void *arg, uint32_t idx)
 {
 	struct census *c = arg;
+	const uint64_t state = state_of(c, idx);
 	struct soj_snapshot snap;
 	struct soj_cold cold;
 	int rc = -EAGAIN;
 
-	if (!step_on(c, idx))
+	if (!step_on(c, soj_ref(idx, soj_state_gen(state))))
 		return false;
 	for (unsigned i = 0; i < TRIES_MAX && rc == -EAGAIN; i++)
 		rc = judge(c, idx, &cold, &snap);
@@ -389,7 +401,7 @@ int soj_cap_admit(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		return rc == -ECANCELED && !soj_gone(w) ? 0 : rc;
 	cap = soj_collection(&st->seg, c.collection)->cap;
 	while (rc == 0 && late > 0) {
-		rc = in_section(&c, take_census);
+		rc = undisturbed(&c, take_census);
 		if (rc < 0)
 			break;
 		SOJ_STEP("cap.counted");
@@ -405,23 +417,6 @@ int soj_cap_admit(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	return rc;
 }
 
-bool soj_cap_confirm(struct soj_store *st, struct soj_worker *w, uint64_t ref)
-{
-	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
-	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
-
-	while (soj_ctl_readable(ctl) && !soj_gone(w) &&
-	       soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
-		       soj_ref_gen(ref))
-		if (soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
-				    soj_ctl_next(ctl, soj_ctl_status(ctl),
-						 soj_ctl_chunk(ctl)))) {
-			SOJ_STEP("cap.confirmed");
-			return true;
-		}
-	return false;
-}
-
 /* ---- ending older ones ---- */
 
 static bool end_one(void *arg, uint32_t idx)
@@ -433,7 +428,7 @@ static bool end_one(void *arg, uint32_t idx)
 	struct soj_cold cold;
 	int rc;
 
-	if (!step_on(c, idx))
+	if (!step_on(c, ref))
 		return false;
 	if (look(c, ref, &cold, &snap) != 0 || cold.login >= c->below)
 		return c->error == 0;
@@ -495,9 +490,9 @@ int soj_cap_enforce(struct soj_store *st, struct soj_worker *w, uint64_t intent,
 
 	if (!soj_entry_idx_ok(st, idx) ||
 	    soj_state_phase(state_of(&c, idx)) != SOJ_LIVE ||
-	    !census_of(&c, ref) || !soj_cap_confirm(st, w, ref))
+	    !census_of(&c, ref) || !soj_entry_confirm(st, w, ref))
 		return c.error;
-	rc = in_section(&c, take_census);
+	rc = undisturbed(&c, take_census);
 	if (rc == 0) {
 		SOJ_STEP("cap.census");
 		c.flying_too = soj_intent_exclusive(intent);
@@ -509,7 +504,7 @@ int soj_cap_enforce(struct soj_store *st, struct soj_worker *w, uint64_t intent,
 				? SOJ_ENDED_EXCLUSIVE
 				: SOJ_ENDED_CAP;
 		if (c.below)
-			rc = in_section(&c, end_older);
+			rc = undisturbed(&c, end_older);
 	}
 	for (int i = 0; i < c.ended; i++)
 		soj_count(&w->thr, SOJ_COUNT_cap_ended);

@@ -15,10 +15,6 @@
 int soj_cap_admit(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		  uint64_t now_ms);
 
-/* Has to follow soj_entry_go_live() before a login in a collection with a cap
- * is acknowledged.  False: it has ended. */
-bool soj_cap_confirm(struct soj_store *st, struct soj_worker *w, uint64_t ref);
-
 /* What the calling thread is about to do; 0: done.  Before its entry is made
  * LIVE, so that repair carries on with it if the thread dies. */
 void soj_cap_intend(struct soj_store *st, const struct soj_worker *w,

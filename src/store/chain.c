@@ -52,7 +52,7 @@
 #define SWEEPS_MAX 64u
 /* Times that a long walk begins again.  Each time it has done a section's work,
  * so one that ends what it meets gets through any chain. */
-#define LONG_TRIES 100000u
+#define TRIES 100000u
 
 int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		   bool inherit_login)
@@ -80,34 +80,7 @@ int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 	return 0;
 }
 
-int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
-		   uint64_t *head_word, bool (*fn)(void *arg, uint32_t idx),
-		   void *arg)
-{
-	uint64_t link = soj_load_acquire(&st->seg.heads[head]); /* K2 */
-
-	*head_word = link;
-	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
-		uint32_t idx = soj_link_entry(link);
-
-		if (steps % CHECK_EVERY == CHECK_EVERY - 1 &&
-		    !soj_section_valid(&st->seg, &w->thr))
-			return -ESTALE;
-		if (idx == 0)
-			return soj_section_valid(&st->seg, &w->thr) ? 0
-								    : -ESTALE;
-		if (!soj_entry_idx_ok(st, idx))
-			return -EBADMSG;
-		SOJ_STEP("chain.at");
-		if (!fn(arg, idx))
-			return soj_section_valid(&st->seg, &w->thr) ? 0
-								    : -ESTALE;
-		link = soj_load_acquire(&soj_entry(st, idx)->link); /* K2 */
-	}
-	return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG : -ESTALE;
-}
-
-/* ---- in many short sections ---- */
+/* ---- walking ---- */
 
 /* Where a walk pauses: an entry that is LIVE. */
 struct finger {
@@ -140,7 +113,7 @@ static bool will_stay(const struct soj_store *st, uint32_t idx, uint64_t state,
 
 /* One section of it.  1: done; 0: it pauses at *f; an error. */
 static int walk_part(struct soj_store *st, struct soj_worker *w,
-		     const struct soj_long_walk *walk, struct finger *f,
+		     const struct soj_walk *walk, struct finger *f,
 		     uint64_t link, uint32_t *steps)
 {
 	for (uint32_t here = 1; *steps <= st->seg.lay.entries_max; here++) {
@@ -152,7 +125,7 @@ static int walk_part(struct soj_store *st, struct soj_worker *w,
 		if (!soj_entry_idx_ok(st, idx))
 			return soj_section_valid(&st->seg, &w->thr) ? -EBADMSG
 								    : -ESTALE;
-		SOJ_STEP("chain.long.at");
+		SOJ_STEP("chain.at");
 		++*steps;
 		if (!walk->fn(walk->arg, idx))
 			return 1;
@@ -170,7 +143,7 @@ static int walk_part(struct soj_store *st, struct soj_worker *w,
 
 /* From the head to the end, or until its place is lost: -ESTALE. */
 static int walk_parts(struct soj_store *st, struct soj_worker *w, uint32_t head,
-		      uint64_t *head_word, const struct soj_long_walk *walk)
+		      uint64_t *head_word, const struct soj_walk *walk)
 {
 	struct finger f = {.idx = 0};
 	uint32_t steps = 0;
@@ -189,18 +162,17 @@ static int walk_parts(struct soj_store *st, struct soj_worker *w, uint32_t head,
 			rc = walk_part(st, w, walk, &f, link, &steps);
 		if (!soj_section_exit(&st->seg, &w->thr))
 			return soj_gone(w) ? -ECANCELED : -ESTALE;
-		SOJ_STEP("chain.long.pause");
+		SOJ_STEP("chain.pause");
 	}
 	return rc < 0 ? rc : 0;
 }
 
-int soj_chain_walk_long(struct soj_store *st, struct soj_worker *w,
-			uint32_t head, uint64_t *head_word,
-			const struct soj_long_walk *walk)
+int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
+		   uint64_t *head_word, const struct soj_walk *walk)
 {
 	int rc = -ESTALE;
 
-	for (unsigned i = 0; i < LONG_TRIES && rc == -ESTALE; i++) {
+	for (unsigned i = 0; i < TRIES && rc == -ESTALE; i++) {
 		walk->begin(walk->arg);
 		rc = walk_parts(st, w, head, head_word, walk);
 	}

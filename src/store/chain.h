@@ -19,28 +19,19 @@ int soj_chain_push(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 		   bool inherit_login);
 
 /*
- * Walks a chain in a section that the caller is in, oldest last.  fn returns
- * false to stop.  stop_at: entry index at which the walk ends (0: none).
- * 0, -ESTALE (expelled), -EBADMSG (bounds).  *head is the head word seen.
+ * Walks a chain, oldest last, in sections of its own, of about per_section entries
+ * each, so that a long one is not expelled.  When its place is lost it goes on from
+ * the head; begin() is called first each time.  *head_word is the head that it
+ * began with.  0, -EBUSY, -EBADMSG (bounds), -ECANCELED.
  */
-int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
-		   uint64_t *head_word, bool (*fn)(void *arg, uint32_t idx),
-		   void *arg);
-
-/*
- * The same in sections of its own, of about per_section entries each, so that a
- * long one is not expelled.  When its place is lost it goes on from the head;
- * begin() is called first each time.  0, -EBUSY, -EBADMSG, -ECANCELED.
- */
-struct soj_long_walk {
+struct soj_walk {
 	void (*begin)(void *arg);
 	bool (*fn)(void *arg, uint32_t idx); /* false: done */
 	void *arg;
 	uint32_t per_section;
 };
-int soj_chain_walk_long(struct soj_store *st, struct soj_worker *w,
-			uint32_t head, uint64_t *head_word,
-			const struct soj_long_walk *walk);
+int soj_chain_walk(struct soj_store *st, struct soj_worker *w, uint32_t head,
+		   uint64_t *head_word, const struct soj_walk *walk);
 
 /*
  * One pass over one chain: marks and unlinks every ended entry whose state is

@@ -38,7 +38,7 @@
  * other version.
  *
  * Edges
- *   E0  publish, end: cas of ctl                  E1
+ *   E0  publish, end, confirm: cas of ctl         E1
  *   E1  load of ctl, life                         E0, L0  the chunk's words are seen
  *   E2  snapshot: fence before the second look    S2 (slab.c)  a word of a new
  *                                                 owner seen means new ctl seen
@@ -409,6 +409,23 @@ bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned)
 	soj_hint_armed(st, idx);
 	soj_helper_wake(&st->seg);
 	return true;
+}
+
+bool soj_entry_confirm(struct soj_store *st, struct soj_worker *w, uint64_t ref)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	uint64_t ctl = soj_load_acquire(&e->ctl); /* E1 */
+
+	while (soj_ctl_readable(ctl) && !soj_gone(w) &&
+	       soj_life_gen(soj_load_acquire(&e->life)) == /* E1 */
+		       soj_ref_gen(ref))
+		if (soj_cas_acq_rel(&e->ctl, &ctl, /* E0 */
+				    soj_ctl_next(ctl, soj_ctl_status(ctl),
+						 soj_ctl_chunk(ctl)))) {
+			SOJ_STEP("entry.confirmed");
+			return true;
+		}
+	return false;
 }
 
 void soj_entry_settle(struct soj_store *st, uint64_t ref)

@@ -165,13 +165,24 @@ static void place_clear(struct soj_shm_bucket *b, int p, uint64_t place)
 		soj_cas_acq_rel(&b->place[p], &place, 0); /* I2 */
 }
 
+/* As late as can be: who is refused has ended nothing.  0; -EAGAIN: it changed. */
+static int end_other(struct soj_store *st, struct soj_worker *w,
+		     const struct soj_snapshot *other)
+{
+	bool ended = soj_entry_end(st, w, other->ref, other->ctl,
+				   SOJ_ENDED_REPLACED);
+
+	SOJ_STEP("put.other.ended");
+	return ended ? 0 : soj_gone(w) ? -ECANCELED : -EAGAIN;
+}
+
 int soj_index_insert(struct soj_store *st, struct soj_worker *w,
 		     struct soj_digest digest, uint64_t place,
-		     uint64_t *existing)
+		     const struct soj_snapshot *instead, uint64_t *existing)
 {
 	struct soj_shm_bucket *b = bucket_of(st, digest);
 	struct soj_found found;
-	int p = -1;
+	int p = -1, rc;
 
 	for (;;) {
 		uint64_t header = soj_load_acquire(&b->header); /* I1 */
@@ -179,7 +190,8 @@ int soj_index_insert(struct soj_store *st, struct soj_worker *w,
 		if (soj_gone(w))
 			return -ECANCELED;
 		if (bucket_scan(st, b, header, digest, 0, &found) &&
-		    soj_ctl_readable(found.ctl)) {
+		    soj_ctl_readable(found.ctl) &&
+		    !(instead && found.ref == instead->ref)) {
 			soj_fence_acquire(); /* I4 */
 			if (soj_load_relaxed(&b->header) != header)
 				continue;
@@ -192,13 +204,24 @@ int soj_index_insert(struct soj_store *st, struct soj_worker *w,
 		if (p < 0) {
 			uint32_t at = (uint32_t)(b - st->seg.buckets);
 
-			if (soj_index_scrub(st, at) == 0)
+			if (soj_index_scrub(st, at) > 0)
+				continue;
+			if (instead == NULL)
 				return -EXFULL;
-			continue;
 		}
 		SOJ_STEP("index.reserved");
 		if (soj_gone(w))
 			return -ECANCELED;
+		if (instead) {
+			/* Of a full bucket the place that this leaves. */
+			rc = end_other(st, w, instead);
+			if (rc == -EAGAIN)
+				place_clear(b, p, place);
+			if (rc < 0)
+				return rc;
+			instead = NULL;
+			continue;
+		}
 		if (soj_cas_acq_rel(
 			    &b->header, &header, /* I0 */
 			    soj_bucket_next(header, (header & SOJ_BUCKET_BITS) |

@@ -62,9 +62,9 @@ static const struct soj_retired *ring_ready(const struct soj_limbo *ring,
 
 	if (ring->count == 0)
 		return NULL;
+	/* By all of the epoch: a thread may do nothing for as long as it likes. */
 	first = &ring->at[ring->first];
-	return soj_gp_elapsed(epoch, soj_state_aux(first->state)) ? first
-								  : NULL;
+	return epoch >= first->epoch + 2 ? first : NULL;
 }
 
 static void ring_drop(struct soj_limbo *ring)
@@ -118,8 +118,14 @@ void soj_limbo_drain(struct soj_store *st, struct soj_worker *w)
 void soj_limbo_add(struct soj_store *st, struct soj_worker *w, uint32_t number,
 		   bool is_entry, uint64_t retired)
 {
+	const uint64_t now = soj_epoch(&st->seg);
 	const struct soj_retired one = {
-		.number = number, .is_entry = is_entry, .state = retired};
+		.number = number,
+		.is_entry = is_entry,
+		.state = retired,
+		.epoch = now - ((now - soj_state_aux(retired)) &
+				SOJ_MASK(SOJ_AUX_BITS)),
+	};
 	const uint32_t every = w->spill ? LOOK_EVERY_SPILL : LOOK_EVERY;
 
 	/* Nobody else may be moving the epoch: see to it now and then. */

@@ -17,6 +17,7 @@ struct soj_retired {
 	uint32_t number; /* of the chunk or entry */
 	bool is_entry;
 	uint64_t state; /* the exact RETIRED word */
+	uint64_t epoch; /* its stamp, all of it */
 };
 
 /* A ring of them, oldest first. */

@@ -15,10 +15,13 @@
  * rest (soj_line_end again, from that member).
  * Stop table: a renewer that stands still after its decision holds back nothing:
  * who reads by the old id, and upkeep when that has ended, make its successor
- * LIVE (soj_line_settle).
+ * LIVE (soj_line_settle).  Meanwhile the entry may have been used: its successor,
+ * which was dated by its making, is not to be idle for that (soj_line_hand_down).
  *
  * Edges
  *   S1  load of a state (slab.c)   S0
+ *   E1  load of life (entry.c)     L0
+ *   L0  cas of life (entry.c)      E1
  */
 
 #include <errno.h>
@@ -295,7 +298,7 @@ void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	}
 }
 
-int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
+static int forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
 {
 	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
 		struct soj_cold cold;
@@ -320,8 +323,43 @@ int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
 	return 0;
 }
 
+int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
+{
+	int rc = forget(st, w, ref);
+
+	if (rc == 0)
+		soj_entry_confirm(st, w, ref);
+	return rc;
+}
+
+void soj_line_hand_down(struct soj_store *st, uint64_t from, uint64_t to)
+{
+	soj_word_t *heir = &soj_entry(st, soj_ref_entry(to))->life;
+	uint64_t life =
+		soj_load_acquire(/* E1 */
+				 &soj_entry(st, soj_ref_entry(from))->life);
+	const uint64_t accessed_ms = soj_life_accessed_ms(life);
+	uint64_t seen = soj_load_acquire(heir); /* E1 */
+
+	if (soj_life_gen(life) != soj_ref_gen(from))
+		return;
+	while (soj_life_gen(seen) == soj_ref_gen(to) &&
+	       !(seen & SOJ_LIFE_EXPIRED) &&
+	       soj_life_accessed_ms(seen) < accessed_ms &&
+	       !soj_cas_acq_rel(heir, &seen, /* L0 */
+				soj_life(soj_life_gen(seen), accessed_ms)))
+		;
+}
+
 void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed)
 {
-	if (renewed->has_record)
-		soj_entry_settle(st, renewed->record.successor);
+	uint64_t successor;
+
+	if (!renewed->has_record)
+		return;
+	successor = renewed->record.successor;
+	if (!is_owned(st, successor))
+		return;
+	soj_line_hand_down(st, renewed->ref, successor);
+	soj_entry_settle(st, successor);
 }

@@ -502,12 +502,16 @@ bool soj_chunk_take_over(struct soj_store *st, struct soj_worker *w,
 	return true;
 }
 
-static bool take_retired(struct soj_worker *w, soj_word_t *state, uint64_t was,
-			 uint64_t epoch, uint64_t *owned)
+/* The epoch may have been loaded long before the word was: by as much as half of
+ * what a stamp can tell, and the stamp would seem old.  So it is loaded again. */
+static bool take_retired(const struct soj_store *st, struct soj_worker *w,
+			 soj_word_t *state, uint64_t was, uint64_t epoch,
+			 uint64_t *owned)
 {
 	if (soj_gone(w) || !soj_has_slot(w) ||
 	    soj_state_phase(was) != SOJ_RETIRED ||
-	    !soj_gp_elapsed(epoch, soj_state_aux(was)))
+	    !soj_gp_elapsed(epoch, soj_state_aux(was)) ||
+	    !soj_gp_elapsed(soj_epoch(&st->seg), soj_state_aux(was)))
 		return false;
 	*owned = soj_state(SOJ_OWNED, w->thr.slot, soj_state_gen(was) + 1);
 	SOJ_STEP("slab.reclaim.seen");
@@ -524,7 +528,8 @@ bool soj_chunk_reclaim(struct soj_store *st, struct soj_worker *w,
 {
 	uint64_t owned;
 
-	if (!take_retired(w, soj_chunk_state(st, chunk), was, epoch, &owned))
+	if (!take_retired(st, w, soj_chunk_state(st, chunk), was, epoch,
+			  &owned))
 		return false;
 	chunk_free(st, w, chunk, owned, soj_state_gen(owned));
 	return true;
@@ -536,7 +541,8 @@ bool soj_chunk_reuse(struct soj_store *st, struct soj_worker *w, uint32_t class,
 	uint64_t owned, word;
 
 	if (soj_page_class(st, soj_chunk_unit(chunk), &word) != class ||
-	    !take_retired(w, soj_chunk_state(st, chunk), was, epoch, &owned))
+	    !take_retired(st, w, soj_chunk_state(st, chunk), was, epoch,
+			  &owned))
 		return false;
 	chunk_wipe(st, chunk);
 	SOJ_STEP("slab.chunk.rewiped");
@@ -550,7 +556,8 @@ bool soj_entry_reclaim(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 {
 	uint64_t owned;
 
-	if (!take_retired(w, &st->seg.entry_states[idx], was, epoch, &owned))
+	if (!take_retired(st, w, &st->seg.entry_states[idx], was, epoch,
+			  &owned))
 		return false;
 	entry_free(st, w, idx, owned, soj_state_gen(owned));
 	return true;
@@ -561,7 +568,8 @@ bool soj_entry_reuse(struct soj_store *st, struct soj_worker *w, uint32_t idx,
 {
 	uint64_t owned;
 
-	if (!take_retired(w, &st->seg.entry_states[idx], was, epoch, &owned))
+	if (!take_retired(st, w, &st->seg.entry_states[idx], was, epoch,
+			  &owned))
 		return false;
 	entry_wipe(soj_entry(st, idx), soj_state_gen(owned));
 	return !soj_gone(w);

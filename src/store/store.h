@@ -146,6 +146,14 @@ void soj_chunk_abandon(struct soj_store *st, struct soj_worker *w,
 void soj_entry_abandon(struct soj_store *st, struct soj_worker *w,
 		       uint32_t idx);
 
+/*
+ * Changes nothing but the version of ctl: of those who saw it before, none ends or
+ * writes it any more.  False: it has ended.  A login in a collection with a cap is
+ * acknowledged after that and no sooner, having gone LIVE (cap.c).
+ */
+bool soj_entry_confirm(struct soj_store *st, struct soj_worker *w,
+		       uint64_t ref);
+
 /* OWNED -> LIVE, from exactly `owned`. */
 bool soj_state_publish(soj_word_t *state, uint64_t owned);
 
@@ -256,6 +264,8 @@ bool soj_chunk_look(const struct soj_store *st, uint32_t chunk,
 
 /* ---- index.c ---- */
 
+struct soj_snapshot;
+
 static inline uint64_t soj_place_of(uint32_t entry, uint64_t gen,
 				    struct soj_digest digest)
 {
@@ -266,11 +276,12 @@ static inline uint64_t soj_place_of(uint32_t entry, uint64_t gen,
 /*
  * Commits a place word for the digest.  0; -EEXIST (a readable entry has that
  * digest: *existing is its reference); -EXFULL (bucket full: another id, or
- * eviction); -ECANCELED.
+ * eviction); -ECANCELED.  instead (may be NULL): what has the digest, and is ended
+ * once there is a place; -EAGAIN: it has changed.
  */
 int soj_index_insert(struct soj_store *st, struct soj_worker *w,
 		     struct soj_digest digest, uint64_t place,
-		     uint64_t *existing);
+		     const struct soj_snapshot *instead, uint64_t *existing);
 
 /* Removes the word, committed or (by its owner only) reserved.  Idempotent.
  * True if it was committed and this call removed it. */
@@ -452,16 +463,19 @@ enum soj_status soj_line_status(const struct soj_store *st,
 				const struct soj_snapshot *renewed,
 				uint64_t *tip);
 
-/* Makes the successor that a renewed entry names LIVE, if its maker has not. */
+/* Makes the successor that a renewed entry names LIVE, if its maker has not, and
+ * before that as recently used as the entry is. */
 void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed);
+void soj_line_hand_down(struct soj_store *st, uint64_t from, uint64_t to);
 
 /* Ends the renewed entries that led to `ref`, which ended for `reason`; not if
  * they lead through it to a readable tip. */
 void soj_line_end_back(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		       enum soj_status reason);
 
-/* Ends the grace windows of all ids that were renewed to `ref`.  The caller is
- * in a section.  0 or an error as soj_line_end. */
+/* Ends the grace windows of all ids that were renewed to `ref`; what somebody saw
+ * by one of them he cannot change after that.  The caller is in a section.  0 or
+ * an error as soj_line_end. */
 int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref);
 
 /* Is the successor `ref` named by the record of `predecessor`?  1, 0, or -EBUSY

@@ -426,7 +426,7 @@ int sojourn_token_refresh(struct sojourn_tokens *t, const char *token,
 {
 	struct refreshing r = {.t = t, .refresh = token, .client = client};
 	char successor[SOJ_ROTATE_CHARS + 1];
-	const bool writes = access && *bytes;
+	const size_t room = access ? *bytes : 0;
 	int rc;
 
 	if (info)
@@ -438,8 +438,8 @@ int sojourn_token_refresh(struct sojourn_tokens *t, const char *token,
 	} else {
 		if (new_refresh != token)
 			new_refresh[0] = 0;
-		if (writes)
-			access[0] = 0;
+		if (room)
+			soj_wipe(access, room);
 		if (info)
 			memset(info, 0, sizeof(*info));
 		/* Who is it that has been robbed? */
@@ -450,5 +450,6 @@ int sojourn_token_refresh(struct sojourn_tokens *t, const char *token,
 		}
 	}
 	soj_wipe(successor, sizeof(successor));
+	soj_open_wipe(t->s, &r, sizeof(r));
 	return soj_done(t->s, rc);
 }

@@ -396,18 +396,18 @@ int sojourn_token_create(struct sojourn_tokens *t,
 			 size_t *bytes, char refresh[SOJOURN_REFRESH_CHARS + 1],
 			 struct sojourn_token_info *info)
 {
-	const bool writes = access && *bytes;
+	const size_t room = access ? *bytes : 0;
 	int rc;
 
 	if (refresh)
 		refresh[0] = 0;
-	if (writes)
+	if (room)
 		access[0] = 0;
 	if (info)
 		memset(info, 0, sizeof(*info));
 	rc = create(t, what, access, bytes, refresh, info);
 	/* It may have been written all but for its signature. */
-	if (rc < 0 && writes)
-		access[0] = 0;
+	if (rc < 0 && room)
+		soj_wipe(access, room);
 	return soj_done(t->s, rc < 0 ? rc : soj_ok());
 }

@@ -201,5 +201,7 @@ int sojourn_token_verify(struct sojourn_tokens *t, const char *token,
 		info->cached = cached;
 	}
 	rc = give_claims(&v, claims, bytes);
+	if (cached)
+		soj_open_wipe(t->s, &v, sizeof(v));
 	return soj_done(t->s, rc < 0 ? rc : soj_ok());
 }

@@ -75,9 +75,10 @@ static void stamps_of_the_future(void)
 /*
  * A full scan loads the epoch when it begins.  What is retired while it goes
  * on has a stamp of a later one: that counted as long ago, and a reader's
- * section was no protection.
+ * section was no protection.  Or it stood still for so many epochs that half of
+ * all stamps look old to it.
  */
-static void scan_older_than_the_stamp(void)
+static void scan_older_by(uint64_t epochs)
 {
 	struct victim scan, other;
 	struct soj_self *self;
@@ -85,7 +86,6 @@ static void scan_older_than_the_stamp(void)
 	struct world w;
 	uint32_t chunk;
 
-	stamps_of_the_future();
 	found_begin(&w, NULL, prepare_people);
 	first = ref_of(&w, w.known[w.target].id);
 	second = ref_of(&w, w.known[w.bystander].id);
@@ -96,6 +96,7 @@ static void scan_older_than_the_stamp(void)
 	soj_epoch_advance(&w.s->st.seg);
 	MUST(is_in(&w, first, SOJ_RETIRED));
 	park(&scan, "slab.reclaim.seen", run_reclaim, &w);
+	soj_add_relaxed(&w.s->st.seg.hdr->epoch, epochs);
 	soj_section_enter(&w.s->st.seg, &self->w.thr);
 	soj_epoch_advance(&w.s->st.seg);
 	run_alone(&other, run_delete_retire, &w);
@@ -108,9 +109,19 @@ static void scan_older_than_the_stamp(void)
 	MUST(is_in(&w, second, SOJ_RETIRED));
 	MUST(chunk_phase(&w, chunk) == SOJ_RETIRED);
 	MUST(soj_section_exit(&w.s->st.seg, &self->w.thr));
+	/* What was retired before that waits for the rest of the round. */
+	soj_add_relaxed(&w.s->st.seg.hdr->epoch, (UINT64_C(1) << 24) - epochs);
 	world_upkeep(&w);
 	MUST(!is_in(&w, second, SOJ_RETIRED));
 	world_end(&w);
+}
+
+static void scan_older_than_the_stamp(void)
+{
+	stamps_of_the_future();
+	scan_older_by(0);
+	scan_older_by((UINT64_C(1) << 23) + 100);
+	scan_older_by((UINT64_C(1) << 24) - 10);
 }
 
 /* Of the dead, with nobody expelled. */

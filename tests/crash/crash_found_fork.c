@@ -183,7 +183,7 @@ static void forks_inside(void)
 		{"delete all", prepare_renewed, run_delete_subject, EFFECT_ENDS,
 		 "entry.ended"},
 		{"list", prepare_renewed, run_list, EFFECT_NONE,
-		 "chain.long.pause"}, /* the last one: all is known */
+		 "chain.pause"}, /* the last one: all is known */
 	};
 	const unsigned count = sizeof(split_ops) / sizeof(split_ops[0]);
 

@@ -168,7 +168,7 @@ static void listed_beside_regenerate(void)
 		found_begin(&w, NULL, NULL);
 		trying("a list beside a regenerate from %s on", at[i]);
 		regenerating(&w, &maker, at[i]);
-		park_nth(&lister, "chain.long.at", 1 + i, run_list, &w);
+		park_nth(&lister, "chain.at", 1 + i, run_list, &w);
 		unpark(&maker);
 		MUST(maker.report->rc == 0);
 		MUST(sojourn_session_read(w.s, w.known[w.target].id, NULL, NULL,

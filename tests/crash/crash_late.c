@@ -92,6 +92,13 @@ static uint64_t load(soj_word_t *word)
 	return soj_load_acquire(word);
 }
 
+/* When the grace period of what was just retired is over. */
+static uint64_t two_later(void)
+{
+	soj_epoch_advance(&st->seg);
+	return soj_epoch_advance(&st->seg);
+}
+
 static uint32_t own_entry(void)
 {
 	uint32_t idx = 0;
@@ -142,7 +149,7 @@ static void late_states(void)
 	MUST(soj_entry_retire(st, me, idx, load(state_word(idx))));
 	was = load(state_word(idx));
 	between("slab.reclaim.seen", state_word(idx), passed_on(was));
-	MUST(!soj_entry_reclaim(st, me, idx, was, soj_state_aux(was) + 2));
+	MUST(!soj_entry_reclaim(st, me, idx, was, two_later()));
 	expect_kept("reclaiming");
 }
 
@@ -284,7 +291,7 @@ static void late_enders(void)
 	between("index.reserved", &b->header,
 		soj_bucket_next(header, (header & SOJ_BUCKET_BITS) |
 						UINT64_C(1) << 13));
-	MUST(soj_index_insert(st, me, digest, place, &header) == 0);
+	MUST(soj_index_insert(st, me, digest, place, NULL, &header) == 0);
 	soj_step_hook = NULL;
 	MUST(other.times == 1 && (load(&b->header) >> 13 & 1));
 }
@@ -503,7 +510,7 @@ static void freed_entries(void)
 	MUST(soj_entry_retire(st, me, idx, load(state_word(idx))));
 	was = load(state_word(idx));
 	MUST(!soj_entry_reclaim(st, me, idx, was, soj_state_aux(was) + 1));
-	MUST(soj_entry_reclaim(st, me, idx, was, soj_state_aux(was) + 2));
+	MUST(soj_entry_reclaim(st, me, idx, was, two_later()));
 	MUST(soj_state_gen(load(state_word(idx))) == soj_state_gen(was) + 1);
 }
 
@@ -521,7 +528,7 @@ static void freed_chunks(void)
 	MUST(soj_chunk_retire(st, me, chunk, was));
 	was = load(state);
 	MUST(!soj_chunk_reclaim(st, me, chunk, was, soj_state_aux(was) + 1));
-	MUST(soj_chunk_reclaim(st, me, chunk, was, soj_state_aux(was) + 2));
+	MUST(soj_chunk_reclaim(st, me, chunk, was, two_later()));
 	MUST(soj_state_gen(load(state)) == soj_state_gen(was) + 1);
 }
 

@@ -439,7 +439,7 @@ static void trap_touched(void)
 static void trap_section(void)
 {
 	const struct plan plan = {
-		.fault = FAULT_STOP, .at = "chain.long.at", .nth = 2};
+		.fault = FAULT_STOP, .at = "chain.at", .nth = 2};
 	struct soj_upkeep_work work;
 	struct victim v;
 	uint64_t before;

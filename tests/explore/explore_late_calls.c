@@ -241,9 +241,9 @@ static void wakers(void)
 static void late_confirmers(void)
 {
 	before_write(&e->ctl, ctl_next(SOJ_ENDED_DELETED));
-	MUST(!soj_cap_confirm(st, me, ref));
+	MUST(!soj_entry_confirm(st, me, ref));
 	EXPECT_KEPT();
-	MUST(!soj_cap_confirm(st, me, ref));
+	MUST(!soj_entry_confirm(st, me, ref));
 }
 
 /* What is copied is in use by others before the copy is done. */

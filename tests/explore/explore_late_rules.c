@@ -70,6 +70,21 @@ static void lines_end(void)
 	MUST(soj_line_status(st, &snap, &met) == SOJ_ENDED_EVICTED);
 }
 
+/* What is handed down is older than the use that comes meanwhile. */
+static void late_heirs(void)
+{
+	const uint64_t from = ref_of(&w, w.known[w.target].id);
+	const uint64_t used_ms = soj_life_accessed_ms(load(&e->life));
+
+	soj_store_release(&soj_entry(st, soj_ref_entry(from))->life,
+			  soj_life(soj_ref_gen(from), used_ms + 5));
+	before_write(&e->life, soj_life(soj_ref_gen(ref), used_ms + 7));
+	soj_line_hand_down(st, from, ref);
+	EXPECT_KEPT();
+	soj_line_hand_down(st, from, ref);
+	MUST(soj_life_accessed_ms(load(&e->life)) == used_ms + 7);
+}
+
 /* A login whose maker died takes nobody's place. */
 static void dead_makers(void)
 {
@@ -414,6 +429,7 @@ static void guesses_of_before(void)
 
 #define CASES(X)              \
 	X(lines_end)          \
+	X(late_heirs)         \
 	X(dead_makers)        \
 	X(full_limbo)         \
 	X(lost_events)        \

@@ -284,6 +284,29 @@ static void full_of_what_is_kept(void **state)
 	}
 }
 
+/* A helper that stands still has its role: workers end what is over all the
+ * same. */
+static void helper_stands_still(void **state)
+{
+	char id[SOJOURN_ID_CHARS_MAX + 1];
+
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_REJECT, false, 50);
+	assert_true(soj_role_try(&s->st.seg, &self->w.thr));
+	for (unsigned i = 0; i < 50; i++)
+		sem_login(s, "anna", NULL, id);
+	expect_reason(
+		sojourn_session_create(
+			s, &(struct sojourn_new){.subject = "anna"}, id, NULL),
+		-ENOSPC, SOJOURN_FULL);
+	sem_advance(s, 30 * 60000);
+	/* Not more than a tenth of its time: another thread, another share. */
+	self->thorough_not_before_us = 0;
+	sem_login(s, "anna", NULL, id);
+	soj_role_release(&s->st.seg, &self->w.thr);
+	sojourn_detach(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +318,7 @@ int main(void)
 		cmocka_unit_test(over_before_used),
 		cmocka_unit_test(of_the_class_that_is_wanted),
 		cmocka_unit_test(full_of_what_is_kept),
+		cmocka_unit_test(helper_stands_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

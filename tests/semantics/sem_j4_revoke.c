@@ -9,6 +9,7 @@
 #include <sojourn/collection.h>
 #include <sojourn/event.h>
 
+#include "crash/lib_victim.h"
 #include "lib_tok.h"
 
 #define DAY 86400000u
@@ -412,6 +413,122 @@ static void j6_a_subject_that_ended_elsewhere(void **state)
 	tok_end(&w);
 }
 
+/* ---- refused at the last moment ---- */
+
+static int log_out(void *arg, const struct sojourn_token_info *about,
+		   const char *kept, size_t kept_bytes, char *claims,
+		   size_t *bytes)
+{
+	const struct tok *w = arg;
+
+	(void)kept;
+	(void)kept_bytes;
+	(void)claims;
+	*bytes = 0;
+	return sojourn_session_delete_subject(w->s, about->subject, NULL) < 0;
+}
+
+/* Signed before the rotation that decides: nothing of it is left, or it would be
+ * good. */
+static void j3_what_was_signed_in_vain_is_wiped(void **state)
+{
+	struct sojourn_token_options o;
+	struct sojourn_tokens *plain;
+	struct tok w;
+	struct pair p;
+	size_t bytes = sizeof(p.access);
+
+	(void)state;
+	tok_make(&w);
+	tok_login(&w, "anna", &p);
+	plain = w.t;
+	tok_options(&w, &o);
+	o.claims = log_out;
+	o.claims_arg = &w;
+	assert_int_equal(sojourn_tokens_open(w.s, w.keys, &o, &w.t), 0);
+	memset(p.access, 'x', sizeof(p.access));
+	assert_int_equal(sojourn_token_refresh(w.t, p.refresh, NULL, p.access,
+					       &bytes, p.refresh, NULL),
+			 -ENOENT);
+	for (unsigned i = 0; i < sizeof(p.access); i++)
+		assert_true(p.access[i] == 'x' || p.access[i] == 0);
+	sojourn_tokens_close(plain);
+	tok_end(&w);
+}
+
+/* By one mark: of two the second would last longer. */
+static void restrict_anna(void *arg, struct report *r)
+{
+	const struct tok *w = arg;
+
+	r->rc = sojourn_token_restrict_subject(w->t, "anna");
+}
+
+/* Its revoker stands at a label for half a minute, at whose end a token is
+ * issued: refused or accepted, and stays so until it is too old. */
+static bool revoked_at(const char *label, bool again, unsigned *wrong)
+{
+	const struct sojourn_token_new n = {.subject = "anna"};
+	const struct plan plan = {.fault = FAULT_NONE, .pause = label};
+	struct report *r = report_new();
+	bool stood, refused = false;
+	struct victim victim;
+	struct sojourn_token_options o;
+	struct sojourn_tokens *plain;
+	struct pair p;
+	size_t bytes = sizeof(p.access);
+	struct tok w;
+
+	tok_make(&w);
+	plain = w.t;
+	tok_options(&w, &o);
+	o.access_ttl_ms = DAY - 61000;
+	o.skew_ms = 60000;
+	assert_int_equal(sojourn_tokens_open(w.s, w.keys, &o, &w.t), 0);
+	if (again) {
+		assert_int_equal(sojourn_token_restrict_subject(w.t, "anna"),
+				 0);
+		tok_advance(&w, 1);
+	}
+	victim_run(&victim, r, &plan, restrict_anna, &w);
+	stood = victim.state == VICTIM_STOPPED;
+	if (stood) {
+		tok_advance(&w, 30000);
+		assert_int_equal(sojourn_token_create(w.t, &n, p.access, &bytes,
+						      NULL, NULL),
+				 0);
+		victim_continue(&victim);
+		assert_int_equal(victim.state, VICTIM_FINISHED);
+		for (unsigned i = 0; i < 120; i++) {
+			bool good =
+				tok_reason(&w, p.access) == SOJOURN_TOKEN_OK;
+
+			*wrong += good && refused;
+			refused |= !good;
+			/* Near its end by the second. */
+			tok_advance(&w, i == 0 ? DAY - 100000 : 1000);
+			assert_true(sojourn_prune(w.s) >= 0);
+		}
+	}
+	sojourn_tokens_close(plain);
+	tok_end(&w);
+	report_free(r);
+	return stood;
+}
+
+static void j5_a_slow_revocation_lasts_as_long(void **state)
+{
+	unsigned stops = 0, wrong = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < label_count(); i++) {
+		stops += revoked_at(label_name(i), false, &wrong);
+		stops += revoked_at(label_name(i), true, &wrong);
+	}
+	assert_true(stops > 10);
+	assert_int_equal(wrong, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,8 +544,11 @@ int main(void)
 		cmocka_unit_test(j6_trap_logout_and_login_in_one_second),
 		cmocka_unit_test(j6_trap_one_order_for_login_and_subject),
 		cmocka_unit_test(j6_a_subject_that_ended_elsewhere),
+		cmocka_unit_test(j3_what_was_signed_in_vain_is_wiped),
+		cmocka_unit_test(j5_a_slow_revocation_lasts_as_long),
 	};
 
+	coverage_init();
 	return cmocka_run_group_tests_name("J4 to J6 revoking", tests, NULL,
 					   NULL);
 }

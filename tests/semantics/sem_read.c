@@ -76,7 +76,7 @@ static const struct sojourn_metadata at_home = {.ip = "192.0.2.1"};
 static const struct sojourn_metadata abroad = {.ip = "198.51.100.7"};
 
 struct hook {
-	unsigned calls;
+	unsigned calls, mismatch;
 	int answer;
 	uint64_t accessed_ms;
 	char data[8];
@@ -89,6 +89,7 @@ static int on_read(void *arg, const struct sojourn_info *info, const void *data,
 
 	h->calls++;
 	h->accessed_ms = info->accessed_ms;
+	h->mismatch = info->mismatch;
 	memset(h->data, 0, sizeof(h->data));
 	if (data && data_bytes < sizeof(h->data))
 		memcpy(h->data, data, data_bytes);
@@ -271,6 +272,56 @@ static void s13_veto_leaves_it_alone(void **state)
 	printf("S13 a veto leaves the access time alone: ok\n");
 }
 
+static void s13_veto_is_told_what_differs(void **state)
+{
+	char id[ID];
+	struct hook h = {.answer = 0};
+	const struct sojourn_read how = {
+		.client = &abroad, .veto = on_read, .veto_arg = &h};
+	struct sojourn_options o;
+	struct sojourn_info info;
+	struct sojourn *s;
+
+	(void)state;
+	sem_options(&o);
+	o.ip = SOJOURN_BINDING_REPORT;
+	s = sem_make(&o);
+	sem_login_from(s, &at_home, id);
+	assert_int_equal(sojourn_session_read(s, id, &how, NULL, NULL, &info),
+			 0);
+	assert_int_equal(h.mismatch, SOJOURN_MISMATCH_IP);
+	h.mismatch = 0;
+	assert_int_equal(sojourn_session_read(s, id, &how, NULL, NULL, NULL),
+			 0);
+	assert_int_equal(h.mismatch, SOJOURN_MISMATCH_IP);
+	sojourn_detach(s);
+}
+
+/* An old id, past its grace window, is not told the new one against its will. */
+static void s13_veto_before_redelivery(void **state)
+{
+	struct sojourn *s = sem_make(NULL);
+	struct hook h = {.answer = 1};
+	const struct sojourn_read how = {.veto = on_read, .veto_arg = &h};
+	struct sojourn_info info;
+	char id[ID];
+
+	(void)state;
+	sem_login(s, "anna", "data", id);
+	assert_int_equal(sojourn_session_renew(s, id, &info), 0);
+	sem_advance(s, 5000);
+	expect_reason(sojourn_session_read(s, id, &how, NULL, NULL, &info),
+		      -EPERM, SOJOURN_VETOED);
+	assert_string_equal(info.new_id, "");
+	assert_int_equal(h.calls, 1);
+	assert_string_equal(h.data, "");
+	h.answer = 0;
+	expect_reason(sojourn_session_read(s, id, &how, NULL, NULL, &info),
+		      -ENOENT, SOJOURN_RENEWED);
+	assert_string_not_equal(info.new_id, "");
+	sojourn_detach(s);
+}
+
 /* ---- what is told of what is refused ---- */
 
 /* What a worker has from the request before, of another user. */
@@ -379,6 +430,8 @@ int main(void)
 		cmocka_unit_test(s2_renewal_before_touch),
 		cmocka_unit_test(s2_trap_renewal_before_idle),
 		cmocka_unit_test(s13_veto_leaves_it_alone),
+		cmocka_unit_test(s13_veto_is_told_what_differs),
+		cmocka_unit_test(s13_veto_before_redelivery),
 		cmocka_unit_test(s2_nothing_is_left_in_info),
 		cmocka_unit_test(s2_the_new_id_in_its_place),
 	};

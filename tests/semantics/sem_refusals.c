@@ -381,6 +381,11 @@ static void refuses_options_out_of_their_bounds(void **state)
 	refused_option(grace_window_ms, o.ttl_ms);
 	refused_option(redelivery_ms, UINT64_C(1) << 32);
 	refused_option(huge, 3);
+	s = sem_make(NULL);
+	refused(sojourn_clock_advance(s, UINT64_MAX - 5));
+	refused(sojourn_clock_advance(s, UINT64_C(1) << 41));
+	assert_int_equal(sojourn_clock_advance(s, 1), 0);
+	sojourn_detach(s);
 	refused_option(max_lifetime_ms, o.ttl_ms - 1);
 	refused_option(max_lifetime_ms, 10 * year_ms + 1);
 	refused_option(ip4_prefix_bits, 0);

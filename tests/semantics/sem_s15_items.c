@@ -329,6 +329,32 @@ static void s15_modify(void **state)
 	assert_string_equal(get(carts, "a"), "xy");
 }
 
+/* What an item is made with is not what it gets later, by whoever changes it. */
+static void s15_modify_keeps_whose_it_is(void **state)
+{
+	static const struct sojourn_metadata home = {.ip = "192.0.2.1"},
+					     away = {.ip = "198.51.100.7"};
+	const struct sojourn_read from_home = {.client = &home};
+	const struct sojourn_value annas = {.subject = "anna",
+					    .metadata = &home},
+				   berts = {.subject = "bert",
+					    .metadata = &away};
+	const struct sojourn_item a = sem_item(carts, "a");
+	struct sojourn_info info;
+	char x[] = "x";
+
+	(void)state;
+	assert_int_equal(sojourn_modify_item(s, &a, &annas, 8, append, x, NULL),
+			 0);
+	assert_int_equal(sojourn_modify_item(s, &a, &berts, 8, append, x, NULL),
+			 0);
+	assert_string_equal(get(carts, "a"), "xx");
+	assert_int_equal(sojourn_get(s, &a, &from_home, NULL, NULL, &info), 0);
+	assert_string_equal(info.subject, "anna");
+	assert_string_equal(info.metadata.ip, home.ip);
+	assert_int_equal(info.mismatch, 0);
+}
+
 /* Five attempts a minute: the window begins with the first. */
 static void s15_count_add_is_a_window(void **state)
 {
@@ -449,6 +475,7 @@ int main(void)
 		TEST(c5_has_counts_nothing),
 		TEST(s15_subject_and_metadata),
 		TEST(s15_modify),
+		TEST(s15_modify_keeps_whose_it_is),
 		TEST(s15_count_add_is_a_window),
 		TEST(s15_lost_hint_of_a_nearer_deadline),
 		TEST(s12_items_are_bound_too),

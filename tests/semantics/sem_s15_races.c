@@ -9,8 +9,8 @@
 #include <errno.h>
 
 #include "crash/lib_victim.h"
+#include "lib/upkeep.h"
 #include "lib_sem.h"
-#include "session/handle.h"
 
 #define WORKERS    8u
 #define INCREMENTS 12500u /* each: 100,000 */
@@ -431,9 +431,135 @@ static void s15_a_refused_put_ends_nothing(void **state)
 	assert_int_equal(sem_count(s, "bert"), 1);
 }
 
+static void put_over_annas(void *arg, struct report *r)
+{
+	const struct sojourn_item a = sem_item(carts, "a");
+
+	r->rc = sojourn_put(s, &a, arg, NULL);
+}
+
+/* Nor has one that was found too late, as another has its place by then. */
+static void s15_a_late_put_ends_nothing(void **state)
+{
+	const struct plan plan = {.pause = "cap.counted"};
+	const struct sojourn_item a = sem_item(carts, "a"),
+				  b = sem_item(carts, "b");
+	struct sojourn_value berts = {
+		.data = "2", .data_bytes = 1, .subject = "bert"};
+	struct report *r = report_new();
+	struct victim maker;
+
+	(void)state;
+	assert_int_equal(sojourn_put(s, &a, &annas, NULL), 0);
+	victim_run(&maker, r, &plan, put_over_annas, &berts);
+	assert_int_equal(maker.state, VICTIM_STOPPED);
+	sem_advance(s, LEASE);
+	assert_int_equal(sojourn_put(s, &b, &berts, NULL), 0);
+	victim_continue(&maker);
+	assert_int_equal(maker.state, VICTIM_FINISHED);
+	assert_int_equal(r->rc, -ECANCELED);
+	assert_int_equal(sem_count(s, "anna"), 1);
+	assert_int_equal(sem_count(s, "bert"), 1);
+	report_free(r);
+}
+
+static void put_numbered(void *arg, struct report *r)
+{
+	const struct sojourn_item item = {carts, arg, sizeof(unsigned)};
+
+	r->rc = sojourn_put(s, &item, &annas, NULL);
+}
+
+/* Makers die at each label; what repair makes of it is within the cap. */
+static void s11_dead_makers_of_items(void **state)
+{
+	struct sojourn_collection c;
+	struct sojourn_options o;
+	unsigned number = 0, deaths = 0, wrong = 0;
+
+	(void)state;
+	sem_options(&o);
+	sojourn_collection_init(&c, "carts");
+	c.per_subject_max = 2;
+	c.when_over = SOJOURN_WHEN_OVER_EVICT_OLDEST;
+	o.collections = &c;
+	o.collections_count = 1;
+	s = sem_make(&o);
+	carts = (uint32_t)sojourn_collection_number(s, "carts");
+	for (unsigned i = 0; i < label_count(); i++) {
+		const struct plan plan = {
+			.fault = FAULT_KILL, .at = label_name(i), .nth = 1};
+		struct report *r = report_new();
+		struct victim victim;
+
+		for (unsigned k = 0; k < 3; k++, number++) {
+			victim_run(&victim, r, &plan, put_numbered, &number);
+			deaths += victim.state == VICTIM_KILLED;
+		}
+		assert_true(upkeep_passes(s, 4, soj_upkeep_full));
+		if (sem_count(s, "anna") > 2) {
+			print_message("S11 over the cap by deaths at %s\n",
+				      label_name(i));
+			wrong++;
+		}
+		report_free(r);
+	}
+	sojourn_detach(s);
+	assert_true(deaths > 20);
+	assert_int_equal(wrong, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, sem_tear_down)
 #define CAPPED(f) \
 	cmocka_unit_test_setup_teardown(f, set_up_capped, sem_tear_down)
+
+static void delete_by_handle(void *arg, struct report *r)
+{
+	r->rc = sojourn_session_delete_handle(s, arg);
+}
+
+/* Who ends an item that belongs to nobody, and stood still until he was expelled
+ * from his section, has ended it all the same when he says so. */
+static void s15_expelled_while_deleting(void **state)
+{
+	const struct sojourn_item a = sem_item(carts, "a");
+	const struct sojourn_value v = {.data = "x", .data_bytes = 1};
+	unsigned stops = 0, wrong = 0;
+	struct soj_upkeep_work work;
+	struct soj_upkeep up;
+	struct soj_self *self;
+	int rc;
+
+	(void)state;
+	self = soj_self_writing(s, &rc);
+	assert_int_equal(soj_upkeep_init(&up, &s->st, &self->w), 0);
+	for (unsigned i = 0; i < label_count(); i++) {
+		const struct plan plan = {.fault = FAULT_NONE,
+					  .pause = label_name(i)};
+		struct report *r = report_new();
+		struct sojourn_info info;
+		struct victim victim;
+
+		assert_int_equal(sojourn_put(s, &a, &v, NULL), 0);
+		assert_int_equal(sojourn_get(s, &a, NULL, NULL, NULL, &info),
+				 0);
+		victim_run(&victim, r, &plan, delete_by_handle, info.handle);
+		if (victim.state == VICTIM_STOPPED) {
+			stops++;
+			for (unsigned n = 0; n < 4; n++) {
+				soj_upkeep_full(&up, &work);
+				sem_advance(s, 60);
+			}
+			victim_continue(&victim);
+			assert_int_equal(victim.state, VICTIM_FINISHED);
+		}
+		wrong += r->rc != 1 || sojourn_has(s, &a) != 0;
+		report_free(r);
+	}
+	assert_true(stops > 5);
+	assert_int_equal(wrong, 0);
+	soj_upkeep_deinit(&up);
+}
 
 int main(void)
 {
@@ -443,9 +569,12 @@ int main(void)
 		TEST(s15_add_has_one_winner),
 		TEST(s15_trap_put_racing_remove),
 		TEST(s15_late_remove_by_version),
+		TEST(s15_expelled_while_deleting),
 		CAPPED(s15_a_refused_put_ends_nothing),
 		CAPPED(s11_an_item_that_was_replaced_is_not_late),
 		CAPPED(s11_a_late_item_is_no_more_than_the_cap),
+		CAPPED(s15_a_late_put_ends_nothing),
+		cmocka_unit_test(s11_dead_makers_of_items),
 	};
 	int failed;
 

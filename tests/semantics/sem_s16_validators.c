@@ -155,6 +155,25 @@ static void s16_sessions_too(void **state)
 
 /* ---- JSON ---- */
 
+/* The parser passes over a zero behind a number. */
+static void s16_json_has_no_zero_bytes(void **state)
+{
+	struct sojourn_json_shape *shape;
+	char why[128];
+
+	(void)state;
+	assert_int_equal(
+		sojourn_json_shape_create("{\"required\": {}}", &shape), 0);
+	assert_int_equal(
+		sojourn_json_validator(shape, "{\"a\":1}", 7, why, sizeof(why)),
+		0);
+	assert_int_not_equal(sojourn_json_validator(shape, "{\"a\":1\0}", 8,
+						    why, sizeof(why)),
+			     0);
+	assert_non_null(strstr(why, "zero"));
+	sojourn_json_shape_destroy(shape);
+}
+
 static void s16_json_kinds(void **state)
 {
 	static const char shape_text[] =
@@ -543,6 +562,7 @@ int main(void)
 		TEST(s16_sessions_too),
 		TEST(s16_json_shapes),
 		TEST(s16_json_kinds),
+		TEST(s16_json_has_no_zero_bytes),
 		TEST(s16_refuses_without_a_word),
 		TEST(s16_bad_shapes_are_named),
 		TEST(s16_shapes_are_not_bottomless),

@@ -153,6 +153,7 @@ static void s18_parallel_requests_in_the_window_get_one_token(void **state)
 static void no_window(struct sojourn_collection *c)
 {
 	c->grace_window_ms = 0;
+	c->redelivery_ms = 60000; /* is none without */
 }
 
 static void late_delivery(struct sojourn_collection *c)

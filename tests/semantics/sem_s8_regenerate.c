@@ -121,10 +121,197 @@ static void s8_regenerate_during_renewal(void **state)
 	assert_int_equal(all, 0);
 }
 
+/* ---- who comes by an older id ---- */
+
+static int write_planted(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	(void)arg;
+	(void)capacity;
+	memcpy(data, "planted", *bytes = 7);
+	return 0;
+}
+
+static int look(void *arg, const void *data, size_t bytes, uint64_t version)
+{
+	(void)version;
+	memcpy(arg, data, bytes < ID ? bytes : ID - 1);
+	return 0;
+}
+
+/* What he reads ends up in r->id. */
+static void read_by_old(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+	size_t bytes = sizeof(r->id);
+
+	r->rc = sojourn_session_read(x->s, x->id, NULL, r->id, &bytes, NULL);
+}
+
+static void read_all_by_old(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+	size_t bytes = sizeof(r->id);
+	struct sojourn_info info;
+
+	r->rc = sojourn_session_read(x->s, x->id, NULL, r->id, &bytes, &info);
+}
+
+static void view_by_old(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+
+	r->rc = sojourn_session_view(x->s, x->id, NULL, look, r->id);
+}
+
+static void update_by_old(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+
+	r->rc = sojourn_session_update(x->s, x->id, "planted", 7, 0, NULL);
+}
+
+static void modify_by_old(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+
+	r->rc = sojourn_session_modify(x->s, x->id, 64, write_planted, NULL,
+				       NULL);
+}
+
+/* Anna's id, and the second, to which it was renewed. */
+static void scene_with_older(struct scene *x, char second[ID])
+{
+	struct sojourn_info info;
+	struct sojourn_options o;
+
+	sem_options(&o);
+	o.grace_window_ms = 5 * MINUTE;
+	x->s = sem_make(&o);
+	sem_login(x->s, "anna", "public", x->id);
+	assert_int_equal(sojourn_session_renew(x->s, x->id, &info), 0);
+	strcpy(second, info.new_id);
+	/* Touches are due. */
+	sem_advance(x->s, MINUTE);
+}
+
+/* He goes on, and what the new id leads to stays as it is. */
+static unsigned goes_on(struct scene *x, struct victim *victim,
+			const char *new_id)
+{
+	char before[64] = "", after[64] = "";
+	size_t before_bytes = sizeof(before), after_bytes = sizeof(after);
+	struct sojourn_info was, is;
+	unsigned wrong = 0;
+
+	assert_int_equal(sojourn_session_read(x->s, new_id, NULL, before,
+					      &before_bytes, &was),
+			 0);
+	victim_continue(victim);
+	assert_int_equal(victim->state, VICTIM_FINISHED);
+	wrong += memcmp(victim->report->id, "secret", 6) == 0;
+	assert_int_equal(sojourn_session_read(x->s, new_id, NULL, after,
+					      &after_bytes, &is),
+			 0);
+	wrong += is.version != was.version;
+	wrong += memcmp(before, after, sizeof(before)) != 0;
+	return wrong;
+}
+
+/* He has the id that was renewed to the one that is regenerated now, and stands
+ * at the label. */
+static unsigned by_old_at(const char *label, victim_fn fn, bool written,
+			  unsigned *wrong)
+{
+	const struct plan plan = {.fault = FAULT_NONE, .pause = label};
+	struct report *r = report_new();
+	struct sojourn_info info;
+	struct victim victim;
+	struct scene x;
+	char second[ID];
+	bool stood;
+
+	scene_with_older(&x, second);
+	victim_run(&victim, r, &plan, fn, &x);
+	stood = victim.state == VICTIM_STOPPED;
+	if (stood) {
+		assert_int_equal(sojourn_session_regenerate(x.s, second, &info),
+				 0);
+		if (written)
+			assert_int_equal(
+				sojourn_session_update(x.s, info.new_id,
+						       "secret", 6, 0, NULL),
+				0);
+		strcpy(second, info.new_id);
+		*wrong += goes_on(&x, &victim, second);
+	}
+	sojourn_detach(x.s);
+	report_free(r);
+	return stood;
+}
+
+/* And who regenerates stands, too, when his new id leads on and the older ones
+ * are not over yet. */
+static unsigned by_old_between(const char *label, victim_fn fn, unsigned *wrong)
+{
+	const struct plan decided = {.fault = FAULT_NONE,
+				     .pause = "line.forget"};
+	const struct plan plan = {.fault = FAULT_NONE, .pause = label};
+	struct report *r = report_new(), *new_report = report_new();
+	struct victim victim, regenerator;
+	struct scene x, y;
+	bool stood;
+
+	scene_with_older(&x, y.id);
+	y.s = x.s;
+	victim_run(&regenerator, new_report, &decided, newcomer, &y);
+	assert_int_equal(regenerator.state, VICTIM_STOPPED);
+	victim_run(&victim, r, &plan, fn, &x);
+	stood = victim.state == VICTIM_STOPPED;
+	victim_continue(&regenerator);
+	assert_int_equal(regenerator.state, VICTIM_FINISHED);
+	assert_int_equal(new_report->rc, 0);
+	if (stood)
+		*wrong += goes_on(&x, &victim, new_report->id);
+	sojourn_detach(x.s);
+	report_free(new_report);
+	report_free(r);
+	return stood;
+}
+
+static void s8_trap_an_older_id_leads_on(void **state)
+{
+	static const victim_fn fns[] = {read_by_old, read_all_by_old,
+					view_by_old, update_by_old,
+					modify_by_old};
+	unsigned stops = 0, all = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < label_count(); i++) {
+		unsigned wrong = 0;
+
+		for (unsigned k = 0; k < 5; k++) {
+			stops +=
+				by_old_at(label_name(i), fns[k], false, &wrong);
+			by_old_at(label_name(i), fns[k], true, &wrong);
+			stops += by_old_between(label_name(i), fns[k], &wrong);
+		}
+		if (wrong)
+			print_message("S8 at %s: %u wrong\n", label_name(i),
+				      wrong);
+		all += wrong;
+	}
+	printf("S8-trap an older id at %u points sees what is new: %u "
+	       "wrong\n",
+	       stops, all);
+	assert_true(stops > 20);
+	assert_int_equal(all, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s8_regenerate_during_renewal),
+		cmocka_unit_test(s8_trap_an_older_id_leads_on),
 	};
 
 	coverage_init();

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "base/fault.h"
 #include "crash/lib_victim.h"
 #include "lib/upkeep.h"
 #include "lib_sem.h"
@@ -37,7 +38,7 @@ static void s9_delete_all_where_it_began(void **state)
 	const struct plan plan = {.fault = FAULT_STOP,
 				  .at = "delete.subject.walked",
 				  .nth = 1,
-				  .pause = "chain.long.at"};
+				  .pause = "chain.at"};
 	struct report *r = report_new();
 	struct sojourn_info info;
 	char spare[ID], old[ID], first[ID], late[ID];
@@ -198,6 +199,58 @@ static void s10_handles_end_what_answers(void **state)
 	sojourn_detach(s);
 }
 
+/* ---- many items beside a few logins ---- */
+
+#define MANY 10000u
+
+static _Atomic(unsigned) pauses;
+
+static void count_pauses(const struct soj_step *step)
+{
+	pauses += strcmp(step->label, "chain.pause") == 0;
+}
+
+/* No section of a login lasts for as long as the subject's chain is. */
+static void s11_cap_over_a_long_chain(void **state)
+{
+	struct sojourn_item item = {.key_bytes = sizeof(unsigned)};
+	const struct sojourn_value v = {.subject = "anna"};
+	struct sojourn_options o;
+	char id[ID];
+
+	(void)state;
+	sem_options(&o);
+	o.entries_max = MANY + 100;
+	o.segment_bytes = 32u << 20;
+	o.per_subject_max = 2;
+	for (unsigned i = 0; i < 2; i++) {
+		o.when_over = i == 0 ? SOJOURN_WHEN_OVER_EVICT_OLDEST
+				     : SOJOURN_WHEN_OVER_REJECT;
+		s = sem_make_carts(&o, &item.collection);
+		sem_login(s, "anna", NULL, id);
+		for (unsigned k = 0; k < MANY; k++) {
+			item.key = &k;
+			assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+		}
+		sem_login(s, "anna", NULL, id);
+		pauses = 0;
+		soj_step_hook = count_pauses;
+		if (i == 0)
+			sem_login(s, "anna", NULL, id);
+		else
+			expect_reason(sojourn_session_create(
+					      s,
+					      &(struct sojourn_new){
+						      .subject = "anna"},
+					      id, NULL),
+				      -EUSERS, SOJOURN_OVER_CAP);
+		soj_step_hook = NULL;
+		assert_true(pauses >= MANY / 4096);
+		assert_int_equal(sem_count(s, "anna"), MANY + 2);
+		sojourn_detach(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +258,7 @@ int main(void)
 		cmocka_unit_test(s10_newest_id_first),
 		cmocka_unit_test(s10_lists_of_any_length),
 		cmocka_unit_test(s10_handles_end_what_answers),
+		cmocka_unit_test(s11_cap_over_a_long_chain),
 	};
 
 	coverage_init();

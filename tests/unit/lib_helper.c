@@ -97,7 +97,7 @@ uint64_t scene_make_owned(struct scene *sc, const struct soj_times *times)
 	assert_int_equal(
 		soj_index_insert(&sc->st, &sc->w, digest,
 				 soj_entry_place(&sc->st, soj_ref(idx, gen)),
-				 &existing),
+				 NULL, &existing),
 		0);
 	publish_chunk(sc, chunk);
 	return soj_ref(idx, gen);

@@ -145,7 +145,7 @@ uint64_t put(struct soj_store *st, struct soj_worker *w, struct soj_digest key,
 		soj_load_acquire(&soj_entry(st, soj_ref_entry(ref))->ctl));
 	assert_int_equal(soj_chain_push(st, w, soj_ref_entry(ref), false), 0);
 	assert_int_equal(soj_index_insert(st, w, key, soj_entry_place(st, ref),
-					  &existing),
+					  NULL, &existing),
 			 0);
 	assert_true(soj_state_publish(
 		soj_chunk_state(st, chunk),

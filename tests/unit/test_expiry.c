@@ -207,6 +207,22 @@ static void touched_ones_are_armed_again(void **state)
 	assert_int_equal(scene_status(&sc, sliding), SOJ_ENDED_EXPIRED);
 }
 
+/* One look at a bit that somebody set when it was renewed is not its end. */
+static void expired_bit_of_a_renewed_one(void **state)
+{
+	uint64_t ref = make(ttl(100000));
+	struct soj_shm_entry *e = soj_entry(&sc.st, soj_ref_entry(ref));
+
+	(void)state;
+	scene_renew(&sc, ref, 3000, true);
+	soj_store_relaxed(&e->life,
+			  soj_load_relaxed(&e->life) | SOJ_LIFE_EXPIRED);
+	step(2000);
+	assert_int_equal(scene_status(&sc, ref), SOJ_RENEWED);
+	step(3000);
+	assert_int_equal(scene_status(&sc, ref), SOJ_ENDED_GRACE);
+}
+
 static void nearer_deadline_is_kept(void **state)
 {
 	uint64_t ref = make(ttl(100000));
@@ -344,6 +360,23 @@ static void scrubber_finds_lost_hints(void **state)
 	assert_int_equal(scene_status(&sc, renewed), SOJ_ENDED_GRACE);
 	assert_int_equal(ex.work.scrubbed, 3);
 	assert_int_equal(scene_count(&sc, SOJ_COUNT_scrubbed), 3);
+}
+
+/* What was there before has ended, and its timer is armed for long. */
+static void scrubber_is_not_misled_by_an_old_timer(void **state)
+{
+	uint64_t ref = make(ttl(NEVER));
+	struct soj_shm_entry *e = soj_entry(&sc.st, soj_ref_entry(ref));
+
+	(void)state;
+	step(1000);
+	assert_true(soj_wheel_is_armed(&ex.wheel, soj_ref_entry(ref)));
+	soj_store_relaxed(&e->expires_ms, 1100);
+	step(1100 + TICK);
+	assert_int_equal(scene_status(&sc, ref), SOJ_ACTIVE);
+	assert_int_equal(soj_expiry_scrub(&ex, 2000), 1);
+	step(1100 + 2 * TICK);
+	assert_int_equal(scene_status(&sc, ref), SOJ_ENDED_EXPIRED);
 }
 
 static void scrubber_leaves_alone_what_is_in_order(void **state)
@@ -522,12 +555,14 @@ int main(void)
 		cmocka_unit_test(lag_buckets),
 		TEST(lag_is_counted),
 		TEST(touched_ones_are_armed_again),
+		TEST(expired_bit_of_a_renewed_one),
 		TEST(nearer_deadline_is_kept),
 		TEST(owned_ones_wait_for_their_maker),
 		TEST(ended_by_others_is_not_counted),
 		TEST(expired_bit_is_carried_out),
 		TEST(rebuild_finds_all),
 		TEST(scrubber_finds_lost_hints),
+		TEST(scrubber_is_not_misled_by_an_old_timer),
 		TEST(scrubber_leaves_alone_what_is_in_order),
 		TEST(long_gap_is_made_up_for),
 		TEST(waits_to_the_end_of_the_tick),

@@ -194,6 +194,28 @@ static void a_ring_goes_round(void **state)
 	free(chunk);
 }
 
+/* Its oldest was reclaimed by upkeep, and half of all stamps are used up since. */
+static void who_did_nothing_for_long(void **state)
+{
+	const char text[] = "a value that is to be seen by nobody any more";
+	uint32_t old = retired_chunk(text, sizeof(text)), chunk;
+	soj_word_t *word = soj_chunk_state(st, old);
+
+	(void)state;
+	let_grace_pass();
+	assert_true(soj_chunk_reclaim(st, w, old, soj_load_acquire(word),
+				      soj_epoch(&st->seg)));
+	assert_int_equal(soj_limbo_waiting(w), 1);
+	soj_add_relaxed(&st->seg.hdr->epoch, (UINT64_C(1) << 23) + 10);
+	chunk = retired_chunk(text, sizeof(text));
+	let_grace_pass();
+	soj_limbo_drain(st, w);
+	assert_int_equal(soj_limbo_waiting(w), 0);
+	assert_int_equal(
+		soj_state_phase(soj_load_acquire(soj_chunk_state(st, chunk))),
+		SOJ_FREE);
+}
+
 #define T(name) \
 	cmocka_unit_test_setup_teardown(name, open_store, store_tear_down)
 
@@ -206,6 +228,7 @@ int main(void)
 		T(what_waited_comes_back_by_and_by),
 		T(only_what_is_still_there_is_taken),
 		T(a_ring_goes_round),
+		T(who_did_nothing_for_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

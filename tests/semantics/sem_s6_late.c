@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * S6: a renewal whose maker stands still for long, at any label, while others go
+ * on using the session, or that has to wait for the caller's own function: neither
+ * id is over before its time.
+ */
+
+#include <errno.h>
+
+#include "crash/lib_victim.h"
+#include "lib_sem.h"
+
+#define ID (SOJOURN_ID_CHARS_MAX + 1)
+
+struct scene {
+	struct sojourn *s;
+	char id[ID];
+};
+
+static void renewer(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+	struct sojourn_info info;
+
+	r->rc = sojourn_session_renew(x->s, x->id, &info);
+	r->renewal = info.renewal;
+	strcpy(r->id, info.new_id);
+}
+
+/* A request of another worker: by whatever id the last answer told. */
+static bool request(struct sojourn *s, char id[ID], bool *renewed)
+{
+	struct sojourn_info info;
+	int rc = sem_read(s, id, &info);
+
+	*renewed = info.renewal != SOJOURN_RENEWAL_NONE;
+	if (info.renewal == SOJOURN_RENEWAL_DONE) {
+		strcpy(id, info.new_id);
+		rc = sem_read(s, id, NULL);
+	}
+	return rc == 0;
+}
+
+/* At the label, while there are four requests. */
+static bool stand_at(const char *label, uint64_t idle_ms, uint64_t each_ms,
+		     unsigned *wrong)
+{
+	const struct plan plan = {.fault = FAULT_NONE, .pause = label};
+	struct report *r = report_new();
+	bool stood, renewed = false;
+	struct sojourn_options o;
+	struct victim victim;
+	struct scene x;
+	char id[ID];
+
+	sem_options(&o);
+	o.idle_timeout_ms = idle_ms;
+	o.grace_window_ms = 5000;
+	x.s = sem_make(&o);
+	sem_login(x.s, "anna", NULL, x.id);
+	strcpy(id, x.id);
+	victim_run(&victim, r, &plan, renewer, &x);
+	stood = victim.state == VICTIM_STOPPED;
+	if (stood) {
+		for (unsigned i = 0; i < 4; i++) {
+			sem_advance(x.s, each_ms);
+			*wrong += !request(x.s, id, &renewed);
+		}
+		victim_continue(&victim);
+		assert_int_equal(victim.state, VICTIM_FINISHED);
+		/* Whoever goes on, with what he was told. */
+		*wrong += r->rc != 0 || !request(x.s, r->id, &renewed);
+		*wrong += !request(x.s, id, &renewed);
+		*wrong += sem_count(x.s, "anna") == 0;
+	}
+	sojourn_detach(x.s);
+	report_free(r);
+	return stood;
+}
+
+static void s6_trap_a_renewer_that_stands(void **state)
+{
+	unsigned stops = 0, all = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < label_count(); i++) {
+		unsigned wrong = 0;
+
+		stops += stand_at(label_name(i), 60000, 20000, &wrong);
+		stand_at(label_name(i), 0, 20000, &wrong);
+		/* For less than a lease, and longer than what is idle. */
+		stand_at(label_name(i), 1500, 475, &wrong);
+		if (wrong)
+			print_message("S6 at %s: %u wrong\n", label_name(i),
+				      wrong);
+		all += wrong;
+	}
+	printf("S6-trap a renewal that stands at one of %u labels: %u wrong\n",
+	       stops, all);
+	assert_true(stops > 10);
+	assert_int_equal(all, 0);
+}
+
+/* And dies when it has decided: who settles for it hands down as well. */
+static void s6_trap_a_late_renewer_that_dies(void **state)
+{
+	const struct plan plan = {.fault = FAULT_KILL,
+				  .at = "renew.decided",
+				  .nth = 1,
+				  .pause = "renew.record"};
+	struct report *r = report_new();
+	struct sojourn_options o;
+	struct victim victim;
+	struct scene x;
+	bool renewed;
+
+	(void)state;
+	sem_options(&o);
+	o.idle_timeout_ms = 1500;
+	x.s = sem_make(&o);
+	sem_login(x.s, "anna", NULL, x.id);
+	victim_run(&victim, r, &plan, renewer, &x);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	for (unsigned i = 0; i < 4; i++) {
+		sem_advance(x.s, 475);
+		assert_true(request(x.s, x.id, &renewed));
+		assert_false(renewed);
+	}
+	victim_continue(&victim);
+	assert_int_equal(victim.state, VICTIM_KILLED);
+	assert_true(request(x.s, x.id, &renewed));
+	assert_true(renewed);
+	sojourn_detach(x.s);
+	report_free(r);
+}
+
+static int take_long(void *arg, const struct sojourn_info *info,
+		     const void *data, size_t data_bytes)
+{
+	(void)info;
+	(void)data;
+	(void)data_bytes;
+	sem_advance(arg, 6000);
+	return 0;
+}
+
+static void s6_grace_counts_from_the_renewal(void **state)
+{
+	struct sojourn_info info;
+	struct sojourn_options o;
+	char id[ID];
+	struct sojourn *s;
+	struct sojourn_read how = {.veto = take_long};
+
+	(void)state;
+	sem_options(&o);
+	o.renewal_ms = 60000;
+	o.grace_window_ms = 5000;
+	o.redelivery_ms = 0;
+	s = sem_make(&o);
+	how.veto_arg = s;
+	sem_login(s, "anna", NULL, id);
+	sem_advance(s, 60000);
+	assert_int_equal(sojourn_session_read(s, id, &how, NULL, NULL, &info),
+			 0);
+	assert_int_equal(info.renewal, SOJOURN_RENEWAL_WON);
+	sem_advance(s, 4999);
+	assert_int_equal(sem_read(s, id, NULL), 0);
+	sem_advance(s, 1);
+	expect_reason(sem_read(s, id, NULL), -ENOENT, SOJOURN_RENEWED);
+	sojourn_detach(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(s6_trap_a_renewer_that_stands),
+		cmocka_unit_test(s6_trap_a_late_renewer_that_dies),
+		cmocka_unit_test(s6_grace_counts_from_the_renewal),
+	};
+
+	coverage_init();
+	return cmocka_run_group_tests_name("S6", tests, NULL, NULL);
+}
