@@ -379,11 +379,8 @@ void soj_slot_leave(const struct soj_seg *seg, struct soj_thread *thr)
 bool soj_slot_is_ours(const struct soj_seg *seg, const struct soj_thread *thr,
 		      uint32_t idx)
 {
-	const struct soj_shm_slot *slot;
+	const struct soj_shm_slot *slot = &seg->slots[idx];
 
-	if (idx >= seg->lay.slots_max)
-		return false;
-	slot = &seg->slots[idx];
 	/* Another container may have that number for a process, too. */
 	return soj_load_relaxed(&slot->pid) == (uint32_t)getpid() &&
 	       soj_claim_pidns(soj_load_relaxed(&slot->claim)) ==

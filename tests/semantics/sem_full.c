@@ -11,6 +11,7 @@
 #include <sojourn/collection.h>
 #include <sojourn/stat.h>
 
+#include "crash/lib_victim.h"
 #include "lib_sem.h"
 #include "session/handle.h"
 #include "session/item.h"
@@ -154,6 +155,66 @@ static void bucket_keeps_what_is_kept(void **state)
 	fill_bucket(SOJ_BUCKET_PLACES);
 	refused();
 	assert_int_equal(sem_counter(s, "evictions"), 0);
+	sojourn_detach(s);
+}
+
+static void put_last(void *arg, struct report *r)
+{
+	(void)arg;
+	r->rc = put(SOJ_BUCKET_PLACES - 1, 0);
+}
+
+/* A place whose maker stands still, and whose item was removed meanwhile: he has
+ * it until he goes on, and others do with the rest. */
+static void bucket_with_a_maker_who_stands(void **state)
+{
+	const struct plan plan = {.pause = "index.committed"};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct report *r = report_new();
+		struct sojourn_item item;
+		struct victim maker;
+
+		open_with(i == 0 ? SOJOURN_WHEN_FULL_REJECT
+				 : SOJOURN_WHEN_FULL_EVICT,
+			  false, 100);
+		for (unsigned n = 0; n < SOJ_BUCKET_PLACES - 1; n++) {
+			assert_int_equal(put(n, 0), 0);
+			sem_advance(s, 1000);
+		}
+		victim_run(&maker, r, &plan, put_last, NULL);
+		assert_int_equal(maker.state, VICTIM_STOPPED);
+		item = neighbour(SOJ_BUCKET_PLACES - 1);
+		assert_int_equal(sojourn_remove(s, &item, 0), 1);
+		if (i == 0)
+			expect_reason(put(SOJ_BUCKET_PLACES, 0), -ENOSPC,
+				      SOJOURN_FULL);
+		else
+			assert_int_equal(put(SOJ_BUCKET_PLACES, 0), 0);
+		assert_int_equal(is_there(0), i == 0);
+		victim_continue(&maker);
+		assert_int_equal(maker.state, VICTIM_FINISHED);
+		assert_int_equal(r->rc, 0);
+		assert_int_equal(put(SOJ_BUCKET_PLACES, 0), 0);
+		sojourn_detach(s);
+		report_free(r);
+	}
+}
+
+/* Another subject's item leaves its place to what comes instead. */
+static void bucket_of_another_subjects(void **state)
+{
+	const struct sojourn_value v = {.subject = "bert"};
+	struct sojourn_item item;
+
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_REJECT, false, 100);
+	fill_bucket(SOJ_BUCKET_PLACES);
+	item = neighbour(3);
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	assert_int_equal(sem_count(s, "bert"), 1);
+	refused();
 	sojourn_detach(s);
 }
 
@@ -314,6 +375,8 @@ int main(void)
 		cmocka_unit_test(bucket_ends_what_is_over),
 		cmocka_unit_test(bucket_evicts_the_least_used),
 		cmocka_unit_test(bucket_keeps_what_is_kept),
+		cmocka_unit_test(bucket_with_a_maker_who_stands),
+		cmocka_unit_test(bucket_of_another_subjects),
 		cmocka_unit_test(one_of_many_places_is_found),
 		cmocka_unit_test(over_before_used),
 		cmocka_unit_test(of_the_class_that_is_wanted),
@@ -321,5 +384,6 @@ int main(void)
 		cmocka_unit_test(helper_stands_still),
 	};
 
+	coverage_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
