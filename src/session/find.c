@@ -219,14 +219,15 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 		if ((rc < 0 && rc != -ENOBUFS) || !snap->has_record)
 			return rc;
 		first = *snap;
-		if (!s->st.seg.readonly && self && !soj_gone(&self->w))
-			soj_line_settle(&s->st, &first);
 		status = soj_line_status(&s->st, &first, &tip);
 		if (status != SOJ_ACTIVE)
 			return soj_report_ended(status);
 		SOJ_STEP("follow.seen");
 		if (tip == 0)
 			break;
+		if (!s->st.seg.readonly && self && !soj_gone(&self->w))
+			soj_line_settle(&s->st, tip);
+		snap->has_record = false;
 		rc = look(s, self, self, tip, NULL, now_ms, copy, snap);
 		/* Else it was renewed or reused just now: begin again. */
 		if (rc != -EAGAIN && !snap->has_record) {

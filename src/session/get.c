@@ -203,6 +203,21 @@ int sojourn_touch(struct sojourn *s, const struct sojourn_item *item)
 	return soj_done(s, touch(s, item));
 }
 
+int soj_item_end_seen(struct sojourn *s, const struct soj_snapshot *seen)
+{
+	struct soj_self *self;
+	int rc;
+
+	self = soj_self_writing(s, &rc);
+	if (self == NULL)
+		return rc;
+	self->w.source = SOJ_SOURCE_DELETE;
+	if (!soj_gone(&self->w) && soj_entry_end(&s->st, &self->w, seen->ref,
+						 seen->ctl, SOJ_ENDED_DELETED))
+		soj_count(&self->w.thr, SOJ_COUNT_deletes);
+	return soj_gone(&self->w) ? soj_report_errno(-ECANCELED) : 0;
+}
+
 /* Returns how many it ended; -EAGAIN: it changed. */
 static int remove_once(struct sojourn *s, struct soj_self *self,
 		       const struct soj_digest *digest, uint64_t if_version)

@@ -112,8 +112,6 @@ static int make(struct soj_write *w, uint64_t now_ms,
 	/* It lives from when it was known what it is to be. */
 	birth.now_ms = soj_seg_now_ms(&w->s->st.seg);
 	rc = lifetime(w, birth.now_ms, &birth.life);
-	if (rc < 0)
-		return rc;
 	birth.value = (struct soj_value){
 		.data = w->data,
 		.data_bytes = (uint32_t)w->data_bytes,
@@ -122,7 +120,8 @@ static int make(struct soj_write *w, uint64_t now_ms,
 		.meta = w->meta,
 		.meta_bytes = w->meta ? w->meta_bytes : 0,
 	};
-	rc = soj_session_make(w->s, w->self, &birth, &made);
+	if (rc == 0)
+		rc = soj_session_make(w->s, w->self, &birth, &made);
 	if (rc == -EXFULL) {
 		rc = soj_room_bucket(w->s, w->self, &w->digest);
 		return rc < 0 ? rc : -EAGAIN;
@@ -225,6 +224,9 @@ static int replace(struct soj_write *w, struct target *t, uint64_t now_ms)
 	w->version = seen.version;
 	if (w->if_version && w->if_version != seen.version)
 		return soj_report_errno(-ESTALE);
+	/* Its maker may be found late by a cap, and this be lost; or stand, and keep
+	 * its place. */
+	soj_entry_settle(st, seen.ref);
 	/* Whose an entry is never changes. */
 	if (w->subject && !w->keep_label &&
 	    !soj_digest_equal(w->subject_digest, t->cold.subject)) {
@@ -234,8 +236,6 @@ static int replace(struct soj_write *w, struct target *t, uint64_t now_ms)
 					  "subject's");
 		return make(w, now_ms, &seen);
 	}
-	/* Else its maker may be found late by a cap, and this be lost. */
-	soj_entry_settle(st, seen.ref);
 	rc = next_data(w, &seen);
 	if (rc == 0)
 		rc = renew_rest(w, t, soj_seg_now_ms(&w->s->st.seg));

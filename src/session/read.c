@@ -94,7 +94,9 @@ int soj_session_bound(struct sojourn *s, struct soj_self *self,
 	if (policy < SOJ_BINDING_REJECT)
 		return 0;
 	if (policy == SOJ_BINDING_DELETE && !s->st.seg.readonly) {
-		int rc = soj_session_delete_named(s, digest);
+		int rc = soj_misc_keyed(session->cold.misc)
+				 ? soj_item_end_seen(s, &session->snap)
+				 : soj_session_delete_named(s, digest);
 
 		if (rc < 0)
 			return rc;
@@ -149,6 +151,19 @@ static int ask_veto(struct reading *r, const void *data)
 
 /* ---- finding, and what follows ---- */
 
+/* Its grace window has ended in the midst of it: it is late, and may be told the
+ * new id. */
+static bool grew_late(struct reading *r)
+{
+	const uint64_t now_ms = soj_seg_now_ms(&r->s->st.seg);
+
+	if (soj_session_late(&r->session.snap, r->now_ms) ||
+	    !soj_session_late(&r->session.snap, now_ms))
+		return false;
+	r->now_ms = now_ms;
+	return true;
+}
+
 /*
  * The session of an id, and the tip of its line: an old id in its grace window
  * shows what was written since.  0, -ENOBUFS, or a reported error.
@@ -163,9 +178,12 @@ static int find_to_read(struct reading *r, const struct soj_copy *copy)
 				   &r->session.snap);
 	r->tip = r->session.snap;
 	if ((rc == 0 || rc == -ENOBUFS) && r->session.snap.has_record &&
-	    !soj_session_late(&r->session.snap, r->now_ms))
+	    !soj_session_late(&r->session.snap, r->now_ms)) {
 		rc = soj_session_follow(r->s, r->self, &r->digest, r->now_ms,
 					copy, &r->tip);
+		if (rc == -ENOENT && grew_late(r))
+			return find_to_read(r, copy);
+	}
 	if (rc < 0 && rc != -ENOBUFS)
 		return rc;
 	if (r->how->subject &&
@@ -190,7 +208,7 @@ static bool give_new_id(struct reading *r)
 	if (given)
 		r->info->renewal = SOJOURN_RENEWAL_DONE;
 	if (!r->s->st.seg.readonly && r->self && !soj_gone(&r->self->w))
-		soj_line_settle(&r->s->st, snap);
+		soj_line_settle(&r->s->st, snap->record.successor);
 	return given;
 }
 

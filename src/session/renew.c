@@ -350,7 +350,7 @@ static int renew_flagged(struct renewal *r)
 		soj_session_withdraw(r->s, r->self, &made);
 		return rc;
 	}
-	soj_line_hand_down(&r->s->st, r->old.snap.ref, made.ref);
+	soj_line_hand_down(&r->s->st, made.ref);
 	leave_lock(r);
 	r->successor = made.ref;
 	if (!soj_session_settle(r->s, r->self, &made))
@@ -393,7 +393,7 @@ static int renew_once(struct renewal *r, enum sojourn_renewal *outcome)
 			*outcome = SOJOURN_RENEWAL_DONE;
 		r->successor = r->old.snap.record.successor;
 		note(r, SOJ_HOOK_RENEWAL_LOST, *outcome);
-		soj_line_settle(&r->s->st, &r->old.snap);
+		soj_line_settle(&r->s->st, r->successor);
 		return 0;
 	}
 	rc = look_at_lock(r);

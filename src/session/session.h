@@ -214,6 +214,9 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 			const struct soj_kept *kept, const void *data,
 			size_t data_bytes);
 
+/* get.c: ends an item, if it still is what was seen.  0 or a reported error. */
+int soj_item_end_seen(struct sojourn *s, const struct soj_snapshot *seen);
+
 /* end.c: sojourn_session_delete() of whatever has that digest. */
 int soj_session_delete_named(struct sojourn *s,
 			     const struct soj_digest *digest);

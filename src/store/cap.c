@@ -237,6 +237,28 @@ static bool will_be_withdrawn(const struct census *c, uint32_t idx,
 	       state_of(c, idx) == state && soj_slot_still(seg, slot, claim);
 }
 
+/*
+ * A successor that nobody is led to: as long as its predecessor lives its login
+ * does, and is counted here, too.  For that may be renewed to it and be gone before
+ * the walk, which came past this first, gets there; and nothing new comes in.
+ */
+static int predecessor_lives(struct census *c, uint32_t idx, uint64_t state,
+			     uint64_t ref)
+{
+	struct soj_snapshot snap;
+	struct soj_cold cold;
+
+	if (look(c, ref, &cold, &snap) == 0) {
+		if (soj_ctl_status(snap.ctl) == SOJ_ACTIVE)
+			return lives(c, &snap);
+		/* Renewed by now; to this one? */
+		if (snap.has_record &&
+		    snap.record.successor == soj_ref(idx, soj_state_gen(state)))
+			return -EAGAIN;
+	}
+	return state_of(c, idx) == state ? 0 : -EAGAIN;
+}
+
 /* What one member of the chain says of its login: 1 it lives, 2 it is being
  * made, 0 it does not count, -EAGAIN look again, -ENOENT not one of these. */
 static int judge(struct census *c, uint32_t idx, struct soj_cold *cold,
@@ -262,11 +284,14 @@ static int judge(struct census *c, uint32_t idx, struct soj_cold *cold,
 		return lives(c, snap);
 	if (cold->predecessor == 0)
 		return will_be_withdrawn(c, idx, state, cold) ? 0 : 2;
-	/* A successor counts when its predecessor does not any more. */
 	named = soj_line_names(c->st, cold->predecessor, ref);
 	if (named < 0)
 		return named == -EBUSY ? -EAGAIN : 0;
-	return named ? lives(c, snap) : 0;
+	if (named == 0)
+		return predecessor_lives(c, idx, state, cold->predecessor);
+	if (soj_line_hand_down(c->st, ref))
+		return -EAGAIN;
+	return lives(c, snap);
 }
 
 static bool add(struct census *c, const struct login *l)

@@ -433,8 +433,6 @@ void soj_entry_settle(struct soj_store *st, uint64_t ref)
 	uint32_t idx = soj_ref_entry(ref);
 	uint64_t state;
 
-	if (!soj_entry_idx_ok(st, idx))
-		return;
 	state = soj_load_acquire(&st->seg.entry_states[idx]); /* S1 */
 	if (soj_state_phase(state) != SOJ_OWNED ||
 	    (soj_state_gen(state) & SOJ_MASK(SOJ_REFGEN_BITS)) !=

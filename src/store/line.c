@@ -16,7 +16,9 @@
  * Stop table: a renewer that stands still after its decision holds back nothing:
  * who reads by the old id, and upkeep when that has ended, make its successor
  * LIVE (soj_line_settle).  Meanwhile the entry may have been used: its successor,
- * which was dated by its making, is not to be idle for that (soj_line_hand_down).
+ * which was dated by its making, is not to be idle for that.  So whoever judges or
+ * settles what its maker has not made LIVE hands the use down first, from an entry
+ * that nobody touches any more when it names its successor (soj_line_hand_down).
  *
  * Edges
  *   S1  load of a state (slab.c)   S0
@@ -201,7 +203,8 @@ enum soj_hold soj_line_holds(struct soj_store *st, uint64_t ref,
 	if (snap.has_record)
 		*successor = snap.record.successor;
 	/* Its maker may stand still for long: nobody waits for him. */
-	soj_line_settle(st, &snap);
+	if (snap.has_record)
+		soj_line_settle(st, snap.record.successor);
 	if (snap.has_record && is_owned(st, snap.record.successor))
 		return SOJ_HELD;
 	if (cold.predecessor == 0 ||
@@ -332,34 +335,33 @@ int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
 	return rc;
 }
 
-void soj_line_hand_down(struct soj_store *st, uint64_t from, uint64_t to)
+bool soj_line_hand_down(struct soj_store *st, uint64_t ref)
 {
-	soj_word_t *heir = &soj_entry(st, soj_ref_entry(to))->life;
-	uint64_t life =
-		soj_load_acquire(/* E1 */
-				 &soj_entry(st, soj_ref_entry(from))->life);
-	const uint64_t accessed_ms = soj_life_accessed_ms(life);
-	uint64_t seen = soj_load_acquire(heir); /* E1 */
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	const uint64_t from = soj_load_relaxed(&e->predecessor);
+	uint64_t life = soj_load_acquire(&e->life); /* E1 */
+	uint64_t use;
 
-	if (soj_life_gen(life) != soj_ref_gen(from))
-		return;
-	while (soj_life_gen(seen) == soj_ref_gen(to) &&
-	       !(seen & SOJ_LIFE_EXPIRED) &&
-	       soj_life_accessed_ms(seen) < accessed_ms &&
-	       !soj_cas_acq_rel(heir, &seen, /* L0 */
-				soj_life(soj_life_gen(seen), accessed_ms)))
-		;
+	if (from == 0 || !soj_entry_idx_ok(st, soj_ref_entry(from)))
+		return false;
+	use = soj_load_acquire(/* E1 */
+			       &soj_entry(st, soj_ref_entry(from))->life);
+	if (soj_life_gen(use) != soj_ref_gen(from))
+		return false;
+	while (soj_life_gen(life) == soj_ref_gen(ref) &&
+	       !(life & SOJ_LIFE_EXPIRED) &&
+	       soj_life_accessed_ms(life) < soj_life_accessed_ms(use))
+		if (soj_cas_acq_rel(&e->life, &life, /* L0 */
+				    soj_life(soj_life_gen(life),
+					     soj_life_accessed_ms(use))))
+			return true;
+	return false;
 }
 
-void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed)
+void soj_line_settle(struct soj_store *st, uint64_t ref)
 {
-	uint64_t successor;
-
-	if (!renewed->has_record)
+	if (!is_owned(st, ref))
 		return;
-	successor = renewed->record.successor;
-	if (!is_owned(st, successor))
-		return;
-	soj_line_hand_down(st, renewed->ref, successor);
-	soj_entry_settle(st, successor);
+	soj_line_hand_down(st, ref);
+	soj_entry_settle(st, ref);
 }

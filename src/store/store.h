@@ -465,8 +465,9 @@ enum soj_status soj_line_status(const struct soj_store *st,
 
 /* Makes the successor that a renewed entry names LIVE, if its maker has not, and
  * before that as recently used as the entry is. */
-void soj_line_settle(struct soj_store *st, const struct soj_snapshot *renewed);
-void soj_line_hand_down(struct soj_store *st, uint64_t from, uint64_t to);
+void soj_line_settle(struct soj_store *st, uint64_t successor);
+/* True if that was any later than its own. */
+bool soj_line_hand_down(struct soj_store *st, uint64_t successor);
 
 /* Ends the renewed entries that led to `ref`, which ended for `reason`; not if
  * they lead through it to a readable tip. */

@@ -76,12 +76,13 @@ static void late_heirs(void)
 	const uint64_t from = ref_of(&w, w.known[w.target].id);
 	const uint64_t used_ms = soj_life_accessed_ms(load(&e->life));
 
+	soj_store_release(&e->predecessor, from);
 	soj_store_release(&soj_entry(st, soj_ref_entry(from))->life,
 			  soj_life(soj_ref_gen(from), used_ms + 5));
 	before_write(&e->life, soj_life(soj_ref_gen(ref), used_ms + 7));
-	soj_line_hand_down(st, from, ref);
+	MUST(!soj_line_hand_down(st, ref));
 	EXPECT_KEPT();
-	soj_line_hand_down(st, from, ref);
+	MUST(!soj_line_hand_down(st, ref));
 	MUST(soj_life_accessed_ms(load(&e->life)) == used_ms + 7);
 }
 

@@ -206,7 +206,10 @@ static void bucket_with_a_maker_who_stands(void **state)
 static void bucket_of_another_subjects(void **state)
 {
 	const struct sojourn_value v = {.subject = "bert"};
+	const struct plan plan = {.pause = "index.committed"};
+	struct report *r = report_new();
 	struct sojourn_item item;
+	struct victim maker;
 
 	(void)state;
 	open_with(SOJOURN_WHEN_FULL_REJECT, false, 100);
@@ -215,7 +218,18 @@ static void bucket_of_another_subjects(void **state)
 	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
 	assert_int_equal(sem_count(s, "bert"), 1);
 	refused();
+	/* Also if its maker still is at it. */
+	item = neighbour(SOJ_BUCKET_PLACES - 1);
+	assert_int_equal(sojourn_remove(s, &item, 0), 1);
+	victim_run(&maker, r, &plan, put_last, NULL);
+	assert_int_equal(maker.state, VICTIM_STOPPED);
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	assert_int_equal(sem_count(s, "bert"), 2);
+	victim_continue(&maker);
+	assert_int_equal(r->rc, 0);
+	refused();
 	sojourn_detach(s);
+	report_free(r);
 }
 
 /* ---- a victim ---- */

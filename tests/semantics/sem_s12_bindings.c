@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "crash/lib_victim.h"
 #include "lib_sem.h"
 #include "session/binding.h"
 
@@ -416,6 +417,72 @@ static void s12_items(void **state)
 	printf("S12 items, got and viewed: ok\n");
 }
 
+struct looker {
+	struct sojourn *s;
+	struct sojourn_item item;
+	bool copy;
+};
+
+static void look_from_abroad(void *arg, struct report *r)
+{
+	const struct sojourn_read away = {.client = &abroad};
+	const struct looker *l = arg;
+	struct seen seen = {.calls = 0};
+	char data[8];
+	size_t bytes = sizeof(data);
+
+	r->rc = l->copy ? sojourn_get(l->s, &l->item, &away, data, &bytes, NULL)
+			: sojourn_view(l->s, &l->item, &away, see, &seen);
+}
+
+/* Who is refused ends what he was refused, not what came since. */
+static void s12_ends_what_was_refused(void **state)
+{
+	const struct sojourn_value from_home = {.data = "data",
+						.data_bytes = 4,
+						.metadata = &at_home},
+				   from_abroad = {.data = "data",
+						  .data_bytes = 4,
+						  .metadata = &abroad};
+	struct looker l = {.item = {.key = "key", .key_bytes = 3}};
+	struct sojourn_collection carts;
+	struct sojourn_options o;
+	unsigned stops = 0, wrong = 0;
+
+	(void)state;
+	sem_options(&o);
+	sojourn_collection_init(&carts, "carts");
+	carts.ip = SOJOURN_BINDING_DELETE;
+	o.collections = &carts;
+	o.collections_count = 1;
+	l.s = sem_make(&o);
+	l.item.collection = (uint32_t)sojourn_collection_number(l.s, "carts");
+	for (unsigned i = 0; i < 2 * label_count(); i++) {
+		const struct plan plan = {.fault = FAULT_NONE,
+					  .pause = label_name(i / 2)};
+		struct report *r = report_new();
+		struct victim victim;
+
+		l.copy = i % 2;
+		assert_int_equal(sojourn_put(l.s, &l.item, &from_home, NULL),
+				 0);
+		victim_run(&victim, r, &plan, look_from_abroad, &l);
+		if (victim.state == VICTIM_STOPPED) {
+			stops++;
+			assert_int_equal(
+				sojourn_put(l.s, &l.item, &from_abroad, NULL),
+				0);
+			victim_continue(&victim);
+			wrong += sojourn_has(l.s, &l.item) != 1;
+		}
+		assert_true(sojourn_remove(l.s, &l.item, 0) >= 0);
+		report_free(r);
+	}
+	assert_true(stops > 10);
+	assert_int_equal(wrong, 0);
+	sojourn_detach(l.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,7 +494,9 @@ int main(void)
 		cmocka_unit_test(s12_policies),
 		cmocka_unit_test(s12_trap_binding_lost_by_renewal),
 		cmocka_unit_test(s12_items),
+		cmocka_unit_test(s12_ends_what_was_refused),
 	};
 
+	coverage_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "crash/lib_victim.h"
+#include "lib/upkeep.h"
 #include "lib_sem.h"
 
 #define ID (SOJOURN_ID_CHARS_MAX + 1)
@@ -102,22 +103,27 @@ static void s6_trap_a_renewer_that_stands(void **state)
 	assert_int_equal(all, 0);
 }
 
-/* And dies when it has decided: who settles for it hands down as well. */
-static void s6_trap_a_late_renewer_that_dies(void **state)
+/* And dies, or stands, when it has decided: whoever judges or settles the new
+ * entry hands the use down as well. */
+enum next { A_REQUEST, REPAIR, A_LOGIN, A_LOGOUT };
+
+static void late_renewer(enum fault fault, enum next next)
 {
-	const struct plan plan = {.fault = FAULT_KILL,
+	const struct plan plan = {.fault = fault,
 				  .at = "renew.decided",
 				  .nth = 1,
 				  .pause = "renew.record"};
+	const struct sojourn_new n = {.subject = "anna"};
 	struct report *r = report_new();
 	struct sojourn_options o;
 	struct victim victim;
 	struct scene x;
 	bool renewed;
+	char id[ID];
 
-	(void)state;
 	sem_options(&o);
 	o.idle_timeout_ms = 1500;
+	o.per_subject_max = 2;
 	x.s = sem_make(&o);
 	sem_login(x.s, "anna", NULL, x.id);
 	victim_run(&victim, r, &plan, renewer, &x);
@@ -128,9 +134,73 @@ static void s6_trap_a_late_renewer_that_dies(void **state)
 		assert_false(renewed);
 	}
 	victim_continue(&victim);
-	assert_int_equal(victim.state, VICTIM_KILLED);
+	assert_int_equal(victim.state,
+			 fault == FAULT_KILL ? VICTIM_KILLED : VICTIM_STOPPED);
+	if (next == REPAIR)
+		assert_true(upkeep_passes(x.s, 4, soj_upkeep_full));
+	if (next == A_LOGIN || next == A_LOGOUT)
+		assert_int_equal(sojourn_session_create(x.s, &n, id, NULL), 0);
+	if (next == A_LOGOUT)
+		assert_int_equal(
+			sojourn_session_delete_subject(x.s, "anna", x.id), 1);
 	assert_true(request(x.s, x.id, &renewed));
 	assert_true(renewed);
+	if (fault == FAULT_STOP) {
+		victim_continue(&victim);
+		assert_int_equal(r->rc, 0);
+		assert_true(request(x.s, r->id, &renewed));
+	}
+	sojourn_detach(x.s);
+	report_free(r);
+}
+
+static void s6_trap_a_late_renewer_that_dies(void **state)
+{
+	(void)state;
+	late_renewer(FAULT_KILL, A_REQUEST);
+	late_renewer(FAULT_KILL, REPAIR);
+	late_renewer(FAULT_KILL, A_LOGIN);
+	late_renewer(FAULT_STOP, A_REQUEST);
+	late_renewer(FAULT_STOP, A_LOGIN);
+	late_renewer(FAULT_STOP, A_LOGOUT);
+}
+
+static void read_old(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+	struct sojourn_info info;
+
+	r->rc = sem_read(x->s, x->id, &info);
+	r->renewal = info.renewal;
+	strcpy(r->id, info.new_id);
+}
+
+/* Whose grace window ends in the midst of a read is told the new id. */
+static void s6_read_across_the_end_of_grace(void **state)
+{
+	const struct plan plan = {.pause = "follow.seen"};
+	struct report *r = report_new();
+	struct sojourn_options o;
+	struct sojourn_info info;
+	struct victim victim;
+	struct scene x;
+
+	(void)state;
+	sem_options(&o);
+	o.grace_window_ms = 5000;
+	o.redelivery_ms = 60000;
+	x.s = sem_make(&o);
+	sem_login(x.s, "anna", NULL, x.id);
+	assert_int_equal(sojourn_session_renew(x.s, x.id, &info), 0);
+	sem_advance(x.s, 4995);
+	victim_run(&victim, r, &plan, read_old, &x);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	sem_advance(x.s, 10);
+	victim_continue(&victim);
+	assert_int_equal(victim.state, VICTIM_FINISHED);
+	assert_int_equal(r->rc, -ENOENT);
+	assert_int_equal(r->renewal, SOJOURN_RENEWAL_DONE);
+	assert_string_equal(r->id, info.new_id);
 	sojourn_detach(x.s);
 	report_free(r);
 }
@@ -177,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s6_trap_a_renewer_that_stands),
 		cmocka_unit_test(s6_trap_a_late_renewer_that_dies),
+		cmocka_unit_test(s6_read_across_the_end_of_grace),
 		cmocka_unit_test(s6_grace_counts_from_the_renewal),
 	};
 

@@ -220,7 +220,7 @@ static void s11_cap_over_a_long_chain(void **state)
 
 	(void)state;
 	sem_options(&o);
-	o.entries_max = MANY + 100;
+	o.entries_max = 4 * MANY; /* no bucket is full */
 	o.segment_bytes = 32u << 20;
 	o.per_subject_max = 2;
 	for (unsigned i = 0; i < 2; i++) {
@@ -251,6 +251,68 @@ static void s11_cap_over_a_long_chain(void **state)
 	}
 }
 
+/* ---- who is renewed beside a walk ---- */
+
+static void renew_anna(void *arg, struct report *r)
+{
+	struct sojourn_info info;
+
+	r->rc = sojourn_session_regenerate(s, arg, &info);
+	strcpy(r->id, info.new_id);
+}
+
+static void login_anna(void *arg, struct report *r)
+{
+	r->rc = sojourn_session_create(s, arg, r->id, NULL);
+}
+
+/* The successor was passed when it was nobody's yet; then it is named, and what
+ * names it is gone before the walk comes there. */
+static void count_beside_renewal(enum sojourn_when_over when_over,
+				 bool exclusive)
+{
+	const struct plan built = {.fault = FAULT_NONE, .pause = "renew.built"};
+	const struct plan there = {
+		.fault = FAULT_STOP, .at = "chain.at", .nth = 3};
+	struct sojourn_new n = {.subject = "anna", .exclusive = exclusive};
+	struct report *renewed = report_new(), *r = report_new();
+	struct victim renewer, login;
+	struct sojourn_options o;
+	char id[ID];
+
+	sem_options(&o);
+	o.grace_window_ms = 0;
+	o.per_subject_max = exclusive ? 0 : 1;
+	o.when_over = when_over;
+	s = sem_make(&o);
+	sem_login(s, "anna", "x", id);
+	victim_run(&renewer, renewed, &built, renew_anna, id);
+	assert_int_equal(renewer.state, VICTIM_STOPPED);
+	victim_run(&login, r, &there, login_anna, &n);
+	assert_int_equal(login.state, VICTIM_STOPPED);
+	victim_continue(&renewer);
+	assert_int_equal(renewed->rc, 0);
+	assert_true(upkeep_passes(s, 4, soj_upkeep_full));
+	victim_continue(&login);
+	assert_int_equal(login.state, VICTIM_FINISHED);
+	assert_int_equal(r->rc,
+			 when_over == SOJOURN_WHEN_OVER_REJECT && !exclusive
+				 ? -EUSERS
+				 : 0);
+	assert_int_equal(sem_count(s, "anna"), 1);
+	sojourn_detach(s);
+	report_free(renewed);
+	report_free(r);
+}
+
+static void s11_renewed_beside_a_walk(void **state)
+{
+	(void)state;
+	count_beside_renewal(SOJOURN_WHEN_OVER_REJECT, false);
+	count_beside_renewal(SOJOURN_WHEN_OVER_EVICT_OLDEST, false);
+	count_beside_renewal(SOJOURN_WHEN_OVER_REJECT, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +321,7 @@ int main(void)
 		cmocka_unit_test(s10_lists_of_any_length),
 		cmocka_unit_test(s10_handles_end_what_answers),
 		cmocka_unit_test(s11_cap_over_a_long_chain),
+		cmocka_unit_test(s11_renewed_beside_a_walk),
 	};
 
 	coverage_init();
