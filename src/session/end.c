@@ -64,12 +64,12 @@ struct end_all {
 };
 
 /* Its time was over before anybody ended it: that is what is told of it. */
-static bool is_over(struct end_all *a, const struct soj_snapshot *snap)
+static bool is_over(struct end_all *a, const struct soj_snapshot *snap,
+		    uint64_t now_ms)
 {
 	a->verdict = SOJ_ACTIVE;
 	if (soj_ctl_status(snap->ctl) == SOJ_ACTIVE)
-		a->verdict = soj_times_judge(&snap->times,
-					     soj_seg_now_ms(&a->s->st.seg));
+		a->verdict = soj_times_judge(&snap->times, now_ms);
 	return a->verdict != SOJ_ACTIVE;
 }
 
@@ -99,12 +99,15 @@ static bool end_one(void *arg, uint32_t idx)
 	if (a->first == 0)
 		a->first = ref;
 	do {
+		/* Before what is handed down: no use after that is missed. */
+		const uint64_t now_ms = soj_seg_now_ms(&st->seg);
+
 		rc = soj_entry_snapshot(st, ref, NULL, &copy, &snap);
 		if (rc == 0 && soj_state_phase(state) == SOJ_OWNED &&
 		    soj_line_hand_down(st, ref))
 			rc = -EAGAIN;
 		if (rc == 0 && soj_digest_equal(cold.subject, a->subject) &&
-		    is_over(a, &snap))
+		    is_over(a, &snap, now_ms))
 			rc = expire(a, &snap);
 	} while (rc == -EAGAIN && soj_section_valid(&st->seg, &a->self->w.thr));
 	if (rc < 0 || !soj_digest_equal(cold.subject, a->subject) ||

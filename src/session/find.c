@@ -234,6 +234,11 @@ int soj_session_follow(struct sojourn *s, struct soj_self *self,
 			if ((rc < 0 && rc != -ENOBUFS) ||
 			    leads_still(s, &first))
 				return rc;
+			/* What was copied is none of his business. */
+			if (copy && copy->data)
+				soj_wipe(copy->data,
+					 soj_min(copy->data_capacity,
+						 snap->data_bytes));
 			now_ms = soj_seg_now_ms(&s->st.seg);
 		}
 	}

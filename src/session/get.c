@@ -203,19 +203,35 @@ int sojourn_touch(struct sojourn *s, const struct sojourn_item *item)
 	return soj_done(s, touch(s, item));
 }
 
-int soj_item_end_seen(struct sojourn *s, const struct soj_snapshot *seen)
+int soj_item_end_seen(struct sojourn *s, struct soj_self *self,
+		      const struct soj_session *seen,
+		      const struct sojourn_metadata *client)
 {
-	struct soj_self *self;
-	int rc;
+	struct soj_session now;
+	const struct soj_copy copy = {.cold = &now.cold, .meta = now.meta};
+	const uint64_t ref = seen->snap.ref;
+	uint64_t ctl = seen->snap.ctl;
+	unsigned policy = SOJ_BINDING_DELETE;
+	int rc = -EAGAIN;
 
-	self = soj_self_writing(s, &rc);
-	if (self == NULL)
-		return rc;
-	self->w.source = SOJ_SOURCE_DELETE;
-	if (!soj_gone(&self->w) && soj_entry_end(&s->st, &self->w, seen->ref,
-						 seen->ctl, SOJ_ENDED_DELETED))
-		soj_count(&self->w.thr, SOJ_COUNT_deletes);
-	return soj_gone(&self->w) ? soj_report_errno(-ECANCELED) : 0;
+	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++) {
+		if (soj_gone(&self->w))
+			return soj_report_errno(-ECANCELED);
+		if (soj_entry_end(&s->st, &self->w, ref, ctl,
+				  SOJ_ENDED_DELETED)) {
+			soj_count(&self->w.thr, SOJ_COUNT_deletes);
+			return 0;
+		}
+		/* Another value may be for this client; the same is not. */
+		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &now.snap);
+		ctl = now.snap.ctl;
+		if (rc == 0 && soj_ctl_readable(ctl) &&
+		    soj_session_mismatch(s, &now, client, &policy) &&
+		    policy == SOJ_BINDING_DELETE)
+			rc = -EAGAIN;
+		soj_open_wipe(s, now.meta, sizeof(now.meta));
+	}
+	return rc == -EAGAIN ? soj_report_errno(-EBUSY) : 0;
 }
 
 /* Returns how many it ended; -EAGAIN: it changed. */

@@ -94,10 +94,15 @@ int soj_session_bound(struct sojourn *s, struct soj_self *self,
 	if (policy < SOJ_BINDING_REJECT)
 		return 0;
 	if (policy == SOJ_BINDING_DELETE && !s->st.seg.readonly) {
-		int rc = soj_misc_keyed(session->cold.misc)
-				 ? soj_item_end_seen(s, &session->snap)
-				 : soj_session_delete_named(s, digest);
+		struct soj_self *writing;
+		int rc;
 
+		writing = soj_self_writing(s, &rc);
+		if (writing == NULL)
+			return rc;
+		rc = soj_misc_keyed(session->cold.misc)
+			     ? soj_item_end_seen(s, writing, session, client)
+			     : soj_session_delete_named(s, digest);
 		if (rc < 0)
 			return rc;
 	}

@@ -38,9 +38,11 @@
  * changed; then it is simply the winner after all.  But not of what it knew long
  * ago: all it writes is dated by when it began, so who was at it for longer than a
  * lease begins again, right before step 3.  What others used the session for
- * meanwhile, touches only, is handed down before step 4 (store/line.c).  Left: one
- * who stands exactly between that look at the clock and the CAS; by so much the
- * grace window is shorter.
+ * meanwhile, touches only, is handed down right before step 3, and again before
+ * step 4 (store/line.c).  Left: one who stands exactly between that look at the
+ * clock and the CAS, for by so much the grace window is shorter, and who looks at
+ * the new entry before step 4 may find it idle; and a touch that comes after step 4
+ * to the old entry, by one who stood before it: that use is not counted.
  * A logout in between ends the old ctl: step 3 fails.  One that came after
  * step 3 follows the record and ends the successor, OWNED or LIVE.
  *
@@ -285,6 +287,8 @@ static int decide(struct renewal *r, const struct soj_made *made)
 		soj_chunk_abandon(st, w, fresh);
 		return soj_report_errno(rc);
 	}
+	/* Nobody is led to the new entry yet, so nobody sees it idle. */
+	soj_line_hand_down(st, made->ref);
 	SOJ_STEP("renew.record");
 	if (soj_gone(w))
 		return soj_report_errno(-ECANCELED);

@@ -214,8 +214,11 @@ int soj_session_replace(struct sojourn *s, struct soj_self *self,
 			const struct soj_kept *kept, const void *data,
 			size_t data_bytes);
 
-/* get.c: ends an item, if it still is what was seen.  0 or a reported error. */
-int soj_item_end_seen(struct sojourn *s, const struct soj_snapshot *seen);
+/* get.c: ends an item that was seen, and is not for that client, as long as that
+ * is so.  0 or a reported error. */
+int soj_item_end_seen(struct sojourn *s, struct soj_self *self,
+		      const struct soj_session *seen,
+		      const struct sojourn_metadata *client);
 
 /* end.c: sojourn_session_delete() of whatever has that digest. */
 int soj_session_delete_named(struct sojourn *s,

@@ -216,6 +216,7 @@ static int line_lives(struct census *c, const struct soj_snapshot *snap)
 		return 0;
 	if (ref == 0)
 		return 1; /* it changes all the time */
+	soj_line_settle(c->st, ref);
 	if (look(c, ref, &cold, &tip) != 0 ||
 	    soj_ctl_status(tip.ctl) != SOJ_ACTIVE)
 		return -EAGAIN;
@@ -252,8 +253,8 @@ static int predecessor_lives(struct census *c, uint32_t idx, uint64_t state,
 		if (soj_ctl_status(snap.ctl) == SOJ_ACTIVE)
 			return lives(c, &snap);
 		/* Renewed by now; to this one? */
-		if (snap.has_record &&
-		    snap.record.successor == soj_ref(idx, soj_state_gen(state)))
+		if (soj_line_names(c->st, ref,
+				   soj_ref(idx, soj_state_gen(state))) == 1)
 			return -EAGAIN;
 	}
 	return state_of(c, idx) == state ? 0 : -EAGAIN;

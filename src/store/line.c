@@ -17,8 +17,8 @@
  * who reads by the old id, and upkeep when that has ended, make its successor
  * LIVE (soj_line_settle).  Meanwhile the entry may have been used: its successor,
  * which was dated by its making, is not to be idle for that.  So whoever judges or
- * settles what its maker has not made LIVE hands the use down first, from an entry
- * that nobody touches any more when it names its successor (soj_line_hand_down).
+ * settles what its maker has not made LIVE hands the use down first
+ * (soj_line_hand_down).
  *
  * Edges
  *   S1  load of a state (slab.c)   S0

@@ -435,7 +435,17 @@ static void look_from_abroad(void *arg, struct report *r)
 			: sojourn_view(l->s, &l->item, &away, see, &seen);
 }
 
-/* Who is refused ends what he was refused, not what came since. */
+static int keep(void *arg, void *data, size_t *bytes, size_t capacity)
+{
+	(void)arg;
+	(void)data;
+	(void)bytes;
+	(void)capacity;
+	return 0;
+}
+
+/* Who is refused ends what he was refused, also if that was changed since, and not
+ * what came for him. */
 static void s12_ends_what_was_refused(void **state)
 {
 	const struct sojourn_value from_home = {.data = "data",
@@ -457,9 +467,10 @@ static void s12_ends_what_was_refused(void **state)
 	o.collections_count = 1;
 	l.s = sem_make(&o);
 	l.item.collection = (uint32_t)sojourn_collection_number(l.s, "carts");
-	for (unsigned i = 0; i < 2 * label_count(); i++) {
+	for (unsigned i = 0; i < 4 * label_count(); i++) {
 		const struct plan plan = {.fault = FAULT_NONE,
-					  .pause = label_name(i / 2)};
+					  .pause = label_name(i / 4)};
+		const bool his = i / 2 % 2;
 		struct report *r = report_new();
 		struct victim victim;
 
@@ -469,11 +480,16 @@ static void s12_ends_what_was_refused(void **state)
 		victim_run(&victim, r, &plan, look_from_abroad, &l);
 		if (victim.state == VICTIM_STOPPED) {
 			stops++;
-			assert_int_equal(
-				sojourn_put(l.s, &l.item, &from_abroad, NULL),
-				0);
+			if (his)
+				assert_int_equal(sojourn_put(l.s, &l.item,
+							     &from_abroad,
+							     NULL),
+						 0);
+			else
+				(void)!sojourn_modify_item(l.s, &l.item, NULL,
+							   8, keep, NULL, NULL);
 			victim_continue(&victim);
-			wrong += sojourn_has(l.s, &l.item) != 1;
+			wrong += sojourn_has(l.s, &l.item) != his;
 		}
 		assert_true(sojourn_remove(l.s, &l.item, 0) >= 0);
 		report_free(r);

@@ -105,7 +105,14 @@ static void s6_trap_a_renewer_that_stands(void **state)
 
 /* And dies, or stands, when it has decided: whoever judges or settles the new
  * entry hands the use down as well. */
-enum next { A_REQUEST, REPAIR, A_LOGIN, A_LOGOUT };
+enum next { A_REQUEST, REPAIR, A_LOGIN, A_LOGOUT, A_COUNT_BESIDE };
+
+static void login_beside(void *arg, struct report *r)
+{
+	const struct sojourn_new n = {.subject = "anna"};
+
+	r->rc = sojourn_session_create(arg, &n, r->id, NULL);
+}
 
 static void late_renewer(enum fault fault, enum next next)
 {
@@ -114,9 +121,12 @@ static void late_renewer(enum fault fault, enum next next)
 				  .nth = 1,
 				  .pause = "renew.record"};
 	const struct sojourn_new n = {.subject = "anna"};
-	struct report *r = report_new();
+	/* It has passed what is in the making, and not what that is made from. */
+	const struct plan counts = {
+		.fault = FAULT_STOP, .at = "chain.at", .nth = 3};
+	struct report *r = report_new(), *other = report_new();
+	struct victim victim, login;
 	struct sojourn_options o;
-	struct victim victim;
 	struct scene x;
 	bool renewed;
 	char id[ID];
@@ -133,9 +143,17 @@ static void late_renewer(enum fault fault, enum next next)
 		assert_true(request(x.s, x.id, &renewed));
 		assert_false(renewed);
 	}
+	if (next == A_COUNT_BESIDE) {
+		victim_run(&login, other, &counts, login_beside, x.s);
+		assert_int_equal(login.state, VICTIM_STOPPED);
+	}
 	victim_continue(&victim);
 	assert_int_equal(victim.state,
 			 fault == FAULT_KILL ? VICTIM_KILLED : VICTIM_STOPPED);
+	if (next == A_COUNT_BESIDE) {
+		victim_continue(&login);
+		assert_int_equal(other->rc, 0);
+	}
 	if (next == REPAIR)
 		assert_true(upkeep_passes(x.s, 4, soj_upkeep_full));
 	if (next == A_LOGIN || next == A_LOGOUT)
@@ -151,6 +169,7 @@ static void late_renewer(enum fault fault, enum next next)
 		assert_true(request(x.s, r->id, &renewed));
 	}
 	sojourn_detach(x.s);
+	report_free(other);
 	report_free(r);
 }
 
@@ -163,16 +182,21 @@ static void s6_trap_a_late_renewer_that_dies(void **state)
 	late_renewer(FAULT_STOP, A_REQUEST);
 	late_renewer(FAULT_STOP, A_LOGIN);
 	late_renewer(FAULT_STOP, A_LOGOUT);
+	late_renewer(FAULT_STOP, A_COUNT_BESIDE);
 }
 
 static void read_old(void *arg, struct report *r)
 {
 	const struct scene *x = arg;
 	struct sojourn_info info;
+	char data[64] = "";
+	size_t bytes = sizeof(data);
 
-	r->rc = sem_read(x->s, x->id, &info);
+	r->rc = sojourn_session_read(x->s, x->id, NULL, data, &bytes, &info);
 	r->renewal = info.renewal;
 	strcpy(r->id, info.new_id);
+	for (unsigned i = 0; i < sizeof(data); i++)
+		r->number += data[i] != 0;
 }
 
 /* Whose grace window ends in the midst of a read is told the new id. */
@@ -192,6 +216,10 @@ static void s6_read_across_the_end_of_grace(void **state)
 	x.s = sem_make(&o);
 	sem_login(x.s, "anna", NULL, x.id);
 	assert_int_equal(sojourn_session_renew(x.s, x.id, &info), 0);
+	assert_int_equal(sojourn_session_update(x.s, info.new_id,
+						"of the new one only", 19, 0,
+						NULL),
+			 0);
 	sem_advance(x.s, 4995);
 	victim_run(&victim, r, &plan, read_old, &x);
 	assert_int_equal(victim.state, VICTIM_STOPPED);
@@ -201,6 +229,7 @@ static void s6_read_across_the_end_of_grace(void **state)
 	assert_int_equal(r->rc, -ENOENT);
 	assert_int_equal(r->renewal, SOJOURN_RENEWAL_DONE);
 	assert_string_equal(r->id, info.new_id);
+	assert_int_equal(r->number, 0); /* bytes of the data */
 	sojourn_detach(x.s);
 	report_free(r);
 }
