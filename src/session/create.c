@@ -224,7 +224,7 @@ static int enter(struct sojourn *s, struct soj_self *self,
 	/* From then on others may make it LIVE, if it has a key. */
 	if (rc == 0 && made->intent)
 		soj_cap_intend(st, &self->w, made->intent);
-	if (rc == 0 && birth->instead && is_late(s, made))
+	if (rc == 0 && made->admitted && birth->instead && is_late(s, made))
 		rc = -ECANCELED;
 	if (rc == 0)
 		rc = soj_index_insert(st, &self->w, birth->digest,
