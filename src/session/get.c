@@ -211,10 +211,13 @@ int soj_item_end_seen(struct sojourn *s, struct soj_self *self,
 	const struct soj_copy copy = {.cold = &now.cold, .meta = now.meta};
 	const uint64_t ref = seen->snap.ref;
 	uint64_t ctl = seen->snap.ctl;
-	unsigned policy = SOJ_BINDING_DELETE;
-	int rc = -EAGAIN;
+	unsigned policy;
 
-	for (unsigned i = 0; rc == -EAGAIN && i < SOJ_TRIES_MAX; i++) {
+	self->w.source = SOJ_SOURCE_DELETE;
+	for (unsigned i = 0; i < SOJ_TRIES_MAX; i++) {
+		bool again;
+		int rc;
+
 		if (soj_gone(&self->w))
 			return soj_report_errno(-ECANCELED);
 		if (soj_entry_end(&s->st, &self->w, ref, ctl,
@@ -223,15 +226,16 @@ int soj_item_end_seen(struct sojourn *s, struct soj_self *self,
 			return 0;
 		}
 		/* Another value may be for this client; the same is not. */
-		rc = soj_entry_snapshot(&s->st, ref, NULL, &copy, &now.snap);
-		ctl = now.snap.ctl;
-		if (rc == 0 && soj_ctl_readable(ctl) &&
-		    soj_session_mismatch(s, &now, client, &policy) &&
-		    policy == SOJ_BINDING_DELETE)
-			rc = -EAGAIN;
+		rc = soj_entry_look(&s->st, ref, NULL, &copy, &now.snap);
+		again = rc == 0 && soj_ctl_readable(now.snap.ctl) &&
+			soj_session_mismatch(s, &now, client, &policy) &&
+			policy == SOJ_BINDING_DELETE;
 		soj_open_wipe(s, now.meta, sizeof(now.meta));
+		if (!again)
+			return rc == -EBUSY ? soj_report_errno(rc) : 0;
+		ctl = now.snap.ctl;
 	}
-	return rc == -EAGAIN ? soj_report_errno(-EBUSY) : 0;
+	return soj_report_errno(-EBUSY);
 }
 
 /* Returns how many it ended; -EAGAIN: it changed. */

@@ -27,6 +27,7 @@
  *                           any more when another has its slot)
  *   successor built         OWNED, its predecessor does not name it: withdrawn
  *   record written          a chunk that no ctl names: freed
+ *   handed down             the same: its life is that of what nobody names
  *   old ctl RENEWED         the successor is named: made LIVE by repair; the
  *                           old id's holder is given the new one meanwhile.
  *                           Regenerating: the old id is over and the new one

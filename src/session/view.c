@@ -18,6 +18,8 @@
  * is read first (read.c), which does all that at once: an id never is another's.
  *
  * Crash table: killed in the function: upkeep sees a dead thread's section.
+ * Killed behind the section: what a rule says of who was refused is done for the
+ * next one who is.
  * Stop table: stopped in it: expelled; it holds back nothing.
  *
  * Edges

@@ -40,6 +40,7 @@
  * Crash table (killed after the step)
  *   counted              OWNED: withdrawn by repair, nobody was ended
  *   intent stored        as above; repair finds nothing LIVE to carry on with
+ *   in the index         the same; but under a caller's key repair makes it LIVE
  *   entry LIVE           repair enforces the cap for it (upkeep/repair.c)
  *   some were ended      repair ends the rest: the same rule over again
  *   intent cleared       done; nobody was told the id, it expires

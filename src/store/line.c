@@ -13,6 +13,8 @@
  * Crash table: killed between two members: the first is ended for a reason
  * that means the login, and upkeep does not retire it before it has ended the
  * rest (soj_line_end again, from that member).
+ * Killed between two of the older ids that a regenerate forgets: the rest lead to
+ * the new one until their windows are over; its caller was told of none.
  * Stop table: a renewer that stands still after its decision holds back nothing:
  * who reads by the old id, and upkeep when that has ended, make its successor
  * LIVE (soj_line_settle).  Meanwhile the entry may have been used: its successor,
