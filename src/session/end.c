@@ -103,9 +103,6 @@ static bool end_one(void *arg, uint32_t idx)
 		const uint64_t now_ms = soj_seg_now_ms(&st->seg);
 
 		rc = soj_entry_snapshot(st, ref, NULL, &copy, &snap);
-		if (rc == 0 && soj_state_phase(state) == SOJ_OWNED &&
-		    soj_line_hand_down(st, ref))
-			rc = -EAGAIN;
 		if (rc == 0 && soj_digest_equal(cold.subject, a->subject) &&
 		    is_over(a, &snap, now_ms))
 			rc = expire(a, &snap);

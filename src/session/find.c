@@ -10,7 +10,8 @@
  * be over, and what he saw be none of his business.
  *
  * Crash table: a touch is one CAS; killed before it the use is not counted,
- * after it all is done.
+ * after it all is done, but for who was renewed since: his caller was told nothing
+ * yet, and the use may not be counted for the new id.
  * Stop table: stopped before the CAS, which names the word that was read: it
  * fails on the expired bit, on a later touch, and on another generation.  On the
  * way from an old id: finds again, by a new look at the clock.
@@ -18,6 +19,7 @@
  * Edges
  *   E2  follow: fence before the second look at ctl  store/entry.c E0
  *   L0  touch: cas of life                           store/entry.c E1
+ *   L2  touch: fence between life and ctl            renew.c N2
  */
 
 #include <errno.h>
@@ -256,6 +258,10 @@ void soj_session_touch(struct sojourn *s, struct soj_self *self, uint64_t ref,
 	/* Lost to another touch, or to the end by time: both are fine. */
 	if (soj_cas_acq_rel(&e->life, &life, /* L0 */
 			    soj_life(soj_life_gen(life), now_ms))) {
+		SOJ_STEP("touch.counted");
+		soj_fence_seq_cst_after_rmw(); /* L2 */
+		if (soj_ctl_status(soj_load_relaxed(&e->ctl)) == SOJ_RENEWED)
+			soj_line_use(&s->st, ref);
 		soj_count(&self->w.thr, SOJ_COUNT_touches);
 		soj_note_of(s, self, SOJ_HOOK_TOUCHED, ref, 0);
 	}

@@ -125,8 +125,7 @@ static bool make_room(struct page *p)
 
 /* May it be there when its turn comes?  A new login in the making is known to
  * nobody yet. */
-static bool may_be_there(const struct soj_store *st, uint32_t idx,
-			 uint64_t state)
+static bool may_be_there(struct soj_store *st, uint32_t idx, uint64_t state)
 {
 	return soj_session_is_there(st, idx, state) ||
 	       (soj_state_phase(state) == SOJ_OWNED &&

@@ -33,17 +33,19 @@
  *                           Regenerating: the old id is over and the new one
  *                           was told to nobody, as it is sealed nowhere; the
  *                           login is in its subject's list, and ends with it
+ *   handed down again       as before
  *   successor LIVE          done
  * Stop table: a winner stopped before step 3 finds ctl changed (another one
  * renewed, an update, an end) or the lease taken over and nothing else
  * changed; then it is simply the winner after all.  But not of what it knew long
  * ago: all it writes is dated by when it began, so who was at it for longer than a
  * lease begins again, right before step 3.  What others used the session for
- * meanwhile, touches only, is handed down right before step 3, and again before
- * step 4 (store/line.c).  Left: one who stands exactly between that look at the
- * clock and the CAS, for by so much the grace window is shorter, and who looks at
- * the new entry before step 4 may find it idle; and a touch that comes after step 4
- * to the old entry, by one who stood before it: that use is not counted.
+ * meanwhile, touches only, is handed down right before step 3, again before step 4,
+ * by whoever ends it for lack of use, lists or settles it before that
+ * (store/line.c), and what comes later to the old entry by who uses it (find.c).
+ * Left: one who stands exactly between that look at the clock and the CAS, for by so
+ * much the grace window is shorter; and who only reads the segment may be told
+ * until step 4 that what was used in that instant is idle.
  * A logout in between ends the old ctl: step 3 fails.  One that came after
  * step 3 follows the record and ends the successor, OWNED or LIVE.
  *
@@ -56,6 +58,7 @@
  * Edges
  *   N0  flag: cas of renew          N1
  *   N1  load of renew               N0
+ *   N2  handed down: fence between ctl and life      find.c L2
  *   E0  decide: cas of ctl          store/entry.c E1
  *   E1  load of ctl, life           store/entry.c E0
  *   S1  load of a state             store/slab.c S0
@@ -288,8 +291,8 @@ static int decide(struct renewal *r, const struct soj_made *made)
 		soj_chunk_abandon(st, w, fresh);
 		return soj_report_errno(rc);
 	}
-	/* Nobody is led to the new entry yet, so nobody sees it idle. */
-	soj_line_hand_down(st, made->ref);
+	/* For those who cannot, because they only read the segment. */
+	soj_entry_hand_down(st, made->ref);
 	SOJ_STEP("renew.record");
 	if (soj_gone(w))
 		return soj_report_errno(-ECANCELED);
@@ -355,7 +358,8 @@ static int renew_flagged(struct renewal *r)
 		soj_session_withdraw(r->s, r->self, &made);
 		return rc;
 	}
-	soj_line_hand_down(&r->s->st, made.ref);
+	soj_fence_seq_cst_after_rmw(); /* N2 */
+	soj_entry_hand_down(&r->s->st, made.ref);
 	leave_lock(r);
 	r->successor = made.ref;
 	if (!soj_session_settle(r->s, r->self, &made))

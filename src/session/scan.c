@@ -139,8 +139,7 @@ static bool has_line(const struct sieve *f, const struct soj_session *one)
 	return answers(f, one);
 }
 
-bool soj_session_is_there(const struct soj_store *st, uint32_t idx,
-			  uint64_t state)
+bool soj_session_is_there(struct soj_store *st, uint32_t idx, uint64_t state)
 {
 	uint64_t ref = soj_ref(idx, soj_state_gen(state));
 	uint64_t before;
@@ -148,8 +147,13 @@ bool soj_session_is_there(const struct soj_store *st, uint32_t idx,
 	if (soj_state_phase(state) != SOJ_OWNED)
 		return soj_state_phase(state) == SOJ_LIVE;
 	before = soj_load_relaxed(&soj_entry(st, idx)->predecessor);
-	if (before != 0)
-		return soj_line_names(st, before, ref) == 1;
+	if (before != 0 && soj_line_names(st, before, ref) != 1)
+		return false;
+	if (before != 0) {
+		if (!st->seg.readonly)
+			soj_entry_hand_down(st, ref);
+		return true;
+	}
 	return soj_misc_keyed(soj_load_relaxed(&soj_entry(st, idx)->misc)) &&
 	       soj_index_committed(st, soj_entry_digest(st, idx),
 				   soj_entry_place(st, ref));

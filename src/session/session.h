@@ -229,9 +229,9 @@ int soj_session_delete_subject_in(struct sojourn *s, const char *subject,
 
 /* scan.c: is it there for those who look at all?  In the making: under a
  * caller's key it is once it is in the index, though its maker may have died
- * before he could make it LIVE; a successor, when its predecessor names it. */
-bool soj_session_is_there(const struct soj_store *st, uint32_t idx,
-			  uint64_t state);
+ * before he could make it LIVE; a successor, when its predecessor names it, whose last
+ * use is handed down to it. */
+bool soj_session_is_there(struct soj_store *st, uint32_t idx, uint64_t state);
 
 /*
  * lock.c: may the calling thread change the session that *snap shows?  fence

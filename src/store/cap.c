@@ -291,8 +291,6 @@ static int judge(struct census *c, uint32_t idx, struct soj_cold *cold,
 		return named == -EBUSY ? -EAGAIN : 0;
 	if (named == 0)
 		return predecessor_lives(c, idx, state, cold->predecessor);
-	if (soj_line_hand_down(c->st, ref))
-		return -EAGAIN;
 	return lives(c, snap);
 }
 

@@ -380,13 +380,36 @@ void soj_entry_end_finish_if_ended(struct soj_store *st, struct soj_worker *w,
 		end_finish(st, w, ref, true);
 }
 
+bool soj_entry_hand_down(struct soj_store *st, uint64_t ref)
+{
+	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
+	const uint64_t from = soj_load_relaxed(&e->predecessor);
+	uint64_t life = soj_load_acquire(&e->life); /* E1 */
+	uint64_t use;
+
+	if (from == 0 || !soj_entry_idx_ok(st, soj_ref_entry(from)))
+		return false;
+	use = soj_load_acquire(/* E1 */
+			       &soj_entry(st, soj_ref_entry(from))->life);
+	if (soj_life_gen(use) != soj_ref_gen(from))
+		return false;
+	while (soj_life_gen(life) == soj_ref_gen(ref) &&
+	       !(life & SOJ_LIFE_EXPIRED) &&
+	       soj_life_accessed_ms(life) < soj_life_accessed_ms(use))
+		if (soj_cas_acq_rel(&e->life, &life, /* L0 */
+				    soj_life(soj_life_gen(life),
+					     soj_life_accessed_ms(use))))
+			return true;
+	return false;
+}
+
 bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		      uint64_t ctl, uint64_t life, enum soj_status reason)
 {
 	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
 
 	SOJ_STEP("entry.expire.seen");
-	if (soj_gone(w))
+	if (soj_gone(w) || soj_entry_hand_down(st, ref))
 		return false;
 	/* The bit makes a late touch, update or renewal fail.  Of a renewed
 	 * entry only its grace window ends, which none of them moves, and its

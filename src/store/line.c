@@ -18,14 +18,13 @@
  * Stop table: a renewer that stands still after its decision holds back nothing:
  * who reads by the old id, and upkeep when that has ended, make its successor
  * LIVE (soj_line_settle).  Meanwhile the entry may have been used: its successor,
- * which was dated by its making, is not to be idle for that.  So whoever judges or
- * settles what its maker has not made LIVE hands the use down first
- * (soj_line_hand_down).
+ * which was dated by its making, is not to be idle for that.  So whoever ends by
+ * time, lists or settles it hands the use down first (soj_entry_hand_down), and who
+ * used an entry that was renewed meanwhile hands that down himself (soj_line_use):
+ * he and the renewer do "my CAS, fence, look at the other word" (find.c, renew.c).
  *
  * Edges
  *   S1  load of a state (slab.c)   S0
- *   E1  load of life (entry.c)     L0
- *   L0  cas of life (entry.c)      E1
  */
 
 #include <errno.h>
@@ -337,33 +336,24 @@ int soj_line_forget(struct soj_store *st, struct soj_worker *w, uint64_t ref)
 	return rc;
 }
 
-bool soj_line_hand_down(struct soj_store *st, uint64_t ref)
+void soj_line_use(struct soj_store *st, uint64_t ref)
 {
-	struct soj_shm_entry *e = soj_entry(st, soj_ref_entry(ref));
-	const uint64_t from = soj_load_relaxed(&e->predecessor);
-	uint64_t life = soj_load_acquire(&e->life); /* E1 */
-	uint64_t use;
+	for (uint32_t steps = 0; steps <= st->seg.lay.entries_max; steps++) {
+		struct soj_snapshot snap;
 
-	if (from == 0 || !soj_entry_idx_ok(st, soj_ref_entry(from)))
-		return false;
-	use = soj_load_acquire(/* E1 */
-			       &soj_entry(st, soj_ref_entry(from))->life);
-	if (soj_life_gen(use) != soj_ref_gen(from))
-		return false;
-	while (soj_life_gen(life) == soj_ref_gen(ref) &&
-	       !(life & SOJ_LIFE_EXPIRED) &&
-	       soj_life_accessed_ms(life) < soj_life_accessed_ms(use))
-		if (soj_cas_acq_rel(&e->life, &life, /* L0 */
-				    soj_life(soj_life_gen(life),
-					     soj_life_accessed_ms(use))))
-			return true;
-	return false;
+		if (look(st, ref, NULL, &snap) != 0 || !snap.has_record)
+			return;
+		ref = snap.record.successor;
+		if (!soj_entry_idx_ok(st, soj_ref_entry(ref)) ||
+		    !soj_entry_hand_down(st, ref))
+			return;
+	}
 }
 
 void soj_line_settle(struct soj_store *st, uint64_t ref)
 {
 	if (!is_owned(st, ref))
 		return;
-	soj_line_hand_down(st, ref);
+	soj_entry_hand_down(st, ref);
 	soj_entry_settle(st, ref);
 }

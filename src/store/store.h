@@ -417,6 +417,10 @@ uint64_t soj_entry_end_finish_own(struct soj_store *st, struct soj_worker *w,
 bool soj_entry_expire(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 		      uint64_t ctl, uint64_t life, enum soj_status reason);
 
+/* The last use of what an entry was made from (by a renewal) is its own, too.
+ * True if that was any later. */
+bool soj_entry_hand_down(struct soj_store *st, uint64_t ref);
+
 /* OWNED -> LIVE, from exactly `owned`.  Then the hints that follow. */
 bool soj_entry_go_live(struct soj_store *st, uint64_t ref, uint64_t owned);
 /* That in its maker's stead, who may stand still or be dead, of what others can
@@ -466,8 +470,10 @@ enum soj_status soj_line_status(const struct soj_store *st,
 /* Makes the successor that a renewed entry names LIVE, if its maker has not, and
  * before that as recently used as the entry is. */
 void soj_line_settle(struct soj_store *st, uint64_t successor);
-/* True if that was any later than its own. */
-bool soj_line_hand_down(struct soj_store *st, uint64_t successor);
+
+/* For who counted a use of an entry that is renewed: it is one of what that leads
+ * to. */
+void soj_line_use(struct soj_store *st, uint64_t ref);
 
 /* Ends the renewed entries that led to `ref`, which ended for `reason`; not if
  * they lead through it to a readable tip. */

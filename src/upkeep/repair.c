@@ -145,7 +145,7 @@ static void repair_entry(struct soj_upkeep *up, struct soj_dead *dead,
 		return;
 	}
 	if (decided) {
-		soj_line_hand_down(st, ref);
+		soj_entry_hand_down(st, ref);
 		soj_entry_go_live(st, ref, was);
 		SOJ_STEP("repair.live");
 		soj_event_made(st, up->w, ref, false);

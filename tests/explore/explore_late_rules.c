@@ -80,9 +80,9 @@ static void late_heirs(void)
 	soj_store_release(&soj_entry(st, soj_ref_entry(from))->life,
 			  soj_life(soj_ref_gen(from), used_ms + 5));
 	before_write(&e->life, soj_life(soj_ref_gen(ref), used_ms + 7));
-	MUST(!soj_line_hand_down(st, ref));
+	MUST(!soj_entry_hand_down(st, ref));
 	EXPECT_KEPT();
-	MUST(!soj_line_hand_down(st, ref));
+	MUST(!soj_entry_hand_down(st, ref));
 	MUST(soj_life_accessed_ms(load(&e->life)) == used_ms + 7);
 }
 

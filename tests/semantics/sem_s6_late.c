@@ -105,7 +105,15 @@ static void s6_trap_a_renewer_that_stands(void **state)
 
 /* And dies, or stands, when it has decided: whoever judges or settles the new
  * entry hands the use down as well. */
-enum next { A_REQUEST, REPAIR, A_LOGIN, A_LOGOUT, A_COUNT_BESIDE };
+enum next {
+	A_REQUEST,
+	REPAIR,
+	A_LOGIN,
+	A_LOGOUT,
+	A_LIST,
+	A_SCAN,
+	A_COUNT_BESIDE
+};
 
 static void login_beside(void *arg, struct report *r)
 {
@@ -124,6 +132,8 @@ static void late_renewer(enum fault fault, enum next next)
 	/* It has passed what is in the making, and not what that is made from. */
 	const struct plan counts = {
 		.fault = FAULT_STOP, .at = "chain.at", .nth = 3};
+	const struct sojourn_filter all = {.collection =
+						   SOJOURN_COLLECTION_ANY};
 	struct report *r = report_new(), *other = report_new();
 	struct victim victim, login;
 	struct sojourn_options o;
@@ -161,6 +171,10 @@ static void late_renewer(enum fault fault, enum next next)
 	if (next == A_LOGOUT)
 		assert_int_equal(
 			sojourn_session_delete_subject(x.s, "anna", x.id), 1);
+	if (next == A_LIST)
+		assert_int_equal(sem_count(x.s, "anna"), 2);
+	if (next == A_SCAN)
+		assert_int_equal(sojourn_count(x.s, &all), 1);
 	assert_true(request(x.s, x.id, &renewed));
 	assert_true(renewed);
 	if (fault == FAULT_STOP) {
@@ -182,7 +196,138 @@ static void s6_trap_a_late_renewer_that_dies(void **state)
 	late_renewer(FAULT_STOP, A_REQUEST);
 	late_renewer(FAULT_STOP, A_LOGIN);
 	late_renewer(FAULT_STOP, A_LOGOUT);
+	late_renewer(FAULT_STOP, A_LIST);
+	late_renewer(FAULT_STOP, A_SCAN);
 	late_renewer(FAULT_STOP, A_COUNT_BESIDE);
+}
+
+/* Who only reads the segment hands nothing down. */
+static void s6_trap_idle_for_who_only_reads(void **state)
+{
+	const struct plan plan = {.fault = FAULT_STOP,
+				  .at = "renew.decided",
+				  .nth = 1,
+				  .pause = "renew.built"};
+	struct report *r = report_new();
+	struct sojourn_options o;
+	struct victim victim;
+	struct scene x;
+	bool renewed;
+
+	(void)state;
+	sem_options(&o);
+	o.idle_timeout_ms = 1500;
+	x.s = sem_make(&o);
+	sem_login(x.s, "anna", NULL, x.id);
+	victim_run(&victim, r, &plan, renewer, &x);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	sem_advance(x.s, 1000);
+	assert_true(request(x.s, x.id, &renewed));
+	victim_continue(&victim);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	sem_advance(x.s, 1000);
+	x.s->st.seg.readonly = true;
+	assert_true(request(x.s, x.id, &renewed));
+	x.s->st.seg.readonly = false;
+	victim_continue(&victim);
+	assert_int_equal(r->rc, 0);
+	sojourn_detach(x.s);
+	report_free(r);
+}
+
+/* Also when the old entry, whose uses these were, is gone. */
+static void handed_down_for_good(enum fault fault, bool repaired)
+{
+	const struct plan plan = {.fault = fault,
+				  .at = "renew.decided",
+				  .nth = 1,
+				  .pause = "renew.record"};
+	const struct sojourn_read look = {.no_touch = true};
+	struct report *r = report_new();
+	struct sojourn_options o;
+	struct sojourn_info info;
+	struct victim victim;
+	struct scene x;
+	bool renewed;
+
+	sem_options(&o);
+	o.idle_timeout_ms = 1500;
+	o.grace_window_ms = 1200;
+	o.redelivery_ms = 0;
+	x.s = sem_make(&o);
+	sem_login(x.s, "anna", NULL, x.id);
+	victim_run(&victim, r, &plan, renewer, &x);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	sem_advance(x.s, 1000);
+	assert_true(request(x.s, x.id, &renewed));
+	victim_continue(&victim);
+	assert_int_equal(victim.state,
+			 fault == FAULT_KILL ? VICTIM_KILLED : VICTIM_FINISHED);
+	if (repaired)
+		assert_true(upkeep_passes(x.s, 4, soj_upkeep_full));
+	assert_int_equal(
+		sojourn_session_read(x.s, x.id, &look, NULL, NULL, &info), 0);
+	assert_int_equal(info.renewal, SOJOURN_RENEWAL_DONE);
+	sem_advance(x.s, 250);
+	assert_int_equal(sem_read(x.s, x.id, NULL), -ENOENT);
+	assert_true(upkeep_passes(x.s, 8, soj_upkeep_full));
+	sem_advance(x.s, 750);
+	assert_true(request(x.s, info.new_id, &renewed));
+	sojourn_detach(x.s);
+	report_free(r);
+}
+
+static void s6_trap_handed_down_for_good(void **state)
+{
+	(void)state;
+	handed_down_for_good(FAULT_KILL, false);
+	handed_down_for_good(FAULT_KILL, true);
+	handed_down_for_good(FAULT_NONE, false);
+}
+
+static void use(void *arg, struct report *r)
+{
+	const struct scene *x = arg;
+
+	r->rc = sem_read(x->s, x->id, NULL);
+}
+
+/* Who read by the old id before the renewal decided, and comes to count that when
+ * it is over: the new id was used then. */
+static void s6_trap_a_late_use(void **state)
+{
+	const struct plan plan = {.pause = "renew.record"};
+	const struct plan late = {.pause = "touch.seen"};
+	struct report *r = report_new(), *used = report_new();
+	struct victim victim, user;
+	struct sojourn_options o;
+	struct scene x;
+	bool renewed;
+
+	(void)state;
+	sem_options(&o);
+	o.idle_timeout_ms = 1500;
+	o.grace_window_ms = 1200;
+	o.redelivery_ms = 0;
+	x.s = sem_make(&o);
+	sem_login(x.s, "anna", NULL, x.id);
+	victim_run(&victim, r, &plan, renewer, &x);
+	assert_int_equal(victim.state, VICTIM_STOPPED);
+	sem_advance(x.s, 1000);
+	victim_run(&user, used, &late, use, &x);
+	assert_int_equal(user.state, VICTIM_STOPPED);
+	victim_continue(&victim);
+	assert_int_equal(r->rc, 0);
+	victim_continue(&user);
+	assert_int_equal(used->rc, 0);
+	sem_advance(x.s, 300);
+	assert_int_equal(sem_read(x.s, x.id, NULL), -ENOENT);
+	assert_true(upkeep_passes(x.s, 8, soj_upkeep_full));
+	sem_advance(x.s, 700);
+	assert_true(request(x.s, r->id, &renewed));
+	sojourn_detach(x.s);
+	report_free(used);
+	report_free(r);
 }
 
 static void read_old(void *arg, struct report *r)
@@ -276,6 +421,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(s6_trap_a_renewer_that_stands),
 		cmocka_unit_test(s6_trap_a_late_renewer_that_dies),
+		cmocka_unit_test(s6_trap_handed_down_for_good),
+		cmocka_unit_test(s6_trap_idle_for_who_only_reads),
+		cmocka_unit_test(s6_trap_a_late_use),
 		cmocka_unit_test(s6_read_across_the_end_of_grace),
 		cmocka_unit_test(s6_grace_counts_from_the_renewal),
 	};
