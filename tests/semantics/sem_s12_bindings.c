@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <sojourn/event.h>
 
 #include "crash/lib_victim.h"
 #include "lib_sem.h"
@@ -351,6 +352,24 @@ static int veto(void *arg, const struct sojourn_info *info, const void *data,
 	return 0;
 }
 
+static int keep_source(void *arg, const struct sojourn_event *e)
+{
+	*(enum sojourn_source *)arg = e->source;
+	return 0;
+}
+
+/* Of the newest event: whatever was called, the rule deletes. */
+static void expect_deleted(struct sojourn *s)
+{
+	enum sojourn_source source = SOJOURN_SOURCE_UNKNOWN;
+	uint64_t next = 1;
+
+	assert_true(sojourn_events_read(s, &next, keep_source, &source, NULL) >
+		    1);
+	assert_string_equal(sojourn_source_name(source),
+			    sojourn_source_name(SOJOURN_SOURCE_DELETE));
+}
+
 /* By a copy or by a look at where it lies: one rule. */
 static void expect_item(enum sojourn_binding policy, enum sojourn_seal seal)
 {
@@ -392,6 +411,8 @@ static void expect_item(enum sojourn_binding policy, enum sojourn_seal seal)
 	assert_int_equal(sem_counter(s, "hits"), hits + !refused);
 	assert_int_equal(sem_counter(s, "mismatches"), 1);
 	assert_int_equal(sojourn_has(s, &item), !gone);
+	if (gone)
+		expect_deleted(s);
 	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
 	memset(&info, 0xff, sizeof(info));
 	assert_int_equal(sojourn_get(s, &item, &away, NULL, NULL, &info),
@@ -400,6 +421,8 @@ static void expect_item(enum sojourn_binding policy, enum sojourn_seal seal)
 	assert_string_equal(info.collection, "carts");
 	assert_int_equal(sem_counter(s, "mismatches"), 2);
 	assert_int_equal(sojourn_has(s, &item), !gone);
+	if (gone)
+		expect_deleted(s);
 	sojourn_detach(s);
 }
 
