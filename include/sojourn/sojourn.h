@@ -317,7 +317,7 @@ SOJOURN_API void sojourn_detach(struct sojourn *s);
  * Removes a segment's name and tells its helper to end.  Processes that are
  * attached keep working on memory that nobody else can find any more.
  * 0, -ENOENT, -EACCES, -EINVAL, -ELOOP (a symbolic link has that name), -EBUSY
- * (it is being created).
+ * (another one removes it), -EMFILE, -ENFILE, -ENOMEM (nothing was done).
  */
 SOJOURN_API SOJOURN_MUST_CHECK int sojourn_destroy(const char *name);
 

@@ -71,6 +71,9 @@ static void self_release(struct soj_self *self)
 	bool counted = self->w.thr.alive;
 
 	if (counted) {
+		/* A function that looked at a value ended the thread. */
+		if (self->w.thr.section != 0)
+			(void)soj_section_exit(&s->st.seg, &self->w.thr);
 		/* What was only counted privately goes to the segment. */
 		if (self->w.thr.pending > 0 && !soj_has_slot(&self->w))
 			(void)soj_slot_claim(&s->st.seg, &self->w.thr);

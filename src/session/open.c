@@ -17,8 +17,16 @@
 
 static int report_seg(int rc, const struct soj_seg_error *err)
 {
+	enum sojourn_reason reason;
+
 	soj_report_errno(rc); /* finds the reason */
-	return soj_report(rc, sojourn_reason(), "%s", err->text);
+	reason = sojourn_reason();
+	/* These two are about sessions there. */
+	if (rc == -EPERM)
+		reason = SOJOURN_SYSTEM;
+	if (rc == -ESTALE)
+		reason = SOJOURN_INVALID;
+	return soj_report(rc, reason, "%s", err->text);
 }
 
 static int find_group(const char *name, gid_t *gid)
@@ -193,7 +201,7 @@ static int create_segment(struct creation *c, struct sojourn *s)
 	else if (c->o->helper == SOJOURN_HELPER_SPAWN)
 		rc = soj_helper_spawn(s, c->name, c->helper);
 	if (rc < 0 && c->name)
-		(void)soj_seg_destroy(c->name, &err);
+		(void)soj_seg_destroy_only(&s->st.seg, c->name, &err);
 	return rc;
 }
 

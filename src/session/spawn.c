@@ -127,6 +127,12 @@ static int spawn_anonymous(struct sojourn *s, const char *path, pid_t *pid)
 
 	if (pipe2(life, O_CLOEXEC) != 0)
 		return errno;
+	/* Not what the host prints to. */
+	life[1] = soj_seg_fd_above_stdio(life[1]);
+	if (life[1] < 0) {
+		close(life[0]);
+		return -life[1];
+	}
 	/* Above 4, so that neither is in the other's way. */
 	seg_fd = fcntl(s->st.seg.fd, F_DUPFD_CLOEXEC, 5);
 	life_fd = fcntl(life[0], F_DUPFD_CLOEXEC, 5);

@@ -412,20 +412,37 @@ int soj_seg_attach_fd(struct soj_seg *seg, int fd, bool readonly,
 }
 
 /* Tells the helper and every later attach. */
-static void mark_destroyed(struct image *img)
+static int mark_destroyed(struct image *img, struct soj_seg_error *err)
 {
 	struct soj_seg seg;
+	int rc;
 
 	seg_init(&seg, false);
-	if (check_image(img, NULL) < 0 || map_image(&seg, img, NULL) < 0)
-		return; /* damaged, or of another version or time namespace,
-			 * whose helper goes on until somebody ends it */
+	rc = check_image(img, NULL);
+	if (rc == 0)
+		rc = map_image(&seg, img, NULL);
+	/* Its helper would go on for ever. */
+	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
+		return soj_seg_fail_sys(
+			err, rc, "%s: cannot mark it as destroyed", img->what);
+	if (rc < 0)
+		return 0; /* damaged, or of another version or time namespace,
+			   * whose helper goes on until its name is gone */
 	soj_store_release(&seg.hdr->destroyed, 1);    /* G3 */
 	soj_xchg_acq_rel(&seg.hdr->helper_asleep, 0); /* G4 */
 	syscall(SYS_futex, &seg.hdr->helper_asleep, FUTEX_WAKE, INT_MAX, NULL,
 		NULL, 0);
 	SOJ_STEP("destroy.marked");
 	soj_seg_detach(&seg);
+	return 0;
+}
+
+static int another(const struct image *img, struct soj_seg_error *err)
+{
+	return soj_seg_fail(err, -ENOENT,
+			    "%s was removed by another process, and a new one "
+			    "has its name",
+			    img->what);
 }
 
 /*
@@ -445,10 +462,7 @@ static int unlink_image(const struct image *img, const char *path,
 	if (lstat(path, &now) < 0)
 		return open_failed(img->what, path, -errno, err);
 	if (now.st_dev != img->st.st_dev || now.st_ino != img->st.st_ino)
-		return soj_seg_fail(err, -ENOENT,
-				    "%s was removed by another process, and a "
-				    "new one has its name",
-				    img->what);
+		return another(img, err);
 	if (unlink(path) < 0)
 		return soj_seg_fail_sys(err, -errno, "%s: cannot remove %s",
 					img->what, path);
@@ -456,7 +470,9 @@ static int unlink_image(const struct image *img, const char *path,
 	return 0;
 }
 
-int soj_seg_destroy(const char *name, struct soj_seg_error *err)
+/* only: NULL, or the segment that it must be. */
+static int destroy(const struct soj_seg *only, const char *name,
+		   struct soj_seg_error *err)
 {
 	char path[SOJ_SEG_PATH_BYTES];
 	struct image img;
@@ -477,12 +493,27 @@ int soj_seg_destroy(const char *name, struct soj_seg_error *err)
 				  "%s belongs to user %u; only that user can "
 				  "remove it",
 				  img.what, (unsigned)img.st.st_uid);
+	} else if (only && (img.st.st_dev != only->device ||
+			    img.st.st_ino != only->inode)) {
+		rc = another(&img, err);
 	} else {
-		mark_destroyed(&img);
-		rc = unlink_image(&img, path, err);
+		rc = mark_destroyed(&img, err);
+		if (rc == 0)
+			rc = unlink_image(&img, path, err);
 	}
 	close(img.fd);
 	return rc;
+}
+
+int soj_seg_destroy(const char *name, struct soj_seg_error *err)
+{
+	return destroy(NULL, name, err);
+}
+
+int soj_seg_destroy_only(const struct soj_seg *seg, const char *name,
+			 struct soj_seg_error *err)
+{
+	return destroy(seg, name, err);
 }
 
 int soj_seg_open_inspect(const char *name_or_path, struct soj_seg_error *err)

@@ -252,6 +252,21 @@ static int fill(struct soj_seg *seg, const struct soj_seg_options *opts,
 	return 0;
 }
 
+static int taken(const char *name, const char *path, struct soj_seg_error *err)
+{
+	return soj_seg_fail(err, -EEXIST, "segment %s exists already (%s)",
+			    name, path);
+}
+
+/* Who comes late needs no memory to be told so: only the link decides, but there
+ * may not be room for two. */
+static bool is_taken(const char *name, const char *path)
+{
+	struct stat st;
+
+	return name && lstat(path, &st) == 0;
+}
+
 /* A file gets its name, a memfd its seals. */
 static int publish(int fd, const char *name, const char *path,
 		   struct soj_seg_error *err)
@@ -270,8 +285,7 @@ static int publish(int fd, const char *name, const char *path,
 		return 0;
 	rc = -errno;
 	if (rc == -EEXIST)
-		return soj_seg_fail(err, rc, "segment %s exists already (%s)",
-				    name, path);
+		return taken(name, path, err);
 	return soj_seg_fail_sys(err, rc, "cannot give a segment the name %s",
 				path);
 }
@@ -321,12 +335,17 @@ int soj_seg_create(struct soj_seg *seg, const char *name,
 	rc = fit(&seg->lay, opts, err);
 	if (rc < 0)
 		return rc;
+	if (is_taken(name, path))
+		return taken(name, path, err);
 	fd = open_unnamed(name, err);
 	if (fd < 0)
 		return fd;
 	SOJ_STEP("segment.opened");
 	seg->flags = opts->flags | (name ? 0 : SOJ_SHM_ANONYMOUS);
 	rc = build(seg, fd, name, path, opts, err);
+	/* By who took the memory. */
+	if ((rc == -ENOSPC || rc == -ENOMEM) && is_taken(name, path))
+		rc = taken(name, path, err);
 	if (rc < 0 || name)
 		close(fd);
 	else

@@ -199,30 +199,42 @@ static int draft_folder(struct draft *draft, const char *path,
 	return 0;
 }
 
-static int draft_open(struct draft *draft, struct soj_seg_error *err)
+/* -errno, or the descriptor. */
+static int draft_file(struct draft *draft)
 {
 	uint64_t random;
+	int fd;
 
 	draft->named = false;
-	draft->fd = open(draft->dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (draft->fd >= 0) {
-		snprintf(draft->link, sizeof(draft->link), "/proc/self/fd/%d",
-			 draft->fd);
-		return 0;
-	}
+	fd = open(draft->dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	/* EISDIR: a kernel that takes it for writing to a folder. */
-	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
+	if (fd < 0 &&
+	    (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
 		soj_random(&random, sizeof(random));
 		snprintf(draft->link, sizeof(draft->link),
 			 "%s/.sojourn-key.%016" PRIx64, draft->dir, random);
-		draft->fd = open(draft->link,
-				 O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-		draft->named = draft->fd >= 0;
+		fd = open(draft->link, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
+			  0600);
+		draft->named = fd >= 0;
 	}
-	if (draft->fd >= 0)
-		return 0;
-	return soj_seg_fail_sys(err, -errno, "cannot make a key file in %s",
-				draft->dir);
+	/* What a thread of the host prints is no part of a key. */
+	fd = fd < 0 ? -errno : soj_seg_fd_above_stdio(fd);
+	if (fd < 0 && draft->named)
+		unlink(draft->link);
+	return fd;
+}
+
+static int draft_open(struct draft *draft, struct soj_seg_error *err)
+{
+	draft->fd = draft_file(draft);
+	if (draft->fd < 0)
+		return soj_seg_fail_sys(err, draft->fd,
+					"cannot make a key file in %s",
+					draft->dir);
+	if (!draft->named)
+		snprintf(draft->link, sizeof(draft->link), "/proc/self/fd/%d",
+			 draft->fd);
+	return 0;
 }
 
 static int draft_write(struct draft *draft, const uint8_t *key, gid_t group)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void __attribute__((format(printf, 4, 0)))
@@ -215,6 +216,7 @@ int soj_seg_map(struct soj_seg *seg, int fd, struct soj_seg_error *err)
 	size_t bytes = (size_t)seg->lay.segment_bytes;
 	int prot = seg->readonly ? PROT_READ : PROT_READ | PROT_WRITE;
 	void *base = soj_seg_map_aligned(fd, bytes, prot);
+	struct stat st;
 	int rc;
 
 	if (base == MAP_FAILED)
@@ -227,10 +229,23 @@ int soj_seg_map(struct soj_seg *seg, int fd, struct soj_seg_error *err)
 		munmap(base, bytes);
 		return rc;
 	}
+	if (fstat(fd, &st) == 0) {
+		seg->device = st.st_dev;
+		seg->inode = st.st_ino;
+	}
 	seg->base = base;
 	seg->bytes = bytes;
 	soj_seg_point(seg);
 	return 0;
+}
+
+bool soj_seg_is_named(const struct soj_seg *seg, const char *name)
+{
+	char path[SOJ_SEG_PATH_BYTES];
+	struct stat st;
+
+	return soj_seg_path(path, name, NULL) == 0 && lstat(path, &st) == 0 &&
+	       st.st_dev == seg->device && st.st_ino == seg->inode;
 }
 
 void soj_seg_detach(struct soj_seg *seg)

@@ -22,6 +22,7 @@ struct soj_seg {
 	size_t bytes;
 	int fd; /* -1: not kept */
 	bool readonly;
+	uint64_t device, inode; /* of the file, whatever its name is now */
 	struct soj_layout lay;
 	struct soj_shm_policy policy; /* private copy */
 	struct soj_shm_collection collection[SOJ_COLLECTIONS]; /* too */
@@ -148,14 +149,29 @@ void soj_seg_huge(struct soj_seg *seg);
 void soj_seg_detach(struct soj_seg *seg);
 
 /*
+ * Takes fd and returns it, or a copy above 2 in its place: what a host prints
+ * to a closed stdout must not end up in a segment, a key or a pipe of ours.
+ * Returns -errno after closing fd.
+ */
+int soj_seg_fd_above_stdio(int fd);
+
+/* Is that still the name of its file?  It may have been removed, and be the name
+ * of another segment by now. */
+bool soj_seg_is_named(const struct soj_seg *seg, const char *name);
+
+/*
  * Sets header.destroyed, so that the helper ends and attach refuses, and
  * removes the name.  Processes that are attached keep their mapping.  What
  * attach refuses is removed as well if it is a regular file of this user; the
  * bytes of what is no segment of this format are left alone.
  * Returns 0, -ENOENT, -EACCES (not ours), -ELOOP, -EINVAL (name, no regular
- * file), -EBUSY (another destroyer holds it), other -errno.
+ * file), -EBUSY (another destroyer holds it), -EMFILE, -ENFILE and -ENOMEM (it
+ * cannot be marked, and nothing was done), other -errno.
  */
 int soj_seg_destroy(const char *name, struct soj_seg_error *err);
+/* The same of that one only: -ENOENT if another segment has the name. */
+int soj_seg_destroy_only(const struct soj_seg *seg, const char *name,
+			 struct soj_seg_error *err);
 
 /*
  * Opens a segment, or any file that holds an image of one, for inspection by

@@ -35,12 +35,6 @@ int soj_seg_path(char path[SOJ_SEG_PATH_BYTES], const char *name,
  * dump: the mapping is full of other people's sessions.
  */
 int soj_seg_map(struct soj_seg *seg, int fd, struct soj_seg_error *err);
-/*
- * Takes fd and returns it, or a copy above 2 in its place: what a host prints
- * to a closed stdout must not end up in a segment.  Returns -errno after
- * closing fd.
- */
-int soj_seg_fd_above_stdio(int fd);
 /* Reads a small text file whole; the number of bytes or -errno. */
 int soj_seg_read_text(const char *path, char *text, size_t text_bytes);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -368,6 +369,35 @@ static int paths_of_a_user(const void *arg)
 	return 0;
 }
 
+static int synced = -1; /* the first since it was -1 */
+
+int fsync(int fd)
+{
+	if (synced < 0)
+		synced = fd;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static int without_stdout(const void *arg)
+{
+	uint8_t key[SOJ_KEY_BYTES];
+
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	synced = -1;
+	CHECK(soj_keyfile_load(arg, true, NO_GROUP, key, NULL) == 0);
+	CHECK(synced > STDERR_FILENO);
+	return 0;
+}
+
+/* What is printed meanwhile is no part of the key. */
+static void stdout_is_closed(void **state)
+{
+	(void)state;
+	child_passes(without_stdout, at("stdout.key"));
+	assert_int_equal(unlink(at("stdout.key")), 0);
+}
+
 static void default_paths(void **state)
 {
 	char path[PATH_MAX];
@@ -413,6 +443,7 @@ int main(void)
 		cmocka_unit_test(no_place_for_it),
 		cmocka_unit_test(relative_paths),
 		cmocka_unit_test(makers_agree),
+		cmocka_unit_test(stdout_is_closed),
 		cmocka_unit_test(default_paths),
 	};
 

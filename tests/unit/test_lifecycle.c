@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +19,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sojourn/collection.h>
 #include <sojourn/sojourn.h>
 
 #include "lib/counter.h"
+#include "session/handle.h"
 
 #define ID_BYTES (SOJOURN_ID_CHARS_MAX + 1)
 
@@ -216,6 +219,78 @@ static void destructor_calls_the_library(void **state)
 	sojourn_detach(shared);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_key_delete(keys[i]);
+}
+
+static int end_the_thread(void *arg, const void *data, size_t bytes,
+			  uint64_t version)
+{
+	(void)data;
+	(void)bytes;
+	(void)version;
+	pthread_exit(arg);
+}
+
+static void *look_and_end(void *arg)
+{
+	return sojourn_view(shared, arg, NULL, end_the_thread, arg) < 0
+		       ? NULL
+		       : &shared;
+}
+
+/* The others go on, and nothing waits for its section. */
+static void thread_ends_in_a_view(void **state)
+{
+	const struct sojourn_value v = {.data = "data", .data_bytes = 4};
+	struct sojourn_item item = {.key = "key", .key_bytes = 3};
+	struct sojourn_collection carts;
+	struct sojourn_options o;
+	pthread_t t;
+	void *told;
+	pid_t pid;
+
+	(void)state;
+	usual(&o);
+	sojourn_collection_init(&carts, "carts");
+	o.collections = &carts;
+	o.collections_count = 1;
+	assert_int_equal(sojourn_create(NULL, &o, &shared), 0);
+	item.collection = (uint32_t)sojourn_collection_number(shared, "carts");
+	assert_int_equal(sojourn_put(shared, &item, &v, NULL), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(pthread_create(&t, NULL, look_and_end, &item) != 0 ||
+		      pthread_join(t, &told) != 0 || told != &item);
+	assert_int_equal(exit_code(pid), 0);
+	for (uint32_t i = 0; i < shared->st.seg.lay.slots_max; i++)
+		assert_false(
+			soj_load_relaxed(&shared->st.seg.slots[i].section) &
+			SOJ_SECTION_ACTIVE);
+	assert_int_equal(sojourn_remove(shared, &item, 0), 1);
+	sojourn_detach(shared);
+}
+
+/* A group that the caller is not of is no theft. */
+static void refused_by_the_system(void **state)
+{
+	struct sojourn_options o;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct sojourn *s;
+
+		usual(&o);
+		o.group = "root";
+		if (geteuid() == 0 &&
+		    (setgroups(0, NULL) != 0 || setgid(65534) != 0 ||
+		     setuid(65534) != 0))
+			_exit(2);
+		_exit(sojourn_create(NULL, &o, &s) == -EPERM &&
+				      sojourn_reason() == SOJOURN_SYSTEM
+			      ? 0
+			      : 1);
+	}
+	assert_int_equal(exit_code(pid), 0);
 }
 
 /* Not -EAGAIN, which speaks of thread slots. */
@@ -509,6 +584,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(update_does_not_evict_itself),
 		cmocka_unit_test(destructor_calls_the_library),
+		cmocka_unit_test(thread_ends_in_a_view),
+		cmocka_unit_test(refused_by_the_system),
 		cmocka_unit_test(no_thread_key_left),
 		cmocka_unit_test(fork_in_a_callback),
 		cmocka_unit_test(list_after_logout),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -189,6 +190,60 @@ static void another_destroyer_is_at_it(void **state)
 	assert_false(there(name));
 }
 
+/* Whose creation failed may have lost its name to another one by then. */
+static void only_what_was_made(void **state)
+{
+	const char *name = shm_name("only");
+	struct soj_seg_options opts = shm_options();
+	struct soj_seg_error err = {""};
+	struct soj_seg old, now;
+
+	(void)state;
+	assert_int_equal(soj_seg_create(&old, name, &opts, &err), 0);
+	assert_true(soj_seg_is_named(&old, name));
+	expect_rc(name, 0);
+	assert_false(soj_seg_is_named(&old, name));
+	assert_int_equal(soj_seg_create(&now, name, &opts, &err), 0);
+	assert_false(soj_seg_is_named(&old, name));
+	assert_int_equal(soj_seg_destroy_only(&old, name, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "a new one has its name"));
+	assert_int_equal(soj_load_relaxed(&now.hdr->destroyed), 0);
+	assert_true(there(name));
+	assert_int_equal(soj_seg_destroy_only(&now, name, &err), 0);
+	assert_false(there(name));
+	soj_seg_detach(&now);
+	soj_seg_detach(&old);
+}
+
+/* Without a mark its helper would never end. */
+static int without_a_mark(const void *arg)
+{
+	struct soj_seg_error err = {""};
+	struct rlimit limit;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	CHECK(fd > 2 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	close(fd);
+	limit.rlim_cur = (rlim_t)fd + 1;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHECK(soj_seg_destroy(arg, &err) == -EMFILE);
+	CHECK(err.text[0] != '\0' && there(arg));
+	limit.rlim_cur = limit.rlim_max;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHECK(soj_seg_destroy(arg, &err) == 0);
+	return 0;
+}
+
+static void marked_or_not_removed(void **state)
+{
+	const char *name = shm_name("marked");
+
+	(void)state;
+	shm_make(name);
+	child_passes(without_a_mark, name);
+	assert_false(there(name));
+}
+
 static struct gate asleep;
 
 static void *sleep_as_helper(void *arg)
@@ -275,6 +330,8 @@ int main(void)
 		cmocka_unit_test(open_to_others),
 		cmocka_unit_test(what_is_no_segment_stays),
 		cmocka_unit_test(another_destroyer_is_at_it),
+		cmocka_unit_test(only_what_was_made),
+		cmocka_unit_test(marked_or_not_removed),
 		cmocka_unit_test(helper_is_woken),
 		cmocka_unit_test(inspection_takes_any_file),
 	};

@@ -31,9 +31,26 @@
 /* How often an allocation was tried: it takes what others need meanwhile. */
 static unsigned allocations;
 
+/* Who makes a segment of that name right before an allocation; NULL: nobody. */
+static const char *rival;
+
+static void make_rival(off_t bytes)
+{
+	struct soj_seg_options opts = shm_options();
+	const char *name = rival;
+	struct soj_seg_error err;
+	struct soj_seg seg;
+
+	rival = NULL;
+	opts.segment_bytes = (uint64_t)bytes;
+	if (name && soj_seg_create(&seg, name, &opts, &err) == 0)
+		soj_seg_detach(&seg);
+}
+
 int posix_fallocate(int fd, off_t off, off_t bytes)
 {
 	allocations++;
+	make_rival(bytes);
 	return syscall(SYS_fallocate, fd, 0, off, bytes) < 0 ? errno : 0;
 }
 
@@ -134,6 +151,45 @@ static int in_3_mib(const void *arg)
 	    accepted(NAME, 2 << 20))
 		return 1;
 	CHECK(shm_room() == room);
+	return 0;
+}
+
+/* Who comes second is told of the name, not of what the first one took. */
+static int of_one_name(const void *arg)
+{
+	struct soj_seg_options opts = shm_options();
+	struct soj_seg_error err = {""};
+	struct soj_seg first, second;
+
+	(void)arg;
+	if (!small_shm("size=5m"))
+		return CHILD_SKIPPED;
+	opts.segment_bytes = 3 << 20;
+	CHECK(soj_seg_create(&first, NAME, &opts, &err) == 0);
+	allocations = 0;
+	CHECK(soj_seg_create(&second, NAME, &opts, &err) == -EEXIST);
+	CHECK(strstr(err.text, "exists already") != NULL);
+	CHECK(allocations == 0);
+	CHECK(soj_seg_destroy_only(&first, NAME, &err) == 0);
+	soj_seg_detach(&first);
+	return 0;
+}
+
+/* While it looked for memory another one had the name, and took it. */
+static int made_meanwhile(const void *arg)
+{
+	struct soj_seg_options opts = shm_options();
+	struct soj_seg_error err = {""};
+	struct soj_seg seg;
+
+	(void)arg;
+	if (!small_shm("size=5m"))
+		return CHILD_SKIPPED;
+	opts.segment_bytes = 3 << 20;
+	rival = NAME;
+	CHECK(soj_seg_create(&seg, NAME, &opts, &err) == -EEXIST);
+	CHECK(rival == NULL && strstr(err.text, "exists already") != NULL);
+	CHECK(soj_seg_destroy(NAME, &err) == 0);
 	return 0;
 }
 
@@ -402,6 +458,8 @@ static void stdio_is_closed(void **state)
 	}
 SCENE(in_64_kib)
 SCENE(in_3_mib)
+SCENE(of_one_name)
+SCENE(made_meanwhile)
 SCENE(without_inodes)
 SCENE(without_shm)
 SCENE(with_little_memory)
@@ -418,6 +476,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_64_kib_),
 		cmocka_unit_test(in_3_mib_),
+		cmocka_unit_test(of_one_name_),
+		cmocka_unit_test(made_meanwhile_),
 		cmocka_unit_test(without_inodes_),
 		cmocka_unit_test(without_shm_),
 		cmocka_unit_test(with_little_memory_),

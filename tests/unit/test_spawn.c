@@ -156,6 +156,8 @@ static void then_in_the_search_path(void **state)
 
 /* ---- starting it ---- */
 
+static const char *name, *key_file; /* NULL: an anonymous segment */
+
 static int create(const char *helper, struct sojourn **s)
 {
 	struct sojourn_options o;
@@ -165,7 +167,8 @@ static int create(const char *helper, struct sojourn **s)
 	o.segment_bytes = 2 << 20;
 	o.threads_max = 8;
 	o.helper_path = helper;
-	return sojourn_create(NULL, &o, s);
+	o.key_file = key_file;
+	return sojourn_create(name, &o, s);
 }
 
 /* A program in the helper's place that does only that. */
@@ -206,6 +209,34 @@ static void says_why_it_did_not_start(void **state)
 	fails_with("#!/no/such/program", -ENOENT, "cannot start");
 }
 
+/* While its helper failed to start, somebody else made one of that name. */
+static void removes_only_its_own(void **state)
+{
+	char key[128], own[64], does[1600];
+	struct sojourn_attach_options o = {.key_file = key};
+	const int length = (int)strlen(program) - 1; /* of the tool's path */
+	struct sojourn *s = NULL;
+	int rc;
+
+	(void)state;
+	snprintf(key, sizeof(key), "%s/key", folder);
+	snprintf(own, sizeof(own), "spawn-%d", (int)getpid());
+	snprintf(does, sizeof(does),
+		 "#!/bin/sh\n\"%.*s\" destroy %s\n\"%.*s\" create %s "
+		 "--entries 100 --bytes 4MiB --key-file %s --helper none\n"
+		 "exit 3",
+		 length, program, own, length, program, own, key);
+	name = own;
+	key_file = key;
+	rc = create_with(does, &s);
+	name = key_file = NULL;
+	assert_int_equal(rc, -ECHILD);
+	assert_int_equal(sojourn_attach(own, &o, &s), 0);
+	sojourn_detach(s);
+	assert_int_equal(sojourn_destroy(own), 0);
+	assert_int_equal(unlink(key), 0);
+}
+
 /* Who ignores SIGCHLD is not told how its children end. */
 static void judged_by_what_it_does(void **state)
 {
@@ -218,6 +249,26 @@ static void judged_by_what_it_does(void **state)
 	assert_true(soj_role_held(&s->st.seg));
 	sojourn_detach(s);
 	signal(SIGCHLD, SIG_DFL);
+}
+
+/* What the host prints goes nowhere, and not to the helper. */
+static void not_what_the_host_prints_to(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		struct sojourn *s;
+
+		close(STDIN_FILENO);
+		close(STDOUT_FILENO);
+		if (create(program, &s) != 0)
+			_exit(1);
+		_exit(s->life_fd > STDERR_FILENO ? 0 : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void interrupted(int signo)
@@ -286,7 +337,9 @@ int main(void)
 		cmocka_unit_test(beside_the_program_first),
 		cmocka_unit_test(then_in_the_search_path),
 		cmocka_unit_test(says_why_it_did_not_start),
+		cmocka_unit_test(removes_only_its_own),
 		cmocka_unit_test(judged_by_what_it_does),
+		cmocka_unit_test(not_what_the_host_prints_to),
 		cmocka_unit_test(begins_and_ends_with_the_segment),
 	};
 
