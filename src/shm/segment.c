@@ -132,7 +132,19 @@ int soj_seg_policy_check(const struct soj_shm_policy *policy,
 			    err);
 }
 
-static int check_collection(const struct soj_shm_collection *c,
+/* What may be in the text of an error, and is all that sojourn_create() lets
+ * into a name. */
+static bool collection_name_ok(const char name[32])
+{
+	size_t chars = strnlen(name, 32);
+
+	for (size_t i = 0; i < chars; i++)
+		if (!name_byte(name[i]) && !strchr("._-", name[i]))
+			return false;
+	return chars > 0 && chars < 32;
+}
+
+static int check_collection(const struct soj_shm_collection *c, uint32_t number,
 			    struct soj_seg_error *err)
 {
 	const struct limits rows[] = {
@@ -160,10 +172,12 @@ static int check_collection(const struct soj_shm_collection *c,
 	};
 	char what[64];
 
-	if (c->name[0] == 0 || memchr(c->name, 0, sizeof(c->name)) == NULL)
+	if (!collection_name_ok(c->name))
 		return soj_seg_fail(err, -EINVAL,
-				    "collection: its name has 1 to %zu bytes",
-				    sizeof(c->name) - 1);
+				    "collection %" PRIu32
+				    ": its name must have 1 to %zu letters, "
+				    "digits, '.', '_' and '-'",
+				    number, sizeof(c->name) - 1);
 	snprintf(what, sizeof(what), "collection %s", c->name);
 	return check_limits(what, rows, sizeof(rows) / sizeof(rows[0]), err);
 }
@@ -176,7 +190,7 @@ int soj_seg_collections_check(const struct soj_shm_collection *collections,
 
 		if (i > 0 && collections[i].flags == 0)
 			continue;
-		rc = check_collection(&collections[i], err);
+		rc = check_collection(&collections[i], i, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -262,6 +262,7 @@ test_fsck() {
 test_damage() {
 	local file=$work/damaged name=$prefix-damage bytes
 	local head=9152 # sizeof(struct soj_shm_header)
+	local names=960 # offset of its collection[0].name
 
 	section images that are none
 	fill "$name"
@@ -297,6 +298,18 @@ test_damage() {
 	code 0 stat "$file" --json
 	code 0 dump "$file"
 	says "left out"
+	# Another name of the first collection, which lives for no time: nothing
+	# of it gets to a terminal.
+	cp "/dev/shm/sojourn.$name" "$file"
+	printf '\033]0;x\007\0\0' | dd of="$file" bs=1 seek=$names conv=notrunc \
+		status=none
+	printf '\0\0\0\0\0\0\0\0' | dd of="$file" bs=1 \
+		seek=$((names + 32)) conv=notrunc status=none
+	code 65 stat "$file"
+	says "collection 0"
+	equal "" "$(tr -d '[:print:]\n' <"$err")"
+	code 4 fsck "$file"
+	equal "" "$(tr -d '[:print:]\n' <"$out")"
 	code 66 fsck "$work"
 	code 66 stat "$work"
 	code 66 fsck /dev/null

@@ -149,6 +149,32 @@ static void doctored_headers(void **state)
 	}
 }
 
+/* A name that no caller can give is damage, and is not told: whoever reads the
+ * text may be a terminal. */
+static void strange_names_are_not_told(void **state)
+{
+	struct soj_seg_options opts = shm_options();
+	struct soj_shm_collection *third = &opts.collection[3];
+	struct soj_seg_error err;
+
+	(void)state;
+	for (unsigned byte = 1; byte < 256; byte++) {
+		*third = opts.collection[0];
+		third->name[2] = (char)byte;
+		third->ttl_ms = 0;
+		assert_int_equal(
+			soj_seg_collections_check(opts.collection, &err),
+			-EINVAL);
+		for (const char *c = err.text; *c; c++)
+			assert_true(*c >= 0x20 && *c < 0x7f);
+		third->ttl_ms = opts.collection[0].ttl_ms;
+		if (soj_seg_collections_check(opts.collection, &err) == 0)
+			assert_true(byte > 0x20 && byte < 0x7f);
+		else
+			assert_non_null(strstr(err.text, "collection 3"));
+	}
+}
+
 /* Every bit of what never changes: refused, or harmless. */
 static void single_bit_flips(void **state)
 {
@@ -435,6 +461,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(doctored_headers),
+		cmocka_unit_test(strange_names_are_not_told),
 		cmocka_unit_test(single_bit_flips),
 		cmocka_unit_test(other_key),
 		cmocka_unit_test(wrong_sizes),
