@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "cmd.h"
 #include "lib_args.h"
@@ -410,6 +411,23 @@ static int put_all(struct dump *d)
 	return rc;
 }
 
+/* Opens what is sealed, if it can be, or says what is missing. */
+static int unlock(struct dump *d, struct soj_image *img,
+		  struct soj_vault *vault)
+{
+	const struct dump_input *in = d->in;
+
+	if (img->st.seal_bytes == 0)
+		return 0;
+	if (in->key_file)
+		return soj_image_unlock(img, in->key_file, vault);
+	if (in->subject == NULL)
+		return 0;
+	soj_args_complain("%s is sealed: give --key-file to look for a subject",
+			  in->name);
+	return EX_NOPERM;
+}
+
 int cmd_dump(int argc, char **argv)
 {
 	struct dump_input in = {NULL};
@@ -422,8 +440,7 @@ int cmd_dump(int argc, char **argv)
 	rc = soj_image_need(&img, in.name);
 	if (rc != 0)
 		return rc;
-	if (in.key_file && img.st.seal_bytes)
-		rc = soj_image_unlock(&img, in.key_file, &vault);
+	rc = unlock(&d, &img, &vault);
 	if (rc != 0) {
 		soj_image_close(&img);
 		return rc;

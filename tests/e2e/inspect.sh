@@ -176,6 +176,20 @@ test_dump() {
 	run 64 dump "$name" --subject-digest xyz
 	run 64 dump "$name" --subject-digest ""
 
+	section dump of what is sealed
+	run 0 create "$name-sealed" --entries 200 --bytes 16MiB --helper none \
+		--seal --key-file "$work/sealed.key"
+	run 0 new "$name-sealed" --key-file "$work/sealed.key" --subject person-1
+	run 0 dump "$name-sealed" --subject person-1 --json \
+		--key-file "$work/sealed.key"
+	equal 1 "$(wc -l <"$out")"
+	digest=$(jq -r .subject_digest "$out")
+	run 77 dump "$name-sealed" --subject person-1
+	prints ""
+	says "is sealed" "--key-file"
+	run 0 dump "$name-sealed" --subject-digest "$digest" --json
+	equal 1 "$(wc -l <"$out")"
+
 	section dump that reveals
 	run 0 dump "$name" --reveal
 	has "^[0-9a-f]{16} person-2 .* secret-value-new\\\\x0a$"
