@@ -26,6 +26,8 @@ int soj_image_event_next(struct soj_image *img, uint64_t *next)
 	/* As soj_event_next(). */
 	if (*next == 0 || *next > SOJ_EVENT_SEQ_MAX + 1)
 		*next = 1;
+	/* Numbers are taken in order: what was passed is not walked again. */
+	*next = soj_max(*next, img->event_next);
 	/* It may lag behind by as many as died right there. */
 	while (rc == 0) {
 		rc = soj_image_read(img, &taken, sizeof(taken),
@@ -34,6 +36,7 @@ int soj_image_event_next(struct soj_image *img, uint64_t *next)
 			break;
 		*next = soj_event_seq(taken) + 1;
 	}
+	img->event_next = *next;
 	return rc;
 }
 

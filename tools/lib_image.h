@@ -32,6 +32,8 @@ struct soj_image {
 	bool live;
 	uint64_t changed_unix_ms; /* of the file */
 	char name[256];
+	/* The highest number that soj_image_event_next() has found. */
+	uint64_t event_next;
 
 	/* After soj_image_load(): */
 	struct soj_shm_header hdr;  /* private copy */

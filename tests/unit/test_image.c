@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib_event.h"
 #include "lib_violation.h"
 
 static void load(struct soj_image *img, const struct picture *p)
@@ -348,6 +349,63 @@ static void test_header_is_read_again(void **state)
 	picture_free(&p);
 }
 
+/* ---- events ---- */
+
+struct counted {
+	const struct picture *p;
+	uint64_t reads;
+};
+
+static int read_counted(void *arg, void *buf, size_t bytes, uint64_t off)
+{
+	struct counted *c = arg;
+
+	memcpy(buf, c->p->base + off, bytes);
+	c->reads++;
+	return 0;
+}
+
+/* Each record was overtaken by that of the next number, and the header is a
+ * whole ring behind: no number costs another walk along it. */
+static void test_overtaken_events(void **state)
+{
+	struct counted c = {0};
+	struct soj_image img;
+	struct picture p;
+	uint64_t events_max, seq, next;
+	unsigned stale = 0;
+
+	(void)state;
+	picture_copy(&p, &picture);
+	events_max = p.st.seg.lay.events_max;
+	for (seq = events_max + 1; seq <= 2 * events_max; seq++)
+		soj_store_relaxed(
+			&p.st.seg.events[soj_event_place((uint32_t)events_max,
+							 seq)]
+				 .word,
+			soj_event(seq + 1, 0));
+	soj_store_relaxed(&hdr(&p)->event_next, events_max + 1);
+	load(&img, &p);
+	c.p = &p;
+	img.read = read_counted;
+	img.arg = &c;
+	assert_int_equal(soj_image_event_next(&img, &next), 0);
+	assert_true(next > 2 * events_max);
+	seq = next - events_max;
+	while (seq < next) {
+		struct soj_event event;
+		uint64_t oldest;
+		int rc = soj_image_event(&img, seq, &event, &oldest);
+
+		stale += rc == -ESTALE;
+		seq = rc == -ESTALE ? oldest : seq + 1;
+	}
+	assert_true(stale > events_max / 2);
+	assert_in_range(c.reads, stale, 8 * events_max);
+	soj_image_close(&img);
+	picture_free(&p);
+}
+
 /* ---- files ---- */
 
 static void write_file(const char *path, const void *base, size_t bytes)
@@ -430,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_thread_that_is_gone),
 		cmocka_unit_test(test_lag),
 		cmocka_unit_test(test_header_is_read_again),
+		cmocka_unit_test(test_overtaken_events),
 		cmocka_unit_test(test_time_of_a_file),
 		cmocka_unit_test(test_opening),
 	};
