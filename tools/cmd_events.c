@@ -68,6 +68,7 @@ struct stream {
 	struct soj_image *img;
 	const struct events_input *in;
 	uint64_t next;
+	uint64_t end;       /* goes on to this one, which is not shown */
 	uint64_t waited_ms; /* for number `next` */
 };
 
@@ -95,6 +96,7 @@ static void put(const struct stream *s, const struct soj_event *event,
 
 static void skip(struct stream *s, uint64_t to)
 {
+	to = soj_min(to, s->end);
 	put(s, NULL, to - s->next);
 	s->next = to;
 	s->waited_ms = 0;
@@ -107,7 +109,7 @@ static int show(struct stream *s)
 	uint64_t oldest;
 	int rc;
 
-	while (!ferror(stdout)) {
+	while (s->next < s->end && !ferror(stdout)) {
 		rc = soj_image_event(s->img, s->next, &event, &oldest);
 		if (rc == -EAGAIN)
 			return 0;
@@ -138,6 +140,14 @@ static uint64_t oldest_of(const struct stream *s, uint64_t newest)
 	return newest > events_max ? newest - events_max : 1;
 }
 
+static bool is_over(struct stream *s, uint64_t newest)
+{
+	if (s->next >= s->end)
+		return true;
+	return s->next >= newest &&
+	       (!s->img->live || soj_load_relaxed(&s->img->hdr.destroyed));
+}
+
 static int run(struct stream *s)
 {
 	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000};
@@ -150,14 +160,12 @@ static int run(struct stream *s)
 			rc = soj_image_event_next(s->img, &newest);
 		if (rc < 0)
 			return rc;
+		if (is_over(s, newest))
+			return 0;
 		if (is_stuck(s, newest) && !ferror(stdout)) {
 			skip(s, soj_max(s->next + 1, oldest_of(s, newest)));
 			continue;
 		}
-		if (s->next >= newest &&
-		    (!s->in->follow || !s->img->live ||
-		     soj_load_relaxed(&s->img->hdr.destroyed)))
-			return 0;
 		if (fflush(stdout) != 0 || ferror(stdout))
 			return 0; /* main() says it */
 		nanosleep(&pause, NULL);
@@ -188,6 +196,8 @@ int cmd_events(int argc, char **argv)
 	s.next = in.since;
 	if (!in.has_since)
 		s.next = oldest_of(&s, newest);
+	/* Who writes meanwhile may be faster than this is. */
+	s.end = in.follow ? UINT64_MAX : newest;
 	if (rc == 0)
 		rc = run(&s);
 	if (rc < 0)

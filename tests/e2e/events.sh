@@ -57,6 +57,28 @@ equal 3 "$(wc -l <"$out")"
 
 run 66 events "$prefix-none"
 
+section "to the newest of its beginning"
+busy=$prefix-busy
+create "$busy" --update-events
+run 0 bench "$busy" --workers 1 --entries 50 --mix 1:1 --seconds 1
+run 0 events "$busy" --json
+newest=$(tail -n 1 "$out" | jq .seq)
+# More than its pipe holds, so that it has not come to the end by then.
+equal yes "$([ "$(wc -c <"$out")" -gt 262144 ] && echo yes)"
+mkfifo "$work/events"
+"$bin/sojourn" events "$busy" --json >"$work/events" &
+reader=$!
+exec 7<"$work/events"
+read -r _ <&7
+login "$busy" late
+cat <&7 >"$out"
+exec 7<&-
+wait $reader
+equal 0 $?
+equal "$newest" "$(tail -n 1 "$out" | jq .seq)"
+run 0 events "$busy" --json --since $((newest + 1))
+lines 'map(.type)' '["created"]'
+
 section "none, and of updates"
 quiet=$prefix-quiet
 create "$quiet" --events 0
