@@ -246,7 +246,7 @@ struct sojourn_options {
 	enum sojourn_seal seal; /* default off */
 	enum sojourn_huge huge; /* default auto; sojourn_stat() says how many
 				   there are */
-	enum sojourn_helper helper; /* default spawn */
+	enum sojourn_helper helper; /* default spawn: threads_max >= 3 */
 	const char
 		*helper_path; /* NULL: SOJOURN_HELPER_PATH, beside the running
 				     program, as installed, then PATH */

@@ -110,6 +110,10 @@ static int check_counts(const struct sojourn_options *o)
 	if ((unsigned)o->helper > SOJOURN_HELPER_NONE)
 		return out_of_range("helper", (uint64_t)o->helper,
 				    "spawn (0), external (1) or none (2)");
+	if (o->helper == SOJOURN_HELPER_SPAWN && o->threads_max < 3)
+		return out_of_range("threads_max", o->threads_max,
+				    "at least 3 with a helper, which takes two "
+				    "slots");
 	if (o->lease_ms < 256 || o->lease_ms > 3600000)
 		return out_of_range("lease_ms", o->lease_ms,
 				    "256 ms to 1 hour");

@@ -68,6 +68,8 @@ test_create_refuses() {
 		--when-full maybe
 		--helper perhaps
 	WORDS
+	run 64 create "$name" --entries 100 --bytes 8MiB --threads-max 2
+	says "threads_max is 2" "--threads-max" "at least 3"
 	run 64 create "$name" --helper none --ttl 0
 	says "--ttl"
 	run 64 create "$name" --helper none --ttl 1h --idle 1h

@@ -365,6 +365,19 @@ static void refuses_options_out_of_their_bounds(void **state)
 	refused_option(entries_max, 67108863);
 	refused_option(threads_max, 0);
 	refused_option(threads_max, 4095);
+	for (uint32_t slots = 1; slots <= 2; slots++) {
+		char text[128];
+
+		sem_options(&o);
+		o.threads_max = slots;
+		o.helper = SOJOURN_HELPER_SPAWN;
+		refused(sojourn_create(NULL, &o, &s));
+		snprintf(text, sizeof(text),
+			 "threads_max is %u, but must be at least 3 with a "
+			 "helper, which takes two slots",
+			 slots);
+		assert_non_null(strstr(sojourn_error_text(), text));
+	}
 	refused_option(events_max, 32);
 	refused_option(events_max, 33554432);
 	refused_option(events_max, 65);
