@@ -25,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -250,8 +251,9 @@ static void drop_privileges(void)
 	(void)!syscall(SYS_capset, &header, none);
 }
 
-/* The parent: ends when the child is ready or has failed. */
-static void wait_for_child(int fd)
+/* The parent: ends when the daemon is ready or has failed.  The child between
+ * them ends at once; left behind, it would be a zombie of whoever gets it. */
+static void wait_for_child(int fd, pid_t child)
 {
 	uint8_t code = EXIT_SILENT;
 	ssize_t got;
@@ -259,10 +261,9 @@ static void wait_for_child(int fd)
 	do {
 		got = read(fd, &code, 1);
 	} while (got < 0 && errno == EINTR);
-	if (got != 1) {
+	if (got != 1)
 		complain("the helper ended before it was ready");
-		code = EXIT_SILENT;
-	}
+	waitpid(child, NULL, 0); /* no signal of ours interrupts it */
 	_exit(code);
 }
 
@@ -279,7 +280,7 @@ static int daemonize(void)
 		return -1;
 	if (pid > 0) {
 		close(ends[1]);
-		wait_for_child(ends[0]);
+		wait_for_child(ends[0], pid);
 	}
 	close(ends[0]);
 	setsid();
