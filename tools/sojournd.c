@@ -200,6 +200,15 @@ static void options_parse(struct options *opts, int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, opts);
 }
 
+/* Later its number may be that of a descriptor of ours. */
+static bool is_open(int fd)
+{
+	if (fd < 0 || fcntl(fd, F_GETFD) >= 0)
+		return true;
+	complain("descriptor %d is not open", fd);
+	return false;
+}
+
 /* ---- becoming a daemon ---- */
 
 /* 0, 1 and 2 are open, so that nothing of ours gets their numbers. */
@@ -563,10 +572,8 @@ int main(int argc, char **argv)
 	if (getauxval(AT_SECURE) || !open_stdio())
 		return EX_NOPERM; /* set-uid: it has no business to be */
 	options_parse(&d.opts, argc, argv);
-	if (d.opts.life_fd >= 0 && fcntl(d.opts.life_fd, F_GETFD) < 0) {
-		complain("--life-fd %d is not open", d.opts.life_fd);
+	if (!is_open(d.opts.fd) || !is_open(d.opts.life_fd))
 		return EX_USAGE;
-	}
 	if (d.opts.name)
 		snprintf(d.what, sizeof(d.what), "segment %s", d.opts.name);
 	else

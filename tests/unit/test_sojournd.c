@@ -334,7 +334,16 @@ static void daemon_says_why_it_failed(void **state)
 	FAILS(EX_USAGE, "1 to 10", "--tick", "8s", sc.name);
 	FAILS(EX_USAGE, "--fd", "--fd", "x");
 	FAILS(EX_USAGE, "not open", "--life-fd", "77", sc.name);
-	FAILS(EX_USAGE, "descriptor 77", "--fd", "77");
+	FAILS(EX_USAGE, "descriptor 77 is not open", "--fd", "77");
+	/* Nor is what it opens itself the segment. */
+	for (unsigned fd = 3; fd < 7; fd++) {
+		char number[4], text[64];
+
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+		snprintf(number, sizeof(number), "%u", fd);
+		snprintf(text, sizeof(text), "descriptor %u is not open", fd);
+		FAILS(EX_USAGE, text, "--fd", number);
+	}
 	assert_int_equal(chmod(shm_path(sc.name), 0666), 0);
 	FAILS(EX_NOPERM, "mode", sc.name);
 	assert_int_equal(chmod(shm_path(sc.name), 0600), 0);
