@@ -83,18 +83,26 @@ static uint64_t last_seq(const struct soj_audit *a, const struct soj_store *st,
 	return 0;
 }
 
+/* A part of a line is what resume() ends; the rest of it, which is tried next,
+ * tells why there is no room. */
+static int put_bytes(const struct soj_audit *a, const char *from, size_t bytes)
+{
+	while (bytes > 0) {
+		ssize_t put = write(a->fd, from, bytes);
+
+		if (put < 0)
+			return -errno;
+		from += put;
+		bytes -= (size_t)put;
+	}
+	return 0;
+}
+
 /* What has been written to memory, as one line. */
 static int put_line(struct soj_audit *a, FILE *out, char **line, size_t *bytes)
 {
-	int rc = fclose(out) != 0 ? -ENOMEM : 0;
+	int rc = fclose(out) != 0 ? -ENOMEM : put_bytes(a, *line, *bytes);
 
-	if (rc == 0) {
-		ssize_t put = write(a->fd, *line, *bytes);
-
-		/* A part of a line: the disk is full, resume() ends it. */
-		if (put != (ssize_t)*bytes)
-			rc = put < 0 ? -errno : -ENOSPC;
-	}
 	free(*line);
 	return rc;
 }
@@ -143,8 +151,12 @@ static int resume(struct soj_audit *a, const struct soj_store *st)
 	got = pread(a->fd, tail, TAIL_BYTES, from);
 	if (got < 0)
 		return -errno;
-	if (got > 0 && tail[got - 1] != '\n' && write(a->fd, "\n", 1) != 1)
-		return -EIO;
+	if (got > 0 && tail[got - 1] != '\n') {
+		int rc = put_bytes(a, "\n", 1);
+
+		if (rc < 0)
+			return rc;
+	}
 	found = last_seq(a, st, tail) + 1;
 	if (found > a->next)
 		a->next = found;

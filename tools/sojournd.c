@@ -405,6 +405,7 @@ static int catch_signals(struct daemon *d)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN); /* nobody may be left to tell */
+	signal(SIGXFSZ, SIG_IGN); /* the audit log's errors are told */
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (d->signal_fd >= 0)
 		return 0;

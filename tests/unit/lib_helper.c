@@ -9,6 +9,12 @@
 void scene_open(struct scene *sc, const char *name, uint32_t entries_max,
 		uint32_t slots_max, uint32_t flags)
 {
+	scene_open_events(sc, name, entries_max, slots_max, flags, 0);
+}
+
+void scene_open_events(struct scene *sc, const char *name, uint32_t entries_max,
+		       uint32_t slots_max, uint32_t flags, uint32_t events_max)
+{
 	struct soj_seg_options opts = shm_options();
 	struct soj_seg_error err;
 
@@ -17,6 +23,7 @@ void scene_open(struct scene *sc, const char *name, uint32_t entries_max,
 	opts.entries_max = entries_max;
 	opts.slots_max = slots_max;
 	opts.flags = flags;
+	opts.events_max = events_max;
 	opts.segment_bytes = (4u << 20) + (uint64_t)entries_max * 512;
 	if (soj_seg_create(&sc->st.seg, name, &opts, &err) < 0)
 		fail_msg("%s", err.text);

@@ -19,6 +19,8 @@ struct scene {
 /* name NULL: anonymous; flags: SOJ_SHM_MANUAL_CLOCK or 0. */
 void scene_open(struct scene *sc, const char *name, uint32_t entries_max,
 		uint32_t slots_max, uint32_t flags);
+void scene_open_events(struct scene *sc, const char *name, uint32_t entries_max,
+		       uint32_t slots_max, uint32_t flags, uint32_t events_max);
 void scene_close(struct scene *sc);
 void scene_clock(struct scene *sc, uint64_t now_ms);
 

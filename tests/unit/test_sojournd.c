@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +22,8 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "store/event.h"
 
 static char program[4096];
 static struct scene sc;
@@ -469,6 +472,42 @@ static void others_service_is_not_told(void **state)
 	close(fd);
 }
 
+/* ---- the audit log ---- */
+
+static int setup_with_events(void **state)
+{
+	(void)state;
+	child = 0;
+	scene_open_events(&sc, shm_name("d"), 1000, 16, 0, 64);
+	return 0;
+}
+
+/* That there is no room for the log is said, and is no end. */
+static void file_size_limit_is_no_end(void **state)
+{
+	const struct soj_event_what what = {.type = SOJ_EVENT_CLEARED};
+	char address[300], path[300];
+	struct rlimit before, little;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/tmp/%s.audit", sc.name);
+	snprintf(address, sizeof(address), "@%s.full", sc.name);
+	for (unsigned i = 0; i < 40; i++)
+		soj_event_tell(&sc.st, &sc.w, &what);
+	ears = listen_at(address);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	little = before;
+	little.rlim_cur = 1000;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	START("--foreground", "--audit", path, sc.name);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	unsetenv("NOTIFY_SOCKET");
+	hears(ears, "File too large");
+	kill(child, SIGTERM);
+	assert_int_equal(result(), 0);
+	unlink(path);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -483,6 +522,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(life_pipe_ends_it,
 						setup_anonymous, teardown),
 		TEST(service_manager_is_told),
+		cmocka_unit_test_setup_teardown(file_size_limit_is_no_end,
+						setup_with_events, teardown),
 		TEST(standby_is_told),
 		TEST(others_service_is_not_told),
 	};
