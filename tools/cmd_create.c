@@ -172,8 +172,8 @@ static int create_failed(int error, const struct create_input *in)
 	if (error == -ENOTSUP)
 		return EX_UNAVAILABLE;
 	if (memory) {
-		fputs("  Ask for less by --bytes, remove what \"ls -l "
-		      "/dev/shm\" shows and nobody needs,\n"
+		fputs("  Ask for less by --bytes, \"sojourn destroy\" what "
+		      "\"sojourn ls\" shows and nobody needs,\n"
 		      "  or as root: mount -o remount,size=8G /dev/shm\n",
 		      stderr);
 		return EX_CANTCREAT;

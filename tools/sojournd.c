@@ -35,12 +35,10 @@
 #include "helper/helper.h"
 #include "lib_audit.h"
 #include "sojournd_notify.h"
+#include "sojournd_process.h"
 #include "store/event.h"
 
 #define POLL_MS 250 /* how often it looks whether the segment was destroyed */
-
-/* When the child ended before it could say how it went. */
-#define EXIT_SILENT 1
 
 struct options {
 	const char *name; /* NULL with --fd */
@@ -64,20 +62,6 @@ struct daemon {
 	struct soj_helper_status watched;
 	uint64_t watched_ms; /* when */
 };
-
-static void complain(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
-
-static void complain(const char *format, ...)
-{
-	va_list args;
-
-	fputs("sojournd: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
 
 /* The codes of the sojourn command (tools/lib_args.h). */
 static int exit_code(int error)
@@ -205,127 +189,8 @@ static bool is_open(int fd)
 {
 	if (fd < 0 || fcntl(fd, F_GETFD) >= 0)
 		return true;
-	complain("descriptor %d is not open", fd);
+	soj_complain("descriptor %d is not open", fd);
 	return false;
-}
-
-/* ---- becoming a daemon ---- */
-
-/* 0, 1 and 2 are open, so that nothing of ours gets their numbers. */
-static bool open_stdio(void)
-{
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR);
-		if (fd < 0)
-			return false;
-	} while (fd <= STDERR_FILENO);
-	return close(fd) == 0;
-}
-
-/*
- * Whatever else was inherited: a descriptor of a socket would keep a port
- * taken, and the other end of the life pipe would keep us alive for ever.
- */
-static void close_others(const struct options *opts)
-{
-	unsigned keep[2], from = STDERR_FILENO + 1;
-
-	keep[0] = (unsigned)opts->fd < (unsigned)opts->life_fd
-			  ? (unsigned)opts->fd
-			  : (unsigned)opts->life_fd;
-	keep[1] = keep[0] == (unsigned)opts->fd ? (unsigned)opts->life_fd
-						: (unsigned)opts->fd;
-	for (unsigned i = 0; i < 2; i++) {
-		if (keep[i] > from)
-			close_range(from, keep[i] - 1, 0);
-		if (keep[i] >= from)
-			from = keep[i] + 1;
-		if (from == 0)
-			return; /* -1 was reached: no such descriptor */
-	}
-	close_range(from, UINT_MAX, 0);
-}
-
-/* Root or not, it is not needed.  Best effort: under a system call filter it
- * may be refused, and then there is nothing to give up. */
-static void drop_privileges(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[2] = {{0}};
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	(void)!syscall(SYS_capset, &header, none);
-}
-
-/* The parent: ends when the daemon is ready or has failed.  The child between
- * them ends at once; left behind, it would be a zombie of whoever gets it. */
-static void wait_for_child(int fd, pid_t child)
-{
-	uint8_t code = EXIT_SILENT;
-	ssize_t got;
-
-	do {
-		got = read(fd, &code, 1);
-	} while (got < 0 && errno == EINTR);
-	if (got != 1)
-		complain("the helper ended before it was ready");
-	waitpid(child, NULL, 0); /* no signal of ours interrupts it */
-	_exit(code);
-}
-
-/* Returns in the daemon only, with the descriptor to report on; or -1. */
-static int daemonize(void)
-{
-	int ends[2];
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -1;
-	pid = fork();
-	if (pid < 0)
-		return -1;
-	if (pid > 0) {
-		close(ends[1]);
-		wait_for_child(ends[0], pid);
-	}
-	close(ends[0]);
-	setsid();
-	/* Not a session leader: it can never get a terminal. */
-	pid = fork();
-	if (pid < 0)
-		return -1;
-	if (pid > 0)
-		_exit(0);
-	return ends[1];
-}
-
-/* Tells the parent how it went, and lets go of where it was started. */
-static void report_start(int fd, uint8_t code)
-{
-	while (write(fd, &code, 1) < 0 && errno == EINTR)
-		;
-}
-
-static void detach_from_parent(struct daemon *d)
-{
-	uint8_t code = 0;
-	int null;
-
-	if (d->ready_fd < 0)
-		return;
-	if (chdir("/") < 0)
-		complain("cannot change to /: %m");
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
-		dup2(null, fd);
-	if (null > STDERR_FILENO)
-		close(null);
-	report_start(d->ready_fd, code);
-	close(d->ready_fd);
-	d->ready_fd = -1;
 }
 
 /* ---- running ---- */
@@ -343,7 +208,7 @@ static int attach(struct daemon *d)
 		rc = soj_seg_attach(seg, d->opts.name, false, NULL, &err);
 	}
 	if (rc < 0) {
-		complain("%s", err.text);
+		soj_complain("%s", err.text);
 		return exit_code(rc);
 	}
 	soj_store_init(&d->store);
@@ -358,12 +223,13 @@ static int start(struct daemon *d)
 	if (rc == 0)
 		return 0;
 	if (rc == -EAGAIN)
-		complain("%s: its %u thread slots are all taken, and the "
-			 "helper needs two; end a process that is attached, or "
-			 "create it with more --threads-max",
-			 d->what, d->store.seg.lay.slots_max);
+		soj_complain(
+			"%s: its %u thread slots are all taken, and the "
+			"helper needs two; end a process that is attached, or "
+			"create it with more --threads-max",
+			d->what, d->store.seg.lay.slots_max);
 	else
-		complain("%s: cannot start: %s", d->what, strerror(-rc));
+		soj_complain("%s: cannot start: %s", d->what, strerror(-rc));
 	soj_seg_detach(&d->store.seg);
 	return exit_code(rc);
 }
@@ -376,15 +242,16 @@ static int open_audit(struct daemon *d)
 	if (d->opts.audit == NULL)
 		return 0;
 	if (d->store.seg.lay.events_max == 0) {
-		complain("%s keeps no events for --audit: it was created with "
-			 "none",
-			 d->what);
+		soj_complain(
+			"%s keeps no events for --audit: it was created with "
+			"none",
+			d->what);
 		rc = -EINVAL;
 	} else {
 		rc = soj_audit_open(&d->audit, &d->store);
 		if (rc < 0)
-			complain("--audit %s: %s", d->audit.path,
-				 strerror(-rc));
+			soj_complain("--audit %s: %s", d->audit.path,
+				     strerror(-rc));
 	}
 	if (rc == 0)
 		return 0;
@@ -409,7 +276,7 @@ static int catch_signals(struct daemon *d)
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (d->signal_fd >= 0)
 		return 0;
-	complain("cannot receive signals: %m");
+	soj_complain("cannot receive signals: %m");
 	return EX_OSERR;
 }
 
@@ -430,7 +297,7 @@ static void audit(struct daemon *d)
 	}
 	rc = soj_audit_step(&d->audit, &d->store);
 	if (rc < 0 && !d->audit.failing) {
-		complain("%s: %s", d->audit.path, strerror(-rc));
+		soj_complain("%s: %s", d->audit.path, strerror(-rc));
 		soj_notify("STATUS=Cannot write to %s: %s", d->audit.path,
 			   strerror(-rc));
 	}
@@ -512,6 +379,19 @@ static void tell_manager(struct daemon *d)
 	d->watched_ms = now_ms();
 }
 
+/* Its name was removed by hand, or by who cleans up behind a user: nobody new comes,
+ * and nobody is left.  One that only stands by is not needed for who is. */
+static bool is_abandoned(const struct daemon *d)
+{
+	const struct soj_seg *seg = &d->store.seg;
+	struct soj_helper_status now;
+
+	if (d->opts.name == NULL || soj_seg_is_named(seg, d->opts.name))
+		return false;
+	soj_helper_status(d->helper, &now);
+	return !now.active || !soj_slot_any_of_others(seg, (uint32_t)getpid());
+}
+
 static const char *wait_for_end(struct daemon *d)
 {
 	struct pollfd fds[] = {
@@ -530,6 +410,8 @@ static const char *wait_for_end(struct daemon *d)
 			return "all processes are gone";
 		if (soj_load_relaxed(&d->store.seg.hdr->destroyed))
 			return "the segment was destroyed";
+		if (is_abandoned(d))
+			return "the segment was removed";
 		audit(d);
 		tell_manager(d);
 	}
@@ -548,10 +430,12 @@ static int run(struct daemon *d)
 		code = start(d);
 	if (code != 0) {
 		if (d->ready_fd >= 0)
-			report_start(d->ready_fd, (uint8_t)code);
+			soj_report_start(d->ready_fd, (uint8_t)code);
 		return code;
 	}
-	detach_from_parent(d);
+	if (d->ready_fd >= 0)
+		soj_detach_from_parent(d->ready_fd);
+	d->ready_fd = -1;
 	soj_notify("READY=1");
 	why = wait_for_end(d);
 	soj_notify("STOPPING=1\nSTATUS=Stopping: %s", why);
@@ -570,7 +454,7 @@ int main(int argc, char **argv)
 		.audit = {.fd = -1},
 	};
 
-	if (getauxval(AT_SECURE) || !open_stdio())
+	if (getauxval(AT_SECURE) || !soj_open_stdio())
 		return EX_NOPERM; /* set-uid: it has no business to be */
 	options_parse(&d.opts, argc, argv);
 	if (!is_open(d.opts.fd) || !is_open(d.opts.life_fd))
@@ -579,20 +463,20 @@ int main(int argc, char **argv)
 		snprintf(d.what, sizeof(d.what), "segment %s", d.opts.name);
 	else
 		snprintf(d.what, sizeof(d.what), "an anonymous segment");
-	close_others(&d.opts);
-	drop_privileges();
+	soj_close_others(d.opts.fd, d.opts.life_fd);
+	soj_drop_privileges();
 	if (d.opts.audit &&
 	    soj_audit_init(&d.audit, d.opts.audit,
 			   d.opts.name ? d.opts.name : "") < 0) {
-		complain("--audit %s: %m", d.opts.audit);
+		soj_complain("--audit %s: %m", d.opts.audit);
 		return EX_OSERR;
 	}
 	/* Started by a library inside a service, it is not that service. */
 	soj_notify_init(d.opts.foreground && d.opts.fd < 0);
 	if (!d.opts.foreground) {
-		d.ready_fd = daemonize();
+		d.ready_fd = soj_daemonize();
 		if (d.ready_fd < 0) {
-			complain("cannot become a daemon: %m");
+			soj_complain("cannot become a daemon: %m");
 			return EX_OSERR;
 		}
 	}

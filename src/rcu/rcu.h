@@ -56,6 +56,10 @@ bool soj_slot_dead(const struct soj_seg *seg, uint32_t idx, bool deep,
  * word that names the slot as owner, it makes that word the dead thread's. */
 bool soj_slot_still(const struct soj_seg *seg, uint32_t idx, uint64_t claim);
 
+/* Does another process than that hold one?  For an instant after a claim it may
+ * not be told whose it is. */
+bool soj_slot_any_of_others(const struct soj_seg *seg, uint32_t pid);
+
 /* After all words that the dead thread owned were repaired: the slot is free
  * again.  False when somebody else did it first. */
 bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx,

@@ -335,6 +335,19 @@ bool soj_slot_free_dead(const struct soj_seg *seg, uint32_t idx, uint64_t claim)
 					 soj_claim_gen(claim) + 1, 0, 0));
 }
 
+bool soj_slot_any_of_others(const struct soj_seg *seg, uint32_t pid)
+{
+	for (uint32_t i = 0; i < seg->lay.slots_max; i++) {
+		const struct soj_shm_slot *slot = &seg->slots[i];
+		uint64_t claim = soj_load_acquire(&slot->claim); /* C1 */
+
+		if (soj_claim_phase(claim) == SOJ_CLAIM_HELD &&
+		    soj_load_relaxed(&slot->pid) != pid)
+			return true;
+	}
+	return false;
+}
+
 int soj_slot_adopt(const struct soj_seg *seg, struct soj_thread *thr,
 		   uint32_t idx, uint64_t claim)
 {

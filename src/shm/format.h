@@ -236,7 +236,7 @@ struct soj_shm_slot {
 	/* line 1: liveness; protocol in rcu/slot.c */
 	alignas(SOJ_CACHELINE_BYTES) soj_word_t claim; /*  64 */
 	pthread_mutex_t life; /*  72: robust, process-shared, 40 bytes */
-	soj_half_t pid;       /* 112: for showing only */
+	soj_half_t pid;       /* 112: for showing, and counting others */
 	soj_half_t locks;     /* 116: 1: it may hold locks; store/lock.c */
 	soj_word_t intent;    /* 120: what repair has to carry on with */
 	/* lines 2 to 6 */

@@ -289,6 +289,22 @@ static void destroyed_segment_is_the_end(void **state)
 	assert_int_equal(scene_attached(&sc), 1);
 }
 
+/* By rm, or by who cleans up behind a user: it stays for those who are there. */
+static void removed_segment_is_the_end(void **state)
+{
+	(void)state;
+	serve();
+	assert_int_equal(unlink(shm_path(sc.name)), 0);
+	make(soj_seg_now_ms(&sc.st.seg) + 1);
+	EVENTUALLY(scene_count(&sc, SOJ_COUNT_expirations) == 1);
+	for (unsigned i = 0; i < 8; i++)
+		hears(ears, "WATCHDOG=1");
+	soj_worker_deinit(&sc.st, &sc.w);
+	assert_int_equal(result(), 0);
+	soj_worker_init(&sc.w);
+	assert_int_equal(soj_slot_claim(&sc.st.seg, &sc.w.thr), 0);
+}
+
 static void daemon_is_ready_when_its_parent_ends(void **state)
 {
 	pid_t helper, parent;
@@ -516,6 +532,7 @@ int main(void)
 		TEST(sighup_is_no_end),
 		TEST(ignored_signals_are_heard),
 		TEST(destroyed_segment_is_the_end),
+		TEST(removed_segment_is_the_end),
 		TEST(daemon_is_ready_when_its_parent_ends),
 		TEST(daemon_says_why_it_failed),
 		TEST(no_slot_is_a_temporary_failure),
