@@ -127,7 +127,7 @@ void judge_touch(struct world *w, const struct report *r)
 		return;
 	}
 	if (passed(r, "touch.counted") ? info.accessed_ms != now_ms
-				    : info.accessed_ms >= now_ms)
+				       : info.accessed_ms >= now_ms)
 		failed("last access at %u, now is %u",
 		       (unsigned)info.accessed_ms, (unsigned)now_ms);
 }
