@@ -157,7 +157,7 @@ struct sojourn_collection {
 	bool sliding;       /* ... to here */
 	bool quiet;         /* no events of its entries */
 	bool update_events; /* events of changed data as well */
-	bool keep;          /* never evicted when memory is short */
+	bool keep;          /* never evicted for memory; "revoked" must be */
 };
 
 /*

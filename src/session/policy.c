@@ -188,6 +188,16 @@ static int check_rules(const struct sojourn_collection *c)
 	return 0;
 }
 
+/* Where what was revoked is forgotten, it is good again. */
+static int check_kept(const struct sojourn_collection *c)
+{
+	if (c->keep || soj_builtin(c->name) != SOJ_COLLECTION_REVOKED)
+		return 0;
+	return soj_report(-EINVAL, SOJOURN_INVALID,
+			  "keep is false, but must be true: what was revoked "
+			  "stays so");
+}
+
 static int check_name(const char *name)
 {
 	size_t chars = strspn(name, "abcdefghijklmnopqrstuvwxyz"
@@ -234,6 +244,8 @@ static int check_collections(const struct sojourn_options *o)
 		rc = check_times(c);
 		if (rc == 0)
 			rc = check_rules(c);
+		if (rc == 0)
+			rc = check_kept(c);
 		if (rc < 0)
 			return in_collection(rc, c->name);
 		own += soj_builtin(c->name) == SOJ_COLLECTION_NONE;

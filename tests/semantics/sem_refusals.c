@@ -329,6 +329,27 @@ static void refuses_what_a_segment_cannot_be(void **state)
 	sojourn_detach(NULL);
 }
 
+/* Whose revocation is evicted is logged in again. */
+static void refuses_revocations_that_may_be_evicted(void **state)
+{
+	struct sojourn_collection revoked;
+	struct sojourn_options o;
+	struct sojourn *s;
+
+	(void)state;
+	sem_options(&o);
+	sojourn_collection_init(&revoked, "revoked");
+	o.collections = &revoked;
+	o.collections_count = 1;
+	revoked.keep = false;
+	refused(sojourn_create(NULL, &o, &s));
+	assert_non_null(strstr(sojourn_error_text(),
+			       "collection revoked: keep is false"));
+	revoked.keep = true;
+	assert_int_equal(sojourn_create(NULL, &o, &s), 0);
+	sojourn_detach(s);
+}
+
 /* Names of what there is not, as a newer library may say. */
 static void names_what_it_does_not_know(void **state)
 {
@@ -435,6 +456,7 @@ int main(void)
 		cmocka_unit_test(refuses_what_an_item_cannot_be),
 		cmocka_unit_test(refuses_names_that_are_none),
 		cmocka_unit_test(refuses_what_a_segment_cannot_be),
+		cmocka_unit_test(refuses_revocations_that_may_be_evicted),
 		cmocka_unit_test(refuses_options_out_of_their_bounds),
 		cmocka_unit_test(names_what_it_does_not_know),
 	};
