@@ -323,7 +323,8 @@ struct sojourn_token_new {
 	/*
 	 * A JSON object with more claims, or NULL.  Not iss, sub, aud, exp,
 	 * nbf, iat, jti and sjn, which are set here.  It is kept with the
-	 * refresh token, for the access tokens to come.
+	 * refresh token, for the access tokens to come.  At most
+	 * SOJOURN_CLAIMS_BYTES_MAX bytes, white space too.
 	 */
 	const char *claims;
 	size_t claims_bytes;
@@ -331,7 +332,8 @@ struct sojourn_token_new {
 	uint64_t access_ttl_ms;  /* of this token; 0: the option's, which is
 				    also the most */
 	uint64_t refresh_ttl_ms; /* 0: that of the collection "refresh" */
-	uint64_t not_before_ms;  /* nbf, from now; 0: none */
+	uint64_t not_before_ms;  /* nbf, from now, at least 1 s less than the
+				    ttl of this token; 0: none */
 };
 
 /**
@@ -344,8 +346,8 @@ struct sojourn_token_new {
  * @info:	may be NULL
  *
  * Returns 0; -EINVAL (also bad claims); -EPERM (the keys only verify);
- * -EMSGSIZE (over token_bytes_max); -ENOBUFS; -ENOMEM; as
- * sojourn_session_create().  On failure neither token is of any use.
+ * -EMSGSIZE (over token_bytes_max or SOJOURN_CLAIMS_BYTES_MAX); -ENOBUFS;
+ * -ENOMEM; as sojourn_session_create().  On failure neither token is of any use.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_token_create(struct sojourn_tokens *tokens,

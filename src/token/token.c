@@ -59,8 +59,10 @@ void sojourn_token_options_init(struct sojourn_token_options *o)
 	};
 }
 
-/* What a token's life may be longer than its ttl: exp is a whole second. */
+/* What a token's life may be longer than its ttl: exp is a whole second.  By as
+ * much nbf may come later. */
 #define ROUNDING_MS 1000u
+static_assert(SOJOURN_TOKEN_TTL_MS_MIN >= ROUNDING_MS, "no ttl is less");
 
 static int check_options(const struct sojourn *s,
 			 const struct sojourn_token_options *o)
@@ -299,6 +301,8 @@ int soj_token_issue(struct sojourn_tokens *t, const struct soj_issue *issue,
 static int check_new(const struct sojourn_tokens *t,
 		     const struct sojourn_token_new *what)
 {
+	const uint64_t ttl_ms =
+		what->access_ttl_ms ? what->access_ttl_ms : t->o.access_ttl_ms;
 	const int rc = soj_subject_check(what->subject);
 
 	if (rc < 0)
@@ -307,6 +311,12 @@ static int check_new(const struct sojourn_tokens *t,
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "claims is NULL, but claims_bytes is %zu",
 				  what->claims_bytes);
+	/* They are kept as they came, and the next refresh reads them. */
+	if (what->claims_bytes > SOJOURN_CLAIMS_BYTES_MAX)
+		return soj_report(-EMSGSIZE, SOJOURN_TOO_LARGE,
+				  "the claims have %zu bytes, but at most %u "
+				  "are allowed",
+				  what->claims_bytes, SOJOURN_CLAIMS_BYTES_MAX);
 	if (what->access_ttl_ms &&
 	    (what->access_ttl_ms < SOJOURN_TOKEN_TTL_MS_MIN ||
 	     what->access_ttl_ms > t->o.access_ttl_ms))
@@ -316,11 +326,12 @@ static int check_new(const struct sojourn_tokens *t,
 				  (unsigned long long)what->access_ttl_ms,
 				  SOJOURN_TOKEN_TTL_MS_MIN,
 				  (unsigned long long)t->o.access_ttl_ms);
-	if (what->not_before_ms > t->o.access_ttl_ms)
+	if (what->not_before_ms > ttl_ms - ROUNDING_MS)
 		return soj_report(-EINVAL, SOJOURN_INVALID,
-				  "not_before_ms is %llu, but must not be more "
-				  "than access_ttl_ms",
-				  (unsigned long long)what->not_before_ms);
+				  "not_before_ms is %llu, but must be at least "
+				  "%u less than the token's ttl, which is %llu",
+				  (unsigned long long)what->not_before_ms,
+				  ROUNDING_MS, (unsigned long long)ttl_ms);
 	return 0;
 }
 

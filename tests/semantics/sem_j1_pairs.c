@@ -125,7 +125,13 @@ static void j1_what_is_wrong_leaves_nothing(void **state)
 	n.access_ttl_ms = 0;
 	n.not_before_ms = TTL + 1;
 	expect_reason(create(&w, &n), -EINVAL, SOJOURN_INVALID);
-	n.not_before_ms = 0;
+	n.not_before_ms = TTL - 999;
+	expect_reason(create(&w, &n), -EINVAL, SOJOURN_INVALID);
+	/* It is this token that would never be good. */
+	n.access_ttl_ms = 2000;
+	n.not_before_ms = 1001;
+	expect_reason(create(&w, &n), -EINVAL, SOJOURN_INVALID);
+	n.access_ttl_ms = n.not_before_ms = 0;
 	refuses_claims(&w, "[\"secret\"]");
 	refuses_claims(&w, "{\"secret\":1,\"secret\":2}");
 	refuses_claims(&w, "{\"secret\"");
@@ -156,6 +162,8 @@ static void j1_too_large_for_a_token(void **state)
 					    .claims = claims,
 					    .claims_bytes = sizeof(claims)};
 	struct sojourn_token_new less = n;
+	struct pair p;
+	size_t bytes = sizeof(p.access);
 	struct tok w;
 
 	(void)state;
@@ -171,6 +179,16 @@ static void j1_too_large_for_a_token(void **state)
 	less.claims_bytes = 5001;
 	assert_int_equal(create(&w, &less), 0);
 	assert_int_equal(sem_count(w.s, "anna"), 1);
+	/* Blanks behind the object are in no token, but kept for the next. */
+	memset(claims, ' ', sizeof(claims));
+	memcpy(claims, "{}", 2);
+	less.claims_bytes = SOJOURN_CLAIMS_BYTES_MAX + 1;
+	expect_reason(create(&w, &less), -EMSGSIZE, SOJOURN_TOO_LARGE);
+	less.claims_bytes = SOJOURN_CLAIMS_BYTES_MAX;
+	assert_int_equal(sojourn_token_create(w.t, &less, p.access, &bytes,
+					      p.refresh, NULL),
+			 0);
+	tok_refresh(&w, &p);
 	tok_end(&w);
 }
 
