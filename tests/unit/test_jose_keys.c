@@ -161,10 +161,12 @@ static void refused_json(enum sojourn_token_alg alg, const char *kid,
 	soj_jwk_list_destroy(&list);
 }
 
-#define K32 "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"
-#define X   "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"
-#define Y   "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
-#define D   "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"
+#define K32        "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"
+#define X          "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"
+#define Y          "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
+#define ED_ORDER_1 "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define ED_ORDER_4 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define D          "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"
 
 static const struct {
 	const char *json, *words;
@@ -225,6 +227,11 @@ static const struct {
 	 "does not fit its public part"},
 	{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}",
 	 "not 32 bytes"},
+	/* of order 1 and 4: one signature is good for any text */
+	{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" ED_ORDER_1 "\"}",
+	 "public part"},
+	{"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" ED_ORDER_4 "\"}",
+	 "public part"},
 	{"{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" X "\"}",
 	 "serves no signatures"},
 	{"{\"kty\":\"RSA\",\"alg\":\"RS256\",\"e\":\"AQAB\"}",
@@ -301,6 +308,30 @@ static void test_other_rules(void **state)
 		soj_jwk_generate(SOJOURN_TOKEN_RS256, 1024, NULL, &key, &why),
 		-EINVAL);
 	assert_non_null(strstr(why, "2048 to 8192"));
+}
+
+/* Points of small order, as SPKI. */
+static void test_small_order_pem(void **state)
+{
+	static const char *const pems[] = {
+		"-----BEGIN PUBLIC KEY-----\n"
+		"MCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+		"-----END PUBLIC KEY-----\n",
+		"-----BEGIN PUBLIC KEY-----\n"
+		"MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+		"-----END PUBLIC KEY-----\n",
+	};
+	struct soj_jwk *key;
+	const char *why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pems) / sizeof(pems[0]); i++) {
+		assert_int_equal(soj_jwk_from_pem(SOJOURN_TOKEN_EDDSA, NULL,
+						  pems[i], strlen(pems[i]),
+						  &key, &why),
+				 -EINVAL);
+		assert_non_null(strstr(why, "public part"));
+	}
 }
 
 /* A key of 1024 bits is refused however it comes. */
@@ -493,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_jwk_rules),
 		cmocka_unit_test(test_other_rules),
+		cmocka_unit_test(test_small_order_pem),
 		cmocka_unit_test(test_short_rsa),
 		cmocka_unit_test(test_rsa_exponents),
 		cmocka_unit_test(test_sets),
