@@ -232,7 +232,7 @@ sojourn_keys_public(struct sojourn_keys *keys, char *buf, size_t *bytes);
  * @bytes:	as for sojourn_keys_public(); 8192 are always enough
  *
  * RSA takes up to seconds.  Returns 0, -EINVAL, -ENOSPC, -ENOMEM, -EIO (libcrypto
- * made none).
+ * made none).  Nothing of the key is in @buf on failure.
  */
 SOJOURN_API SOJOURN_MUST_CHECK int
 sojourn_key_generate(enum sojourn_token_alg alg, unsigned rsa_bits,

@@ -196,6 +196,9 @@ int sojourn_key_generate(enum sojourn_token_alg alg, unsigned rsa_bits,
 		return fail(rc, why);
 	rc = soj_jwk_to_json(key, true, buf, room, bytes);
 	soj_jwk_destroy(key);
+	/* the secret may have had room */
+	if (rc != 0 && room != 0)
+		soj_wipe(buf, room);
 	if (rc == -ENOSPC)
 		return fail(rc, "the JWK does not fit the buffer given");
 	return rc == 0 ? soj_ok() : fail(rc, "libcrypto is out of memory");

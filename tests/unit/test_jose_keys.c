@@ -481,6 +481,15 @@ static void test_public_calls(void **state)
 	assert_int_equal(sojourn_key_generate(SOJOURN_TOKEN_ES256, 0, "new",
 					      json, &bytes),
 			 -ENOSPC);
+	/* room for the secret, but not for all */
+	memset(json, 'j', sizeof(json));
+	bytes = 210;
+	assert_int_equal(sojourn_key_generate(SOJOURN_TOKEN_ES256, 0, "new",
+					      json, &bytes),
+			 -ENOSPC);
+	assert_true(bytes >= 210);
+	for (size_t i = 0; i < sizeof(json); i++)
+		assert_int_equal(json[i], i < 210 ? 0 : 'j');
 	bytes = sizeof(json);
 	assert_int_equal(sojourn_key_generate(SOJOURN_TOKEN_ES256, 0, "new",
 					      json, &bytes),
