@@ -417,7 +417,9 @@ sojourn_token_refresh(struct sojourn_tokens *tokens, const char *refresh,
  * sojourn_token_revoke - end a login: logout
  * @token:	its access token, which may have expired, or a refresh token
  *
- * All its access tokens are refused and its refresh token is over.
+ * All its access tokens are refused and its refresh token is over.  0 for a
+ * refresh token that is not known any more: nothing was refused, and its access
+ * tokens live on until they expire.
  * Returns 1; 0 with its reason (no such refresh token); -EACCES with reason
  * SOJOURN_REFUSED (no token of ours); -ENOSPC, -EBUSY.
  */
