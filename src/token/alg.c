@@ -70,6 +70,14 @@ const struct soj_alg *soj_alg_by_crv(const char *crv)
 	return NULL;
 }
 
+const struct soj_alg *soj_alg_by_group(const char *group)
+{
+	for (size_t i = 0; i < ALGS; i++)
+		if (algs[i].group != NULL && strcmp(algs[i].group, group) == 0)
+			return &algs[i];
+	return NULL;
+}
+
 const char *sojourn_token_alg_name(enum sojourn_token_alg alg)
 {
 	const struct soj_alg *found = soj_alg_by_id(alg);

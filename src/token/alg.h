@@ -37,5 +37,6 @@ struct soj_alg {
 const struct soj_alg *soj_alg_by_id(enum sojourn_token_alg id);
 const struct soj_alg *soj_alg_by_name(const char *name);
 const struct soj_alg *soj_alg_by_crv(const char *crv);
+const struct soj_alg *soj_alg_by_group(const char *group);
 
 #endif /* SOJ_TOKEN_ALG_H */
