@@ -162,6 +162,21 @@ static EVP_PKEY *read_text(struct span text, bool *is_private, const char **why)
 	return pkey;
 }
 
+/* Which a key is for by itself; RSA keys serve several. */
+static enum sojourn_token_alg alg_of(const EVP_PKEY *pkey)
+{
+	const struct soj_alg *alg = NULL;
+	char group[64] = "";
+	size_t chars = 0;
+
+	if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_ED25519)
+		return SOJOURN_TOKEN_EDDSA;
+	if (EVP_PKEY_get_base_id(pkey) == EVP_PKEY_EC &&
+	    EVP_PKEY_get_group_name(pkey, group, sizeof(group), &chars) == 1)
+		alg = soj_alg_by_group(group);
+	return alg != NULL ? alg->id : SOJOURN_TOKEN_ALG_UNSET;
+}
+
 static int read_key(enum sojourn_token_alg told, const char *kid,
 		    struct span text, struct soj_jwk **out, const char **why)
 {
@@ -172,7 +187,8 @@ static int read_key(enum sojourn_token_alg told, const char *kid,
 
 	if (pkey == NULL)
 		return *why == out_of_memory ? -ENOMEM : -EINVAL;
-	rc = soj_jwk_new(told, kid, &key, why);
+	rc = soj_jwk_new(told != SOJOURN_TOKEN_ALG_UNSET ? told : alg_of(pkey),
+			 kid, &key, why);
 	if (rc != 0) {
 		EVP_PKEY_free(pkey);
 		return rc;

@@ -495,7 +495,7 @@ static void test_texts(void **state)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		check_text(SOJOURN_TOKEN_EDDSA, texts[i].text, texts[i].words);
 	for (size_t i = 0; i < sizeof(ec_texts) / sizeof(ec_texts[0]); i++)
-		check_text(SOJOURN_TOKEN_ES256, ec_texts[i].text,
+		check_text(SOJOURN_TOKEN_ALG_UNSET, ec_texts[i].text,
 			   ec_texts[i].words);
 }
 
