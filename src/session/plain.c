@@ -107,7 +107,7 @@ int sojourn_session_read(struct sojourn *s, const char *id,
 			 const struct sojourn_read *how, void *data,
 			 size_t *data_bytes, struct sojourn_info *info)
 {
-	struct soj_shm_bucket *bucket;
+	struct soj_shm_bucket *bucket = NULL;
 	struct soj_digest digest;
 	struct soj_last *mine;
 	int rc;
