@@ -515,7 +515,9 @@ static void file_size_limit_is_no_end(void **state)
 	little = before;
 	little.rlim_cur = 1000;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	setenv("WATCHDOG_USEC", "1000", 1);
 	START("--foreground", "--audit", path, sc.name);
+	unsetenv("WATCHDOG_USEC");
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	unsetenv("NOTIFY_SOCKET");
 	hears(ears, "File too large");
