@@ -181,6 +181,7 @@ int soj_audit_open(struct soj_audit *a, const struct soj_store *st)
 
 int soj_audit_step(struct soj_audit *a, const struct soj_store *st)
 {
+	uint64_t oldest = 1;
 	int rc = 0;
 
 	a->behind = false;
@@ -190,7 +191,7 @@ int soj_audit_step(struct soj_audit *a, const struct soj_store *st)
 		rc = soj_audit_open(a, st);
 	for (unsigned lines = 0; rc == 0; lines++) {
 		struct soj_event event;
-		uint64_t oldest, missed = 0;
+		uint64_t missed = 0;
 		int found = soj_event_read(&st->seg, a->next, &event, &oldest);
 
 		a->behind = found != -EAGAIN && lines >= SOJ_AUDIT_STEP;

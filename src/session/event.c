@@ -73,7 +73,7 @@ int sojourn_events_read(struct sojourn *s, uint64_t *next, sojourn_event_fn fn,
 	const bool from_oldest = *next == 0;
 	struct sojourn_event out;
 	struct soj_event event;
-	uint64_t oldest, nowhere;
+	uint64_t oldest = 1, nowhere;
 	int calls = 0, rc = 0;
 
 	if (missed == NULL)
@@ -95,11 +95,12 @@ int sojourn_events_read(struct sojourn *s, uint64_t *next, sojourn_event_fn fn,
 		if (found == -EAGAIN)
 			break;
 		if (found == -ESTALE) {
-			oldest = soj_max(oldest, *next + 1);
+			uint64_t to = soj_max(oldest, *next + 1);
+
 			/* Who did not ask for it did not miss it. */
 			if (!from_oldest || calls > 0)
-				*missed += oldest - *next;
-			*next = oldest;
+				*missed += to - *next;
+			*next = to;
 			continue;
 		}
 		++*next;

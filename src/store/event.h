@@ -173,7 +173,8 @@ bool soj_event_repair(struct soj_store *st, struct soj_worker *w,
 /*
  * Reads event number seq (from 1).  0; -EAGAIN: not there yet, or not complete;
  * -ESTALE: overwritten, the oldest there may be is *oldest.  Wait-free; works
- * on a read-only mapping.
+ * on a read-only mapping.  *oldest: 1 before the first call; kept from call to
+ * call, no part of the ring is walked again to find it.
  */
 int soj_event_read(const struct soj_seg *seg, uint64_t seq,
 		   struct soj_event *event, uint64_t *oldest);

@@ -84,7 +84,8 @@ static uint64_t word_of(const struct soj_seg *seg, uint64_t seq)
 	return soj_load_acquire(&seg->events[place].word); /* V1 */
 }
 
-uint64_t soj_event_next(const struct soj_seg *seg)
+/* from: all before it are known to be taken. */
+static uint64_t next_from(const struct soj_seg *seg, uint64_t from)
 {
 	uint64_t seq = soj_load_acquire(&seg->hdr->event_next); /* H1 */
 	uint64_t taken;
@@ -92,9 +93,15 @@ uint64_t soj_event_next(const struct soj_seg *seg)
 	/* Of a header that somebody spoilt. */
 	if (seq == 0 || seq > SOJ_EVENT_SEQ_MAX + 1)
 		seq = 1;
+	seq = soj_max(seq, from);
 	while ((taken = soj_event_seq(word_of(seg, seq))) >= seq)
 		seq = taken + 1;
 	return seq;
+}
+
+uint64_t soj_event_next(const struct soj_seg *seg)
+{
+	return next_from(seg, 1);
 }
 
 int soj_event_decode(uint32_t events_max,
@@ -141,7 +148,6 @@ int soj_event_read(const struct soj_seg *seg, uint64_t seq,
 	struct soj_shm_event *record;
 	int rc;
 
-	*oldest = 1;
 	if (events_max == 0)
 		return -EAGAIN;
 	record = &seg->events[soj_event_place(events_max, seq)];
@@ -150,7 +156,8 @@ int soj_event_read(const struct soj_seg *seg, uint64_t seq,
 		raw[1 + i] = soj_load_acquire(&record->payload[i]); /* V3 */
 	rc = soj_event_decode(events_max, raw, seq, event);
 	if (rc == -ESTALE) {
-		uint64_t next = soj_event_next(seg);
+		uint64_t next =
+			next_from(seg, *oldest > 1 ? *oldest + events_max : 1);
 
 		*oldest = next > events_max ? next - events_max : 1;
 	}

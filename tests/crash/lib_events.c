@@ -44,7 +44,7 @@ void world_events(struct world *w, bool over)
 {
 	struct told t = {.count = 0};
 	struct soj_event event;
-	uint64_t oldest, seq = 1;
+	uint64_t oldest = 1, seq = 1;
 	unsigned living = 0;
 	int rc;
 

@@ -158,7 +158,7 @@ static void timers_retry(void)
 static void lost_events(void)
 {
 	const struct soj_seg *seg = &st->seg;
-	uint64_t seq = soj_event_next(seg), oldest;
+	uint64_t seq = soj_event_next(seg), oldest = 1;
 	struct soj_upkeep_work work;
 	struct soj_event event;
 	struct soj_upkeep up;

@@ -331,7 +331,7 @@ static void prepare_over_the_cap(struct world *w)
 /* The last event is not all there. */
 static bool is_telling(struct world *w, const struct cursor *c, void *arg)
 {
-	uint64_t next = soj_event_next(&w->s->st.seg), oldest;
+	uint64_t next = soj_event_next(&w->s->st.seg), oldest = 1;
 	struct soj_event event;
 
 	(void)c;

@@ -58,7 +58,7 @@ static void tell_some(unsigned count)
 /* How many of that type about the entry are in the ring now. */
 static unsigned found(uint64_t ref, enum soj_event_type type)
 {
-	uint64_t next = soj_event_next(&st->seg), oldest;
+	uint64_t next = soj_event_next(&st->seg), oldest = 1;
 	unsigned count = 0;
 
 	for (uint64_t seq = next > 64 ? next - 64 : 1; seq < next; seq++) {
@@ -73,7 +73,7 @@ static unsigned found(uint64_t ref, enum soj_event_type type)
 static void test_numbers_and_wrap(void **state)
 {
 	struct soj_event event;
-	uint64_t oldest;
+	uint64_t oldest = 1;
 
 	(void)state;
 	assert_int_equal(soj_event_read(&st->seg, 1, &event, &oldest), -EAGAIN);
@@ -227,7 +227,7 @@ static void test_told_in_another_round(void **state)
  * nobody takes the mixture for an event, and its filler corrects it. */
 static void test_late_filler(void **state)
 {
-	uint64_t ref, oldest;
+	uint64_t ref, oldest = 1;
 	struct soj_event event;
 
 	(void)state;
@@ -249,7 +249,7 @@ static void test_lost(void **state)
 {
 	struct soj_event_watch watch = {0};
 	struct soj_event event;
-	uint64_t oldest;
+	uint64_t oldest = 1;
 
 	(void)state;
 	tell_some(1);

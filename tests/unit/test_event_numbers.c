@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include <sojourn/event.h>
+
 #include "lib_handle.h"
 #include "session/handle.h"
 #include "store/event.h"
@@ -79,7 +81,7 @@ static void old_hint_is_put_right(void **state)
 static void after_the_last_number_nothing_is_told(void **state)
 {
 	struct soj_event event;
-	uint64_t oldest;
+	uint64_t oldest = 1;
 
 	(void)state;
 	set_hint(SOJ_EVENT_SEQ_MAX);
@@ -92,6 +94,42 @@ static void after_the_last_number_nothing_is_told(void **state)
 	assert_int_equal(event.type, SOJ_EVENT_CREATED);
 }
 
+#define MANY (1u << 19)
+
+static int set_up_many(void **state)
+{
+	struct sojourn_options o;
+
+	handle_options(&o, 40u << 20);
+	o.events_max = MANY;
+	return handle_set_up(&o, &s, state);
+}
+
+static int nothing_to_see(void *arg, const struct sojourn_event *event)
+{
+	(void)arg;
+	(void)event;
+	return 0;
+}
+
+/* Each record was overtaken by that of the next number, and the hint is a whole
+ * ring behind: no number costs another walk along it. */
+static void overtaken_events_are_walked_once(void **state)
+{
+	struct soj_seg *seg = &s->st.seg;
+	uint64_t next = 0, missed;
+
+	(void)state;
+	for (uint64_t seq = MANY + 1; seq <= 2 * MANY; seq++)
+		soj_store_relaxed(&seg->events[soj_event_place(MANY, seq)].word,
+				  soj_event(seq + 1, 0));
+	set_hint(MANY + 1);
+	assert_int_equal(
+		sojourn_events_read(s, &next, nothing_to_see, NULL, &missed),
+		0);
+	assert_int_equal(next, 2 * MANY + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +139,9 @@ int main(void)
 						handle_tear_down),
 		cmocka_unit_test_setup_teardown(
 			after_the_last_number_nothing_is_told, set_up,
+			handle_tear_down),
+		cmocka_unit_test_setup_teardown(
+			overtaken_events_are_walked_once, set_up_many,
 			handle_tear_down),
 	};
 
