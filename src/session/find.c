@@ -260,7 +260,8 @@ void soj_session_touch(struct sojourn *s, struct soj_self *self, uint64_t ref,
 			    soj_life(soj_life_gen(life), now_ms))) {
 		SOJ_STEP("touch.counted");
 		soj_fence_seq_cst_after_rmw(); /* L2 */
-		if (soj_ctl_status(soj_load_relaxed(&e->ctl)) == SOJ_RENEWED)
+		/* Renewed, or that and over since. */
+		if (soj_ctl_status(soj_load_relaxed(&e->ctl)) != SOJ_ACTIVE)
 			soj_line_use(&s->st, ref);
 		soj_count(&self->w.thr, SOJ_COUNT_touches);
 		soj_note_of(s, self, SOJ_HOOK_TOUCHED, ref, 0);

@@ -88,6 +88,9 @@ int soj_session_ended_locked(struct sojourn *s, struct soj_self *self,
 
 int soj_session_lock_check(const struct soj_lock_wait *wait)
 {
+	static_assert(SOJOURN_HOLD_MAX_MS == SOJ_HOLD_MAX_MS,
+		      "what words allow for is what callers may ask for");
+
 	if (wait->hold_max_ms > SOJOURN_HOLD_MAX_MS)
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "hold_max_ms is %llu, but must be at most "

@@ -45,7 +45,8 @@
  * (store/line.c), and what comes later to the old entry by who uses it (find.c).
  * Left: one who stands exactly between that look at the clock and the CAS, for by so
  * much the grace window is shorter; and who only reads the segment may be told
- * until step 4 that what was used in that instant is idle.
+ * until step 4 that what was used in that instant is idle; and a use that comes when
+ * the old entry is being taken away is not counted.
  * A logout in between ends the old ctl: step 3 fails.  One that came after
  * step 3 follows the record and ends the successor, OWNED or LIVE.
  *

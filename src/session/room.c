@@ -223,6 +223,38 @@ static bool is_owned(const struct soj_store *st, uint64_t ref)
 		       &st->seg.entry_states[soj_ref_entry(ref)])) == SOJ_OWNED;
 }
 
+/* True: its place in the bucket is free, or about to be.  *lives: it is not over. */
+static bool gives_place(struct sojourn *s, struct soj_self *self, uint64_t ref,
+			uint64_t now_ms, const struct soj_copy *copy,
+			struct soj_snapshot *snap, bool *lives)
+{
+	struct soj_store *st = &s->st;
+
+	*lives = false;
+	for (unsigned tries = 0; tries < SOJ_TRIES_MAX; tries++) {
+		enum soj_status verdict;
+
+		if (soj_entry_snapshot(st, ref, NULL, copy, snap) != 0)
+			return false;
+		soj_entry_end_finish_if_ended(st, &self->w, ref);
+		/* Its maker's place goes with its maker, when he comes to
+		 * that. */
+		if (!soj_ctl_readable(snap->ctl))
+			return !is_owned(st, ref);
+		verdict = soj_times_judge(&snap->times, now_ms);
+		*lives = verdict == SOJ_ACTIVE;
+		if (*lives || soj_gone(&self->w))
+			return false;
+		if (soj_entry_expire(st, &self->w, ref, snap->ctl, snap->life,
+				     verdict)) {
+			soj_count(&self->w.thr, SOJ_COUNT_expirations);
+			return true;
+		}
+		/* It was used meanwhile: look again. */
+	}
+	return false;
+}
+
 /*
  * Fifteen keys share a bucket.  Whose time is over goes; else, by policy, the
  * one that was not used for longest.
@@ -239,26 +271,11 @@ int soj_room_bucket(struct sojourn *s, struct soj_self *self,
 	const struct soj_copy copy = {.cold = &cold};
 
 	for (unsigned i = 0; i < count; i++) {
-		enum soj_status verdict;
+		bool lives;
 
-		if (soj_entry_snapshot(st, refs[i], NULL, &copy, &snap) != 0)
-			continue;
-		soj_entry_end_finish_if_ended(st, &self->w, refs[i]);
-		if (!soj_ctl_readable(snap.ctl)) {
-			/* Its maker's place goes with its maker, when he comes
-			 * to that. */
-			if (is_owned(st, refs[i]))
-				continue;
+		if (gives_place(s, self, refs[i], now_ms, &copy, &snap, &lives))
 			return 0;
-		}
-		verdict = soj_times_judge(&snap.times, now_ms);
-		if (verdict != SOJ_ACTIVE &&
-		    soj_entry_expire(st, &self->w, snap.ref, snap.ctl,
-				     snap.life, verdict)) {
-			soj_count(&self->w.thr, SOJ_COUNT_expirations);
-			return 0;
-		}
-		if (!is_kept(&st->seg, &cold) &&
+		if (lives && !is_kept(&st->seg, &cold) &&
 		    (oldest.ref == 0 ||
 		     snap.times.accessed_ms < oldest.times.accessed_ms))
 			oldest = snap;

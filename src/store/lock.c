@@ -86,6 +86,8 @@
 
 #define COUNT_BITS 24u
 #define UNTIL_BITS 27u
+/* And one for each end that is rounded. */
+#define AHEAD_TICKS (SOJ_HOLD_MAX_MS / SOJ_LOCK_TICK_MS + 2)
 
 static soj_word_t *lock_of(const struct soj_store *st, uint64_t ref)
 {
@@ -123,7 +125,8 @@ uint64_t soj_lock_look(const struct soj_store *st, uint64_t ref)
 	return soj_load_acquire(lock_of(st, ref)); /* K1 */
 }
 
-/* Ticks go round after 397 days; 0 stands for none. */
+/* Ticks go round after 397 days; 0 stands for none.  What is further ahead than
+ * anybody may hold one is long over. */
 uint64_t soj_lock_until(uint64_t now_ms, uint64_t hold_max_ms)
 {
 	uint64_t tick = (now_ms + hold_max_ms + SOJ_LOCK_TICK_MS - 1) /
@@ -141,7 +144,7 @@ static bool late(uint64_t word, uint64_t now_ms)
 	uint64_t since =
 		(now_ms / SOJ_LOCK_TICK_MS - until) & SOJ_MASK(UNTIL_BITS);
 
-	return until != 0 && since < UINT64_C(1) << (UNTIL_BITS - 1);
+	return until != 0 && since < (UINT64_C(1) << UNTIL_BITS) - AHEAD_TICKS;
 }
 
 enum soj_lock_state soj_lock_judge(const struct soj_store *st, uint64_t word,

@@ -202,6 +202,57 @@ static void bucket_with_a_maker_who_stands(void **state)
 	}
 }
 
+static void put_one_more(void *arg, struct report *r)
+{
+	(void)arg;
+	r->rc = put(SOJ_BUCKET_PLACES, 0);
+}
+
+static void touch_first(void *arg, struct report *r)
+{
+	const struct sojourn_item item = neighbour(0);
+
+	(void)arg;
+	r->rc = sojourn_touch(s, &item);
+}
+
+/* What was over when it was seen, and is used before that can be told, is not the
+ * one that was not used for longest. */
+static void bucket_spares_what_is_used(void **state)
+{
+	const struct plan touches = {.pause = "touch.seen"};
+	const struct plan puts = {.pause = "entry.expire.seen"};
+	struct report *used = report_new(), *r = report_new();
+	struct sojourn_item item;
+	const struct sojourn_value v = {
+		.data = "x", .data_bytes = 1, .idle_timeout_ms = 20000};
+	struct victim user, maker;
+
+	(void)state;
+	open_with(SOJOURN_WHEN_FULL_EVICT, false, 100);
+	item = neighbour(0);
+	assert_int_equal(sojourn_put(s, &item, &v, NULL), 0);
+	for (unsigned n = 1; n < SOJ_BUCKET_PLACES; n++) {
+		sem_advance(s, 1000);
+		assert_int_equal(put(n, 0), 0);
+	}
+	sem_advance(s, 5000);
+	victim_run(&user, used, &touches, touch_first, NULL);
+	assert_int_equal(user.state, VICTIM_STOPPED);
+	sem_advance(s, 1500);
+	victim_run(&maker, r, &puts, put_one_more, NULL);
+	assert_int_equal(maker.state, VICTIM_STOPPED);
+	victim_continue(&user);
+	assert_int_equal(used->rc, 0);
+	victim_continue(&maker);
+	assert_int_equal(r->rc, 0);
+	assert_true(is_there(0));
+	assert_false(is_there(1));
+	sojourn_detach(s);
+	report_free(used);
+	report_free(r);
+}
+
 /* Another subject's item leaves its place to what comes instead. */
 static void bucket_of_another_subjects(void **state)
 {
@@ -388,6 +439,7 @@ int main(void)
 		cmocka_unit_test(bucket_refuses),
 		cmocka_unit_test(bucket_ends_what_is_over),
 		cmocka_unit_test(bucket_evicts_the_least_used),
+		cmocka_unit_test(bucket_spares_what_is_used),
 		cmocka_unit_test(bucket_keeps_what_is_kept),
 		cmocka_unit_test(bucket_with_a_maker_who_stands),
 		cmocka_unit_test(bucket_of_another_subjects),

@@ -288,6 +288,27 @@ static bool late_holder(void)
 	return well;
 }
 
+/* However long it has been over, within the year that a session may last. */
+static void s25_hold_time_of_long_ago(void **state)
+{
+	const uint64_t days_ms = 86400000;
+	struct sojourn_new n = {.subject = "anna", .ttl_ms = 365 * days_ms};
+	uint64_t fence;
+	pid_t pid;
+
+	(void)state;
+	setup();
+	assert_int_equal(sojourn_session_create(s, &n, shared->id, NULL), 0);
+	pid = child(lock_and_stop);
+	assert_true(WIFSTOPPED(status_of(pid)));
+	assert_int_equal(sojourn_clock_advance(s, 250 * days_ms), 0);
+	assert_int_equal(sojourn_session_lock(s, shared->id, 0, 0, &fence), 0);
+	assert_int_equal(sojourn_session_unlock(s, shared->id, fence), 0);
+	kill(pid, SIGKILL);
+	assert_true(WIFSIGNALED(status_of(pid)));
+	teardown();
+}
+
 static void s25_trap_late_holder(void **state)
 {
 	const enum soj_plant plant = soj_plant;
@@ -423,6 +444,7 @@ int main(void)
 		cmocka_unit_test(s25_trap_dead_holder),
 		cmocka_unit_test(s25_slot_reuse_inherits_no_lock),
 		cmocka_unit_test(s25_trap_late_holder),
+		cmocka_unit_test(s25_hold_time_of_long_ago),
 		cmocka_unit_test(s25_trap_stopped_at_any_label),
 		cmocka_unit_test(s25_trap_times_out_and_runs),
 	};
