@@ -369,7 +369,7 @@ static inline bool soj_intent_exclusive(uint64_t w)
 #define SOJ_LOCK_TICK_MS 256u
 /* That a lock is held for. */
 #define SOJ_HOLD_MAX_MS UINT64_C(86400000)
-#define SOJ_LOCK_WAITED  (UINT64_C(1) << 12)
+#define SOJ_LOCK_WAITED (UINT64_C(1) << 12)
 
 /* slot: SOJ_SLOT_NONE, it is free.  until_tick: 0, until it is given back. */
 static inline uint64_t soj_lock(uint32_t slot, uint64_t count,
