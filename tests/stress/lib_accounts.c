@@ -21,12 +21,29 @@ static void unexpected(const char *what, int rc)
 		fprintf(stderr, "%s: %d %s\n", what, rc, sojourn_error_text());
 }
 
+static uint64_t tally_of(uint32_t login, uint32_t count)
+{
+	return (uint64_t)login << 32 | count;
+}
+
+/* Nothing if a later login has begun, however late this comes: it may be after
+ * the caller stood still for a hundred logins. */
+static void tally(_Atomic(uint64_t) *word, uint32_t login)
+{
+	uint64_t old = *word;
+
+	while (old >> 32 == login &&
+	       !atomic_compare_exchange_weak(word, &old, old + 1))
+		;
+}
+
 /* ---- what the owner does ---- */
 
 static void id_set(struct account *a, const char *id)
 {
 	a->version++;
 	memcpy(a->id, id, sizeof(a->id));
+	a->id_login = a->login;
 	a->version++;
 }
 
@@ -40,8 +57,8 @@ static void login(struct account *a, unsigned number)
 
 	snprintf(subject, sizeof(subject), "user%u", number / 4);
 	a->login++;
-	a->begun[a->login % LOGINS] = 0;
-	a->done[a->login % LOGINS] = 0;
+	a->begun = tally_of(a->login, 0);
+	a->done = tally_of(a->login, 0);
 	value_make(&v, number, a->login, 0);
 	a->pending = LOGIN;
 	rc = sojourn_session_create(crew.s, &n, id, NULL);
@@ -126,32 +143,35 @@ static void recover(struct account *a)
 
 /* ---- what everybody does ---- */
 
-static bool id_get(struct account *a, char *id, uint32_t *version)
+static bool id_get(struct account *a, char *id, uint32_t *login,
+		   uint32_t *version)
 {
 	*version = a->version;
 	if (*version % 2 || !a->alive || a->pending == LOGOUT)
 		return false;
 	memcpy(id, a->id, SOJOURN_ID_CHARS_MAX + 1);
+	*login = a->id_login;
 	return a->version == *version;
 }
 
-/* Nothing of the owner's was going on, before or since. */
+/* Nothing of the owner's was going on, before or since.  In the order opposite
+ * to his, who sets the version, then `alive`, then `pending`. */
 static bool quiet(struct account *a, uint32_t version, uint32_t pending)
 {
-	return a->version == version && a->alive && a->pending == NOTHING &&
-	       pending == NOTHING;
+	return pending == NOTHING && a->pending == NOTHING && a->alive &&
+	       a->version == version;
 }
 
 static void read_one(struct account *a, unsigned number, struct soj_hist *hist)
 {
-	uint32_t version, pending = a->pending;
+	uint32_t login, version, pending = a->pending;
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 	struct value v;
 	size_t bytes = sizeof(v);
 	uint64_t begin;
 	int rc;
 
-	if (!id_get(a, id, &version))
+	if (!id_get(a, id, &login, &version))
 		return;
 	begin = now_ns();
 	rc = sojourn_session_read(crew.s, id, NULL, &v, &bytes, NULL);
@@ -182,21 +202,17 @@ static int add_one(void *arg, void *data, size_t *bytes, size_t capacity)
 /* Counted per account, by its owner only for exactness, by others for load. */
 static void increment(struct account *a, unsigned number, bool own)
 {
-	uint32_t version, pending = a->pending;
+	uint32_t login, version, pending = a->pending;
 	char id[SOJOURN_ID_CHARS_MAX + 1];
-	uint32_t which;
 	int rc;
 
-	if (!id_get(a, id, &version))
+	if (!id_get(a, id, &login, &version))
 		return;
-	which = a->login % LOGINS;
-	if (a->version != version)
-		return;
-	a->begun[which]++;
+	tally(&a->begun, login);
 	rc = sojourn_session_modify(crew.s, id, sizeof(struct value), add_one,
 				    &number, NULL);
 	if (rc == 0)
-		a->done[which]++;
+		tally(&a->done, login);
 	else if (rc == -ENOENT && (own || quiet(a, version, pending))) {
 		if (ledger->lost++ < 10)
 			fprintf(stderr, "modify: lost %u: %s\n", number,
@@ -273,8 +289,7 @@ static uint64_t lost_increments(void)
 
 	for (unsigned i = 0; i < crew.accounts; i++) {
 		struct account *a = &ledger->account[i];
-		uint64_t begun = a->begun[a->login % LOGINS];
-		uint64_t done = a->done[a->login % LOGINS];
+		uint64_t begun = (uint32_t)a->begun, done = (uint32_t)a->done;
 		struct value v;
 		size_t bytes = sizeof(v);
 

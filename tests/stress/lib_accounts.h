@@ -25,19 +25,17 @@
 #include "base/hist.h"
 #include "lib/gate.h"
 
-#define LOGINS 16u
-
 enum pending { NOTHING, LOGIN, RENEW, LOGOUT };
 
 struct account {
 	_Atomic(uint32_t) version; /* odd while the owner changes the id */
 	_Atomic(uint32_t) pending;
 	_Atomic(uint32_t) alive; /* as acknowledged */
-	_Atomic(uint32_t) login; /* which one, foreigners check */
-	/* increments of the last logins, as one of an older login may still
-	 * be under way when the next begins */
-	_Atomic(uint64_t) begun[LOGINS];
-	_Atomic(uint64_t) done[LOGINS];
+	_Atomic(uint32_t) login; /* the last one that was begun */
+	/* Increments of that login, its number in the upper half: one of an
+	 * older login may still be under way when the next begins. */
+	_Atomic(uint64_t) begun, done;
+	_Atomic(uint32_t) id_login; /* which one the id is of */
 	char id[SOJOURN_ID_CHARS_MAX + 1];
 };
 
