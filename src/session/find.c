@@ -252,9 +252,11 @@ void soj_session_touch(struct sojourn *s, struct soj_self *self, uint64_t ref,
 {
 	struct soj_shm_entry *e = soj_entry(&s->st, soj_ref_entry(ref));
 
-	if (s->st.seg.readonly || self == NULL || soj_gone(&self->w))
+	if (s->st.seg.readonly || self == NULL)
 		return;
 	SOJ_STEP("touch.seen");
+	if (soj_gone(&self->w))
+		return;
 	/* Lost to another touch, or to the end by time: both are fine. */
 	if (soj_cas_acq_rel(&e->life, &life, /* L0 */
 			    soj_life(soj_life_gen(life), now_ms))) {
