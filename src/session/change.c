@@ -155,7 +155,7 @@ struct change {
 static int next_data(struct sojourn *s, struct soj_self *self, struct change *c,
 		     const struct soj_snapshot *snap)
 {
-	const uint64_t claim = self->w.thr.claim;
+	struct soj_outside outside;
 	int rc;
 
 	if (c->fn == NULL)
@@ -163,10 +163,9 @@ static int next_data(struct sojourn *s, struct soj_self *self, struct change *c,
 				    c->data_bytes);
 	c->data = c->buffer;
 	c->data_bytes = snap->data_bytes;
+	soj_outside_begin(self, &outside);
 	rc = c->fn(c->arg, c->buffer, &c->data_bytes, c->capacity);
-	/* The callback may have forked: this may be a child now, and have used
-	 * the library meanwhile, with another slot or none. */
-	if (soj_gone(&self->w) || self->w.thr.claim != claim)
+	if (!soj_outside_end(self, &outside))
 		return soj_report_errno(-ECANCELED);
 	if (rc < 0)
 		return soj_report(rc, SOJOURN_INVALID,

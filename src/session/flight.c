@@ -8,7 +8,8 @@
  * the lock it looks for the item once more; still none: it computes, adds the
  * item, ends the entry and gives the lock back.  Who waits for the lock begins
  * again when it changes: then there is the item, or the lock to be had.  So
- * nothing here knows of deaths and time-outs; the lock does.
+ * nothing here knows of deaths and time-outs; the lock does.  No hook is run while
+ * it is held: the looks and the add only note what they did (hook.c).
  *
  * Such an entry is not evicted: nobody uses it while its holder computes, so it
  * would be among the first.
@@ -39,6 +40,7 @@ struct flight {
 	struct soj_self *self;
 	const struct sojourn_item *item;
 	const struct sojourn_flight *how;
+	struct soj_digest wanted; /* of the item */
 	struct soj_digest digest; /* of the entry that is locked */
 	struct soj_lock_wait wait;
 	uint64_t ref, fence; /* of what is locked */
@@ -52,7 +54,8 @@ struct flight {
 static int look(struct flight *f)
 {
 	*f->data_bytes = f->capacity;
-	return sojourn_get(f->s, f->item, NULL, f->data, f->data_bytes, NULL);
+	return soj_item_get(f->s, f->item, &f->wanted, NULL, f->data,
+			    f->data_bytes, NULL);
 }
 
 /* ---- the entry that is locked ---- */
@@ -118,14 +121,14 @@ static void unlock(struct flight *f, bool again)
 
 static int compute(struct flight *f)
 {
-	const uint64_t claim = f->self->w.thr.claim;
+	struct soj_outside outside;
 	int rc;
 
 	*f->data_bytes = 0;
 	SOJ_STEP("flight.computes");
+	soj_outside_begin(f->self, &outside);
 	rc = f->how->compute(f->how->arg, f->data, f->data_bytes, f->capacity);
-	/* It may have forked: see next_data() in change.c. */
-	if (soj_gone(&f->self->w) || f->self->w.thr.claim != claim)
+	if (!soj_outside_end(f->self, &outside))
 		return soj_report_errno(-ECANCELED);
 	f->gave_up = rc < 0;
 	if (rc < 0)
@@ -151,9 +154,8 @@ static int make(struct flight *f, bool *made)
 		value = *f->how->value;
 	value.data = f->data;
 	value.data_bytes = *f->data_bytes;
-	rc = SOJ_PLANT(FLIGHT_REPLACES)
-		     ? sojourn_put(f->s, f->item, &value, NULL)
-		     : sojourn_add(f->s, f->item, &value, NULL);
+	rc = soj_item_put(f->s, f->item, &value, SOJ_PLANT(FLIGHT_REPLACES),
+			  NULL);
 	SOJ_STEP("flight.added");
 	if (rc == -EEXIST)
 		return look(f);
@@ -233,9 +235,8 @@ int sojourn_get_or_create(struct sojourn *s, const struct sojourn_item *item,
 			   .data = data,
 			   .capacity = *data_bytes,
 			   .data_bytes = data_bytes};
-	struct soj_digest digest; /* of the item: for its checks only */
 	bool ours = false;
-	int rc = soj_item_digest(s, item, &digest);
+	int rc = soj_item_digest(s, item, &f.wanted);
 
 	if (made == NULL)
 		made = &ours;

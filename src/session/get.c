@@ -141,7 +141,7 @@ int soj_item_get(struct sojourn *s, const struct sojourn_item *item,
 		soj_self_flush(s, self);
 	if (rc == -ENOENT)
 		soj_item_note_missed(s, item);
-	return soj_done(s, rc);
+	return rc;
 }
 
 int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
@@ -152,8 +152,8 @@ int sojourn_get(struct sojourn *s, const struct sojourn_item *item,
 	int rc = soj_item_digest(s, item, &digest);
 
 	if (rc == 0)
-		return soj_item_get(s, item, &digest, how, data, data_bytes,
-				    info);
+		return soj_done(s, soj_item_get(s, item, &digest, how, data,
+						data_bytes, info));
 	soj_info_clear(info);
 	return rc;
 }

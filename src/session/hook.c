@@ -13,6 +13,8 @@
  * runs the hooks when all is done.  Notes are private memory of the thread.
  * The run takes all notes for its own first: a hook that calls the library
  * begins with none, and its own notes are run before its call returns.
+ * For the time of a function of the caller's they are put aside: what that calls has
+ * notes of its own, and the outer call's are not run while it holds something.
  * A forked child that comes back from a hook finds the thread's part wiped and
  * leaves the rest of the run to its parent.
  *
@@ -153,14 +155,20 @@ static enum soj_hook hook_of(enum soj_event_type type)
 	}
 }
 
-void soj_tell_of(struct sojourn *s, struct soj_self *self, uint64_t ref,
-		 enum soj_event_type type, uint64_t detail)
+void soj_tell(struct sojourn *s, struct soj_self *self,
+	      const struct soj_event_what *what)
 {
+	const struct soj_note note = {.hook = hook_of(what->type),
+				      .ref = what->ref,
+				      .digest48 = what->digest.word[1],
+				      .collection = what->collection,
+				      .detail = what->detail[0]};
+
 	if (self == NULL)
 		return;
-	soj_event_tell_of(&s->st, &self->w, ref, type, SOJ_NONE, detail);
-	if (hook_of(type) != SOJ_HOOKS_USED)
-		soj_note_of(s, self, hook_of(type), ref, detail);
+	soj_event_tell(&s->st, &self->w, what);
+	if (note.hook != SOJ_HOOKS_USED)
+		soj_note(s, self, &note);
 }
 
 void soj_tell_in(struct sojourn *s, struct soj_self *self, uint32_t collection,
@@ -170,15 +178,8 @@ void soj_tell_in(struct sojourn *s, struct soj_self *self, uint32_t collection,
 		.type = type,
 		.collection = collection < SOJ_COLLECTIONS ? collection : 0,
 		.detail = {detail}};
-	const struct soj_note note = {.hook = hook_of(type),
-				      .collection = collection,
-				      .detail = detail};
 
-	if (self == NULL)
-		return;
-	soj_event_tell(&s->st, &self->w, &what);
-	if (note.hook != SOJ_HOOKS_USED)
-		soj_note(s, self, &note);
+	soj_tell(s, self, &what);
 }
 
 /* From store/entry.c, right before the CAS that ends the entry. */
@@ -242,6 +243,36 @@ void soj_notes_free(struct soj_self *self)
 	self->notes = NULL;
 	self->notes_count = 0;
 	self->notes_room = 0;
+}
+
+void soj_outside_begin(struct soj_self *self, struct soj_outside *o)
+{
+	if (self == NULL)
+		return;
+	o->pid = self->w.pid;
+	o->source = self->w.source;
+	o->notes = self->notes;
+	o->notes_count = self->notes_count;
+	o->notes_room = self->notes_room;
+	self->notes = NULL;
+	self->notes_count = 0;
+	self->notes_room = 0;
+}
+
+bool soj_outside_end(struct soj_self *self, const struct soj_outside *o)
+{
+	if (self == NULL)
+		return true;
+	if (self->w.pid != o->pid || soj_gone(&self->w)) {
+		free(o->notes);
+		return false;
+	}
+	soj_notes_free(self);
+	self->notes = o->notes;
+	self->notes_count = o->notes_count;
+	self->notes_room = o->notes_room;
+	self->w.source = o->source;
+	return true;
 }
 
 /* ---- running ---- */

@@ -31,10 +31,10 @@ void soj_note_of(struct sojourn *s, struct soj_self *self, enum soj_hook hook,
 
 /*
  * Tells an event (store/event.h) and notes it for the hook that goes with its
- * type: about an entry, or about none in particular of a collection.
+ * type: about what the caller saw, or about none in particular of a collection.
  */
-void soj_tell_of(struct sojourn *s, struct soj_self *self, uint64_t ref,
-		 enum soj_event_type type, uint64_t detail);
+void soj_tell(struct sojourn *s, struct soj_self *self,
+	      const struct soj_event_what *what);
 void soj_tell_in(struct sojourn *s, struct soj_self *self, uint32_t collection,
 		 enum soj_event_type type, uint64_t detail);
 
@@ -44,6 +44,21 @@ void soj_tell_in(struct sojourn *s, struct soj_self *self, uint32_t collection,
  * afterwards.
  */
 int soj_done(struct sojourn *s, int rc);
+
+/*
+ * Around a function of the caller's that a call runs in its midst.  That may call
+ * the library: those calls begin without notes, and leave the source of events as
+ * it was.  And it may fork: in the child soj_outside_end() is false, the call has no
+ * part there any more, even if the function has made a new one.  self may be NULL.
+ */
+struct soj_outside {
+	uint32_t pid;
+	uint32_t source;
+	struct soj_note *notes;
+	uint32_t notes_count, notes_room;
+};
+void soj_outside_begin(struct soj_self *self, struct soj_outside *o);
+bool soj_outside_end(struct soj_self *self, const struct soj_outside *o);
 
 /* For a thread's part that begins or ends. */
 void soj_notes_init(struct soj_self *self);

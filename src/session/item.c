@@ -349,9 +349,9 @@ static int of_value(struct soj_write *w, const struct sojourn_value *v,
 	return 0;
 }
 
-static int put(struct sojourn *s, const struct sojourn_item *item,
-	       const struct sojourn_value *v, bool may_replace,
-	       uint64_t *version)
+int soj_item_put(struct sojourn *s, const struct sojourn_item *item,
+		 const struct sojourn_value *v, bool may_replace,
+		 uint64_t *version)
 {
 	uint8_t meta[SOJ_META_BYTES_MAX];
 	struct soj_write w = {
@@ -374,13 +374,13 @@ static int put(struct sojourn *s, const struct sojourn_item *item,
 	soj_open_wipe(s, meta, sizeof(meta));
 	if (version && (rc == 0 || rc == -EEXIST || rc == -ESTALE))
 		*version = w.version;
-	return soj_done(s, rc);
+	return rc;
 }
 
 int sojourn_put(struct sojourn *s, const struct sojourn_item *item,
 		const struct sojourn_value *value, uint64_t *version)
 {
-	return put(s, item, value, true, version);
+	return soj_done(s, soj_item_put(s, item, value, true, version));
 }
 
 int sojourn_add(struct sojourn *s, const struct sojourn_item *item,
@@ -390,7 +390,7 @@ int sojourn_add(struct sojourn *s, const struct sojourn_item *item,
 		return soj_report(-EINVAL, SOJOURN_INVALID,
 				  "if_exists and if_version are set, but an "
 				  "add makes what is not there");
-	return put(s, item, value, false, version);
+	return soj_done(s, soj_item_put(s, item, value, false, version));
 }
 
 /* ---- modify ---- */
@@ -403,14 +403,14 @@ struct modify {
 static int next_modified(struct soj_write *w, const struct soj_snapshot *old)
 {
 	const struct modify *m = w->arg;
-	const uint64_t claim = w->self->w.thr.claim;
+	struct soj_outside outside;
 	int rc;
 
 	w->data = w->buffer;
 	w->data_bytes = old ? old->data_bytes : 0;
+	soj_outside_begin(w->self, &outside);
 	rc = m->fn(m->arg, w->buffer, &w->data_bytes, w->capacity);
-	/* It may have forked: see next_data() in change.c. */
-	if (soj_gone(&w->self->w) || w->self->w.thr.claim != claim)
+	if (!soj_outside_end(w->self, &outside))
 		return soj_report_errno(-ECANCELED);
 	if (rc < 0)
 		return soj_report(rc, SOJOURN_INVALID,

@@ -46,8 +46,14 @@ struct soj_write {
 	uint64_t version; /* of what is there now */
 };
 
+/* What sojourn_put() and, without may_replace, sojourn_add() do; but for
+ * soj_done(), as soj_item_get(). */
+int soj_item_put(struct sojourn *s, const struct sojourn_item *item,
+		 const struct sojourn_value *v, bool may_replace,
+		 uint64_t *version);
+
 /* get.c: how an item is asked for; that there was none, for the hooks; what
- * sojourn_get() does. */
+ * sojourn_get() does but for soj_done(). */
 int soj_item_check_how(const struct sojourn_read *how);
 void soj_item_note_missed(struct sojourn *s, const struct sojourn_item *item);
 int soj_item_get(struct sojourn *s, const struct sojourn_item *item,

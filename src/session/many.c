@@ -64,18 +64,27 @@ static int read_one(struct sojourn *s, const struct sojourn_read *how,
 		return soj_item_get(s, &one->item, digest, how, one->data,
 				    &one->data_bytes, one->info);
 	if (one->info)
-		return soj_done(s, soj_session_read(s, one->id, digest, how,
-						    one->data, &one->data_bytes,
-						    one->info));
+		return soj_session_read(s, one->id, digest, how, one->data,
+					&one->data_bytes, one->info);
 	if (how == NULL)
 		how = &soj_read_default;
 	rc = soj_read_plainly(s, soj_self(s), digest, how,
 			      SOJ_COLLECTION_SESSION, one->data,
 			      &one->data_bytes);
 	return rc != -EAGAIN ? rc
-			     : soj_done(s, soj_read_on(s, soj_self(s), one->id,
-						       digest, how, one->data,
-						       &one->data_bytes, NULL));
+			     : soj_read_on(s, soj_self(s), one->id, digest, how,
+					   one->data, &one->data_bytes, NULL);
+}
+
+/* What has no digest: no id, which is a miss as any, or no item that can be. */
+static int refused(struct sojourn *s, const struct sojourn_read *how,
+		   struct sojourn_one *one, struct soj_digest *digest)
+{
+	if (one->id)
+		return soj_session_read(s, one->id, NULL, how, one->data,
+					&one->data_bytes, one->info);
+	soj_info_clear(one->info);
+	return digest_of(s, one, digest); /* again, for its text */
 }
 
 int sojourn_get_many(struct sojourn *s, struct sojourn_one *list, size_t count,
@@ -95,16 +104,12 @@ int sojourn_get_many(struct sojourn *s, struct sojourn_one *list, size_t count,
 		for (size_t i = 0; i < g.count; i++) {
 			struct sojourn_one *one = &list[at + i];
 
-			if (g.rc[i]) {
-				soj_info_clear(one->info);
-				digest_of(s, one, &g.digest[i]); /* the text */
-			}
-			one->rc = g.rc[i] ? g.rc[i]
+			one->rc = g.rc[i] ? refused(s, how, one, &g.digest[i])
 					  : read_one(s, how, &g.digest[i], one);
 			one->reason = sojourn_reason();
 			found += one->rc == 0;
 		}
 	}
 	soj_ok();
-	return found;
+	return soj_done(s, found);
 }

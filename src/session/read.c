@@ -47,14 +47,25 @@ struct reading {
 
 /* ---- refusing ---- */
 
+/* Of what was seen: by now the entry may be another's. */
 static void tell(struct sojourn *s, struct soj_self *self,
-		 const struct soj_session *session, enum soj_event_type type,
+		 const struct soj_session *session,
+		 const struct soj_digest *digest, enum soj_event_type type,
 		 enum soj_counter counter, uint64_t detail)
 {
+	const struct soj_event_what what = {
+		.type = type,
+		.collection = soj_misc_collection(session->cold.misc),
+		.ref = session->snap.ref,
+		.digest = *digest,
+		.subject = session->cold.subject,
+		.detail = {detail},
+	};
+
 	if (self == NULL)
 		return;
 	soj_count(&self->w.thr, counter);
-	soj_tell_of(s, self, session->snap.ref, type, detail);
+	soj_tell(s, self, &what);
 }
 
 unsigned soj_session_mismatch(const struct sojourn *s,
@@ -89,7 +100,7 @@ int soj_session_bound(struct sojourn *s, struct soj_self *self,
 	*mismatches = mismatch;
 	if (mismatch == 0)
 		return 0;
-	tell(s, self, session, SOJ_EVENT_MISMATCH, SOJ_COUNT_mismatches,
+	tell(s, self, session, digest, SOJ_EVENT_MISMATCH, SOJ_COUNT_mismatches,
 	     mismatch);
 	if (policy < SOJ_BINDING_REJECT)
 		return 0;
@@ -128,8 +139,7 @@ static void tell_of(const struct reading *r, struct sojourn_info *info)
 /* The caller's function has the last word before anything is changed. */
 static int ask_veto(struct reading *r, const void *data)
 {
-	struct soj_self *self = r->self;
-	const uint64_t claim = self ? self->w.thr.claim : 0;
+	struct soj_outside outside;
 	struct sojourn_info own, *info = r->info ? r->info : &own;
 	int vetoed;
 
@@ -140,16 +150,16 @@ static int ask_veto(struct reading *r, const void *data)
 		tell_of(r, &own);
 	}
 	info->mismatch = r->mismatch;
+	soj_outside_begin(r->self, &outside);
 	vetoed = r->how->veto(r->how->veto_arg, info, data,
 			      data ? r->tip.data_bytes : 0);
 	soj_open_wipe(r->s, &own, sizeof(own));
-	/* It may have forked; this may be the child now. */
-	if (self &&
-	    (soj_gone(&self->w) || (claim != 0 && self->w.thr.claim != claim)))
+	if (!soj_outside_end(r->self, &outside))
 		return soj_report_errno(-ECANCELED);
 	if (vetoed == 0)
 		return 0;
-	tell(r->s, r->self, &r->session, SOJ_EVENT_VETOED, SOJ_COUNT_vetoes, 0);
+	tell(r->s, r->self, &r->session, &r->digest, SOJ_EVENT_VETOED,
+	     SOJ_COUNT_vetoes, 0);
 	return soj_report(-EPERM, SOJOURN_VETOED,
 			  "the caller's read hook refused the session");
 }

@@ -45,17 +45,16 @@ int soj_validate(struct sojourn *s, struct soj_self *self, uint32_t collection,
 {
 	struct soj_validator *v =
 		soj_load_acquire(&s->validator[collection]); /* V1 */
-	uint64_t claim;
+	struct soj_outside outside;
 	char name[SOJOURN_COLLECTION_CHARS_MAX + 1];
 	char why[256] = "";
 	int rc;
 
 	if (v == NULL || v->fn == NULL)
 		return 0;
-	claim = self ? self->w.thr.claim : 0;
+	soj_outside_begin(self, &outside);
 	rc = v->fn(v->arg, data, data_bytes, why, sizeof(why));
-	/* The validator may have forked: see next_data() in change.c. */
-	if (self && (soj_gone(&self->w) || self->w.thr.claim != claim))
+	if (!soj_outside_end(self, &outside))
 		return soj_report_errno(-ECANCELED);
 	if (rc == 0)
 		return 0;

@@ -111,6 +111,7 @@ static int show(struct sojourn *s, struct soj_self *self,
 static int call(struct sojourn *s, struct soj_self *self, struct view *v,
 		const struct soj_session *found, const struct shown *shown)
 {
+	struct soj_outside outside;
 	unsigned policy;
 	int rc;
 
@@ -124,9 +125,11 @@ static int call(struct sojourn *s, struct soj_self *self, struct view *v,
 		return -EPERM; /* said behind the section */
 	SOJ_STEP("view.located");
 	rc = soj_validate(s, self, v->collection, shown->data, shown->bytes);
-	return rc < 0 ? rc
-		      : v->fn(v->arg, shown->data, shown->bytes,
-			      shown->version);
+	if (rc < 0)
+		return rc;
+	soj_outside_begin(self, &outside);
+	rc = v->fn(v->arg, shown->data, shown->bytes, shown->version);
+	return soj_outside_end(self, &outside) ? rc : -ECANCELED;
 }
 
 /* In a section. */
@@ -177,7 +180,7 @@ static int view_found(struct sojourn *s, const struct soj_digest *digest,
 {
 	const uint64_t now_ms = soj_seg_now_ms(&s->st.seg);
 	struct soj_self *self;
-	uint64_t claim;
+	uint32_t pid;
 	int rc;
 
 	self = soj_self_writing(s, &rc);
@@ -185,11 +188,11 @@ static int view_found(struct sojourn *s, const struct soj_digest *digest,
 		return rc;
 	self->w.source = SOJ_SOURCE_READ;
 	soj_ok();
-	claim = self->w.thr.claim;
+	pid = self->w.pid;
 	soj_section_enter(&s->st.seg, &self->w.thr);
 	rc = look(s, self, digest, now_ms, v, found);
-	/* The function may have forked: the section is its parent's, then. */
-	if (soj_gone(&self->w) || self->w.thr.claim != claim)
+	/* A function forked: the section is the parent's. */
+	if (self->w.pid != pid || soj_gone(&self->w))
 		return soj_report_errno(-ECANCELED);
 	if (!soj_section_exit(&s->st.seg, &self->w.thr))
 		rc = soj_report(-ESTALE, SOJOURN_STALE,
@@ -260,10 +263,10 @@ int sojourn_session_view(struct sojourn *s, const char *id,
 
 	/* All that a read checks; what it counts and touches is the view's. */
 	if (rc == 0)
-		rc = sojourn_session_read(s, id, how, NULL, NULL, NULL);
-	if (rc < 0)
-		return rc;
-	if (!soj_id_digest(s, id, &digest))
-		return soj_report_ended(SOJ_NONE);
-	return soj_done(s, view(s, &digest, &v));
+		rc = soj_session_read(s, id, NULL, how, NULL, NULL, NULL);
+	if (rc == 0 && !soj_id_digest(s, id, &digest))
+		rc = soj_report_ended(SOJ_NONE);
+	if (rc == 0)
+		rc = view(s, &digest, &v);
+	return soj_done(s, rc);
 }

@@ -177,8 +177,8 @@ static uint64_t told_of(struct soj_shm_entry *e)
 	return soj_load_acquire(&e->event); /* T1 */
 }
 
-void soj_event_about(const struct soj_store *st, uint64_t ref,
-		     struct soj_event_what *what)
+static void about(const struct soj_store *st, uint64_t ref,
+		  struct soj_event_what *what)
 {
 	uint32_t idx = soj_ref_entry(ref);
 	uint64_t misc = soj_load_relaxed(&soj_entry(st, idx)->misc);
@@ -189,6 +189,20 @@ void soj_event_about(const struct soj_store *st, uint64_t ref,
 	what->subject = soj_entry_subject(st, idx);
 }
 
+void soj_event_about(const struct soj_store *st, uint64_t ref,
+		     struct soj_event_what *what)
+{
+	const soj_word_t *state = &st->seg.entry_states[soj_ref_entry(ref)];
+
+	about(st, ref, what);
+	soj_fence_acquire(); /* X0 */
+	if (soj_ref_gen(ref) == (soj_state_gen(soj_load_relaxed(state)) &
+				 SOJ_MASK(SOJ_REFGEN_BITS)))
+		return;
+	what->collection = 0;
+	what->digest = what->subject = (struct soj_digest){{0}};
+}
+
 /* What the next stage says.  Read without care: the caller looks again. */
 static void describe(const struct soj_store *st, uint64_t ref,
 		     enum soj_told stage, struct soj_event_what *what)
@@ -197,7 +211,7 @@ static void describe(const struct soj_store *st, uint64_t ref,
 	uint64_t before = soj_load_relaxed(&e->predecessor);
 
 	*what = (struct soj_event_what){.type = SOJ_EVENT_CREATED};
-	soj_event_about(st, ref, what);
+	about(st, ref, what);
 	if (stage == SOJ_TOLD_MADE) {
 		what->type = SOJ_EVENT_ENDED;
 		what->status = soj_ctl_status(soj_load_relaxed(&e->ctl));

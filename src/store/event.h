@@ -118,7 +118,7 @@ static inline bool soj_event_on(const struct soj_store *st, uint32_t collection)
 		 SOJ_COLLECTION_QUIET);
 }
 
-/* Collection and digests of an entry that the caller knows to be there. */
+/* Collection and digests of an entry; zero if it has been another's since. */
 void soj_event_about(const struct soj_store *st, uint64_t ref,
 		     struct soj_event_what *what);
 

@@ -138,6 +138,14 @@ uint64_t soj_lock_until(uint64_t now_ms, uint64_t hold_max_ms)
 	return tick ? tick : 1;
 }
 
+/* From a dead or late holder in that slot. */
+static void recovered(struct soj_store *st, struct soj_worker *w, uint64_t ref,
+		      uint32_t slot)
+{
+	soj_count(&w->thr, SOJ_COUNT_locks_recovered);
+	soj_event_tell_of(st, w, ref, SOJ_EVENT_LOCK_RECOVERED, SOJ_NONE, slot);
+}
+
 static bool late(uint64_t word, uint64_t now_ms)
 {
 	uint64_t until = soj_lock_until_tick(word);
@@ -329,9 +337,7 @@ int soj_lock_take(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	}
 	SOJ_STEP("lock.word");
 	if (soj_lock_slot(was) != SOJ_SLOT_NONE) {
-		soj_count(&w->thr, SOJ_COUNT_locks_recovered);
-		soj_event_tell_of(st, w, ref, SOJ_EVENT_LOCK_RECOVERED,
-				  SOJ_NONE, soj_lock_slot(was));
+		recovered(st, w, ref, soj_lock_slot(was));
 	}
 	if (!bump(st, w, ref, &version) ||
 	    !same_holder(soj_load_acquire(lock), mine)) { /* K1 */
@@ -424,9 +430,7 @@ bool soj_lock_clear(struct soj_store *st, struct soj_worker *w, uint64_t ref,
 	    !soj_cas_acq_rel(lock, &word, given_back(word))) /* K0 */
 		return false;
 	SOJ_STEP("lock.cleared");
-	soj_count(&w->thr, SOJ_COUNT_locks_recovered);
-	soj_event_tell_of(st, w, ref, SOJ_EVENT_LOCK_RECOVERED, SOJ_NONE,
-			  soj_lock_slot(held));
+	recovered(st, w, ref, soj_lock_slot(held));
 	wake(lock, word, 1);
 	return true;
 }
@@ -447,16 +451,18 @@ static bool dead_may_hold(const struct soj_seg *seg, const uint64_t *claim)
 	return false;
 }
 
-uint32_t soj_locks_repair(struct soj_store *st, const uint64_t *claim)
+void soj_locks_repair(struct soj_store *st, struct soj_worker *w,
+		      const uint64_t *claim)
 {
 	const struct soj_seg *seg = &st->seg;
-	uint32_t freed = 0;
 
 	if (SOJ_PLANT(LOCK_OF_THE_DEAD) || !dead_may_hold(seg, claim))
-		return 0;
+		return;
 	for (uint32_t e = 1; e <= seg->lay.entries_max; e++) {
 		soj_word_t *lock = &soj_entry(st, e)->lock;
 		uint64_t word = soj_load_acquire(lock); /* K1 */
+		uint64_t state =
+			soj_load_acquire(&seg->entry_states[e]); /* S1 */
 		uint32_t slot = soj_lock_slot(word);
 
 		/* Word first, claim second: see slot.c's stop table. */
@@ -473,9 +479,9 @@ uint32_t soj_locks_repair(struct soj_store *st, const uint64_t *claim)
 				continue;
 			SOJ_STEP("lock.repaired");
 			wake(lock, word, 1);
-			freed++;
+			recovered(st, w, soj_ref(e, soj_state_gen(state)),
+				  slot);
 			break;
 		}
 	}
-	return freed;
 }

@@ -575,7 +575,8 @@ uint64_t soj_lock_inherit(struct soj_store *st, struct soj_worker *w,
 void soj_locks_release(struct soj_store *st, struct soj_worker *w);
 
 /* Frees what dead threads held: claim[] by slot, 0 = not dead.  Before their
- * slots are.  Returns how many. */
-uint32_t soj_locks_repair(struct soj_store *st, const uint64_t *claim);
+ * slots are. */
+void soj_locks_repair(struct soj_store *st, struct soj_worker *w,
+		      const uint64_t *claim);
 
 #endif /* SOJ_STORE_STORE_H */

@@ -74,10 +74,11 @@ static void spare_owners(const struct soj_store *st, uint64_t *dead)
 	}
 }
 
-static void free_idle(struct soj_store *st, uint64_t *dead)
+static void free_idle(struct soj_store *st, struct soj_worker *w,
+		      uint64_t *dead)
 {
 	spare_owners(st, dead);
-	soj_locks_repair(st, dead);
+	soj_locks_repair(st, w, dead);
 	for (uint32_t i = 0; i < st->seg.lay.slots_max; i++)
 		if (dead[i])
 			soj_slot_free_dead(&st->seg, i, dead[i]);
@@ -116,7 +117,7 @@ int soj_upkeep_claim(struct soj_store *st, struct soj_worker *w)
 	if (!up.dead)
 		return -ENOMEM;
 	if (find_dead(&st->seg, up.dead->claim) > 0 || SOJ_PLANT(ADOPT_ALIVE)) {
-		free_idle(st, up.dead->claim);
+		free_idle(st, w, up.dead->claim);
 		rc = soj_slot_claim(&st->seg, &w->thr);
 	}
 	if (rc == -EAGAIN)

@@ -201,8 +201,7 @@ static void repair_all(struct soj_upkeep *up, struct soj_dead *dead)
 	for (uint32_t i = 0; i < lay->slots_max; i++)
 		if (dead->claim[i])
 			soj_units_repair(up->st, i, dead->claim[i]);
-	for (uint32_t n = soj_locks_repair(up->st, dead->claim); n > 0; n--)
-		soj_count(&up->w->thr, SOJ_COUNT_locks_recovered);
+	soj_locks_repair(up->st, up->w, dead->claim);
 }
 
 /* What the dead were about to end others for. */

@@ -332,121 +332,6 @@ static void c3_hooks_may_fork(void **state)
 	sojourn_detach(s);
 }
 
-/* ---- other functions of the caller ---- */
-
-static struct sojourn *forking;
-static char forking_id[SOJOURN_ID_CHARS_MAX + 1];
-static const struct sojourn_item forking_item = {SOJOURN_COLLECTION_CSRF, "k",
-						 1};
-static bool has_forked, is_child;
-static bool child_calls; /* before it comes back from the function */
-
-static void fork_once(void)
-{
-	if (has_forked)
-		return;
-	has_forked = true;
-	is_child = fork() == 0;
-	/* So it has a part of its own when the function returns. */
-	if (is_child && child_calls &&
-	    sojourn_session_touch(forking, forking_id) != 0)
-		_exit(2);
-}
-
-static int fork_in_veto(void *arg, const struct sojourn_info *info,
-			const void *data, size_t data_bytes)
-{
-	(void)arg;
-	(void)info;
-	(void)data;
-	(void)data_bytes;
-	fork_once();
-	return 0;
-}
-
-static int fork_in_change(void *arg, void *data, size_t *bytes, size_t capacity)
-{
-	(void)arg;
-	assert_true(capacity > 0);
-	memcpy(data, "n", 1);
-	*bytes = 1;
-	fork_once();
-	return 0;
-}
-
-static int fork_in_check(void *arg, const void *data, size_t bytes, char *why,
-			 size_t why_bytes)
-{
-	(void)arg;
-	(void)data;
-	(void)bytes;
-	(void)why;
-	(void)why_bytes;
-	fork_once();
-	return 0;
-}
-
-static int call_veto(void)
-{
-	const struct sojourn_read how = {.veto = fork_in_veto};
-
-	return sojourn_session_read(forking, forking_id, &how, NULL, NULL,
-				    NULL);
-}
-
-static int call_modify(void)
-{
-	return sojourn_session_modify(forking, forking_id, 8, fork_in_change,
-				      NULL, NULL);
-}
-
-static int call_modify_item(void)
-{
-	return sojourn_modify_item(forking, &forking_item, NULL, 8,
-				   fork_in_change, NULL, NULL);
-}
-
-static int call_put(void)
-{
-	const struct sojourn_value v = {.data = "v", .data_bytes = 1};
-	int rc = sojourn_validator_set(forking, SOJOURN_COLLECTION_CSRF,
-				       fork_in_check, NULL);
-
-	return rc < 0 ? rc : sojourn_put(forking, &forking_item, &v, NULL);
-}
-
-/* The child has no part in what its parent is at: it is told so, and can work
- * for itself from then on. */
-static void c3_functions_may_fork(void **state)
-{
-	static int (*const calls[])(void) = {call_veto, call_modify,
-					     call_modify_item, call_put};
-	const struct sojourn_value v = {.data = "v", .data_bytes = 1};
-	uint64_t version, now;
-	int rc, status;
-
-	(void)state;
-	forking = sem_make(NULL);
-	sem_login(forking, "anna", "x", forking_id);
-	assert_int_equal(sojourn_put(forking, &forking_item, &v, &version), 0);
-	for (size_t i = 0; i < 2 * sizeof(calls) / sizeof(calls[0]); i++) {
-		has_forked = false;
-		child_calls = i % 2;
-		rc = calls[i / 2]();
-		if (is_child)
-			_exit(rc != -ECANCELED ||
-			      sojourn_session_update(forking, forking_id, "c",
-						     1, 0, NULL) != 0);
-		assert_int_equal(rc, 0);
-		assert_true(has_forked && wait(&status) > 0);
-		assert_int_equal(status, 0);
-	}
-	/* Changed by the parents alone: four times, and now. */
-	assert_int_equal(sojourn_put(forking, &forking_item, &v, &now), 0);
-	assert_int_equal(now, version + 5);
-	sojourn_detach(forking);
-}
-
 /* ---- tables replaced under readers' feet ---- */
 
 struct table {
@@ -532,7 +417,6 @@ int main(void)
 		cmocka_unit_test(c3_hooks_may_call_the_library),
 		cmocka_unit_test(c3_hooks_have_handles),
 		cmocka_unit_test(c3_hooks_may_fork),
-		cmocka_unit_test(c3_functions_may_fork),
 		cmocka_unit_test(c3_hooks_are_replaced_while_called),
 	};
 

@@ -368,6 +368,7 @@ static void s15_get_many(void **state)
 	static struct sojourn_info infos[MANY];
 	struct sojourn_one list[MANY] = {0};
 	char id[SOJOURN_ID_CHARS_MAX + 1];
+	uint64_t misses;
 	int want = 0;
 
 	(void)state;
@@ -386,7 +387,10 @@ static void s15_get_many(void **state)
 	list[6].id = "not an id";
 	list[9].item.collection = 0;
 	/* In the place of two that were there. */
+	misses = sem_counter(s, "misses");
 	assert_int_equal(sojourn_get_many(s, list, MANY, NULL), want + 1 - 1);
+	/* Each third but the login and what cannot be asked for. */
+	assert_int_equal(sem_counter(s, "misses"), misses + (MANY + 2) / 3 - 2);
 	for (unsigned i = 0; i < MANY; i++) {
 		if (i == 3) {
 			assert_int_equal(list[i].rc, 0);

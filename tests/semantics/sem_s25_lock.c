@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include <sojourn/event.h>
 #include <sojourn/lock.h>
 
 #include "base/fault.h"
@@ -232,14 +233,25 @@ static void s25_trap_dead_holder(void **state)
 	printf("S25-trap-dead-holder: ok\n");
 }
 
+static int keep_type(void *arg, const struct sojourn_event *e)
+{
+	*(enum sojourn_event_type *)arg = e->type;
+	return 0;
+}
+
 /* The slot of the dead goes to another, the lock does not come with it. */
 static void s25_slot_reuse_inherits_no_lock(void **state)
 {
+	enum sojourn_event_type type = SOJOURN_EVENT_CREATED;
+	uint64_t next = 0;
+
 	(void)state;
 	setup();
 	assert_true(WIFSIGNALED(status_of(child(lock_and_die))));
 	assert_true(upkeep_passes(s, 8, soj_upkeep_full));
 	assert_int_equal(counter_of(s, "locks_recovered"), 1);
+	assert_true(sojourn_events_read(s, &next, keep_type, &type, NULL) > 0);
+	assert_int_equal(type, SOJOURN_EVENT_LOCK_RECOVERED);
 	assert_int_equal(status_of(child(work_rounds)), 0);
 	assert_int_equal(number(), ROUNDS / WORKERS);
 	printf("S25 slot reuse: ok\n");
