@@ -8,57 +8,6 @@
 . "$(dirname "$0")/lib_demo.sh"
 needs ab pidwait
 
-# has WHAT TEXT PATTERN, has_not: a basic regular expression within a text.
-has() {
-	grep -q -e "$3" <<<"$2" && return
-	echo "FAILED: $1: no '$3' in" >&2
-	head -n 20 <<<"$2" >&2
-	failures=$((failures + 1))
-}
-
-has_not() {
-	grep -q -e "$3" <<<"$2" || return 0
-	echo "FAILED: $1: '$3' in: $(grep -m 1 -e "$3" <<<"$2")" >&2
-	failures=$((failures + 1))
-}
-
-start() {
-	demo_start "$@" || exit 1
-}
-
-# stop: the demo ends cleanly and takes its processes and its segment along.
-stop() {
-	local segment workers pid
-
-	segment=$(demo_segment)
-	workers=$(demo_workers)
-	demo_stop
-	equal "exit code of the demo" 0 $?
-	for pid in $workers; do
-		kill -0 "$pid" 2>/dev/null && equal "worker $pid" ended running
-	done
-	[ ! -e "/dev/shm/sojourn.$segment" ] ||
-		equal "segment $segment" removed there
-}
-
-# as JAR_FILE CURL_ARGUMENT...: the body, as JSON, with that cookie jar.
-as() {
-	local jar=$1
-
-	shift
-	curl -s --max-time 30 -H 'Accept: application/json' -b "$jar" \
-		-c "$jar" "$@"
-}
-
-# code_as JAR_FILE CURL_ARGUMENT...: the status only.
-code_as() {
-	as "$@" -o /dev/null -w '%{http_code}'
-}
-
-browse() {
-	curl -s --max-time 30 -H 'Accept: text/html' "$@"
-}
-
 # ---- one client ----
 
 test_headers() {
@@ -114,10 +63,6 @@ test_refusals() {
 		-w '%{http_code}' -b "sid=$(id_of "$jar"); sid=x" \
 		"$demo_url/profile?json")"
 	equal "the session still" 200 "$(code_as "$jar" "$demo_url/profile")"
-}
-
-id_of() {
-	awk '$6 == "sid" { print $7 }' "$1"
 }
 
 test_csrf() {
@@ -204,15 +149,6 @@ test_login_again() {
 	equal "the new id" 200 "$(code_as "$jar" "$demo_url/profile")"
 	equal "dora's sessions" 1 \
 		"$(as "$jar" "$demo_url/devices" | jq '.devices | length')"
-}
-
-token_of() {
-	awk '$6 == "remember" { print $7 }' "$1"
-}
-
-# without_session JAR: the browser was closed; what remembers stays.
-without_session() {
-	sed -i '/\tsid\t/d' "$1"
 }
 
 test_remember() {
@@ -355,9 +291,6 @@ test_expiry() {
 	gone "short stays" "$demo_work/jar"
 	equal "cookies cleared" 256 "$(demo_count gone 7 cleared)"
 }
-
-# By the clock of the host: the demo has no other.
-until_renewal_is_due() { sleep 1.1; }
 
 # Every round all ids are due at once and each is sent 6 times at once: one of
 # the six makes the new id, and all that tell one tell the same. Who meets the
