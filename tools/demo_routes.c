@@ -34,7 +34,8 @@ enum {
 	NEEDS_CSRF = 1 << 2,
 	NO_RENEWAL = 1 << 3, /* the session is about to end */
 	JSON_UNLESS_HTML = 1 << 4,
-	IS_API = 1 << 5, /* JSON always; no cookies */
+	IS_API = 1 << 5,  /* JSON always; no cookies */
+	FORGETS = 1 << 6, /* the browser, also when its session is over */
 };
 
 struct route {
@@ -294,8 +295,11 @@ static void answer_revoke(struct soj_demo_request *r)
 		failed(r, rc);
 		return;
 	}
-	if (search.current)
+	/* What the browser is remembered by would log it in again at once. */
+	if (search.current) {
 		soj_demo_session_clear_cookie(r);
+		soj_demo_remember_forget(r);
+	}
 	if (r->json)
 		soj_demo_json_number(r, "ended", (uint64_t)rc);
 	else
@@ -368,7 +372,7 @@ static const struct route routes[] = {
 	{"/devices", "GET", answer_devices, NEEDS_SESSION},
 	{"/devices/revoke", "POST", answer_revoke, NEEDS_SESSION | NEEDS_CSRF},
 	{"/logout", "POST", answer_logout,
-	 NEEDS_SESSION | NEEDS_CSRF | NO_RENEWAL},
+	 NEEDS_SESSION | NEEDS_CSRF | NO_RENEWAL | FORGETS},
 	{"/logout-everywhere", "POST", answer_logout_everywhere,
 	 NEEDS_SESSION | NEEDS_CSRF | NO_RENEWAL},
 	{"/api/login", "POST", soj_demo_api_login, IS_API},
@@ -454,6 +458,10 @@ static bool let_in(struct soj_demo_request *r, const struct route *route)
 	if (r->session.present)
 		r->reply.check = "ok";
 	else if (route->flags & NEEDS_SESSION) {
+		/* Who wants to be out stays out.  The token proves that the
+		 * form was ours: its check needs no session. */
+		if ((route->flags & FORGETS) && soj_demo_session_csrf_ok(r))
+			soj_demo_remember_forget(r);
 		if (r->json)
 			message(r, MHD_HTTP_UNAUTHORIZED, "", "not logged in");
 		else

@@ -7,6 +7,58 @@
 # shellcheck source=tests/e2e/lib_demo.sh
 . "$(dirname "$0")/lib_demo.sh"
 
+# logged_out WHAT JAR: neither this browser is let in again nor one that has a
+# copy of what it was remembered by.
+logged_out() {
+	local page
+
+	page=$(browse -i -b "$2" -c "$2" "$demo_url/")
+	has "$1: the login page" "$page" '<h2>Log in</h2>'
+	has_not "$1: no session" "$page" '^Set-Cookie: sid=[^;]'
+	equal "$1: what remembers" "" "$(token_of "$2")"
+	without_session "$2.copy"
+	equal "$1: the copy" 401 "$(code_as "$2.copy" "$demo_url/profile")"
+}
+
+# expires JAR: logs in for a second, remembered, until that is over; sets csrf.
+expires() {
+	csrf=$(as "$1" -d 'user=olga&remember=1&stay=1s' "$demo_url/login" |
+		jq -r .csrf)
+	cp "$1" "$1.copy"
+	head -n 1 <(timeout 60 "$demo_bin/sojourn" events "$(demo_segment)" \
+		--since "$(events_seen)" --follow --json |
+		jq --unbuffered -c 'select(.reason == "expired")') >/dev/null
+}
+
+events_seen() {
+	"$demo_bin/sojourn" events "$(demo_segment)" --json | wc -l
+}
+
+test_logout_forgets() {
+	local jar=$demo_work/olga csrf handle
+
+	section "a logout is one of the remembered browser, too"
+	as "$jar" -d 'user=olga&remember=1' "$demo_url/login" >"$demo_work/olga.in"
+	cp "$jar" "$jar.copy"
+	csrf=$(jq -r .csrf "$demo_work/olga.in")
+	handle=$(jq -r .handle "$demo_work/olga.in")
+	equal "this device revoked" 1 "$(as "$jar" \
+		-d "csrf=$csrf&handle=$handle" "$demo_url/devices/revoke" |
+		jq .ended)"
+	logged_out "revoked" "$jar"
+
+	expires "$jar"
+	has "logout after expiry" "$(browse -i -b "$jar" -c "$jar" \
+		-d "csrf=$csrf" "$demo_url/logout")" '^HTTP/1.1 303'
+	logged_out "after expiry" "$jar"
+
+	# Another site cannot have it forgotten.
+	expires "$jar"
+	as "$jar" -d "csrf=${csrf:0:20}" "$demo_url/logout" >/dev/null
+	equal "a forged logout after expiry" olga \
+		"$(as "$jar" "$demo_url/profile" | jq -r .user)"
+}
+
 # What the client asks for goes to the demo, whatever the user's proxies are.
 test_proxies() {
 	local -x http_proxy=http://127.0.0.1:9 CURL_HOME=$demo_work/curl
@@ -22,6 +74,7 @@ test_proxies() {
 }
 
 start --workers 2
+test_logout_forgets
 test_proxies
 stop
 
