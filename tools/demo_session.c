@@ -131,22 +131,34 @@ static int read_session(struct soj_demo_request *r, bool renew)
 	return rc ? rc : data_check(&session->data, bytes);
 }
 
+/* The answer that told the new id was lost, and the grace window of the old one
+ * is over: the new one is told once more. */
+static bool told_again(const struct soj_demo_session *session, int rc)
+{
+	return rc == -ENOENT && sojourn_reason() == SOJOURN_RENEWED &&
+	       session->info.renewal == SOJOURN_RENEWAL_DONE;
+}
+
 /*
  * Whether this call renewed the session or another one did: from here on the
  * new id is the session's, and it may already be further than what the old one
- * showed.
+ * showed.  Of an old id that is told again the new one may be old, too.
  */
 static int follow_renewal(struct soj_demo_request *r)
 {
 	struct soj_demo_session *session = &r->session;
+	int rc;
 
 	session->renewal = session->info.renewal;
 	if (session->renewal != SOJOURN_RENEWAL_WON &&
 	    session->renewal != SOJOURN_RENEWAL_DONE)
 		return 0;
-	memcpy(session->id, session->info.new_id, sizeof(session->id));
 	session->replaced = true;
-	return read_session(r, false);
+	do {
+		memcpy(session->id, session->info.new_id, sizeof(session->id));
+		rc = read_session(r, false);
+	} while (told_again(session, rc));
+	return rc;
 }
 
 int soj_demo_session_load(struct soj_demo_request *r, bool renew)
@@ -159,7 +171,7 @@ int soj_demo_session_load(struct soj_demo_request *r, bool renew)
 	memcpy(session->id, session->sent_id, sizeof(session->id));
 	if (rc == 0)
 		rc = read_session(r, renew);
-	if (rc == 0)
+	if (rc == 0 || told_again(session, rc))
 		rc = follow_renewal(r);
 	/* The client is not told why: that is the segment's business. */
 	if (rc == -ENOENT || rc == -EINVAL) {

@@ -73,9 +73,39 @@ test_proxies() {
 	equal "numbers" 20000 "$(demo_stat entries_max)"
 }
 
+# The old id's grace window is over before the client asks again.
+test_lost_answer() {
+	local jar=$demo_work/lost head new id
+
+	section "an answer that was lost for longer than the grace window"
+	as "$jar" -d user=lena "$demo_url/login" >/dev/null
+	cp "$jar" "$jar.old"
+	cp "$jar" "$jar.older"
+	until_renewal_is_due
+	has "the lost one" "$(as "$jar" -i "$demo_url/profile")" \
+		'^X-Session-Renewal: won'
+	new=$(id_of "$jar")
+	until_renewal_is_due
+	head=$(as "$jar.old" -i "$demo_url/profile" | tr -d '\r')
+	has "asked again" "$head" '^HTTP/1.1 200'
+	has "asked again" "$head" '^X-Session-Renewal: done$'
+	has "asked again" "$head" "^Set-Cookie: sid=$new;"
+	as "$jar" "$demo_url/profile" >/dev/null
+	id=$(id_of "$jar")
+	until_renewal_is_due
+	[ "$id" != "$new" ] || equal "a second renewal" another "the same"
+	equal "asked again after two" lena \
+		"$(as "$jar.older" "$demo_url/profile" | jq -r .user)"
+	equal "its id" "$id" "$(id_of "$jar.older")"
+}
+
 start --workers 2
 test_logout_forgets
 test_proxies
+stop
+
+start --renewal 1s --grace-window 1ms --helper none --workers 2
+test_lost_answer
 stop
 
 finish
