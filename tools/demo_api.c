@@ -69,6 +69,10 @@ static void failed(struct soj_demo_request *r, int rc)
 		refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, "full or busy");
 		return;
 	}
+	if (rc == -EUSERS) {
+		refuse(r, MHD_HTTP_FORBIDDEN, "too many logins");
+		return;
+	}
 	soj_args_complain("demo: %s %s: %s", r->method, r->path,
 			  sojourn_error_text());
 	refuse(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "the server's log says what");

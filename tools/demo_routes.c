@@ -85,6 +85,11 @@ static void failed(struct soj_demo_request *r, int rc)
 		message(r, MHD_HTTP_UNAUTHORIZED, "Logged out",
 			"Your session has ended. Please log in again.");
 		return;
+	case -EUSERS:
+		message(r, MHD_HTTP_FORBIDDEN, "Too many devices",
+			"You are logged in on as many devices as you may be. "
+			"Please log out on one of them first.");
+		return;
 	case -EPROTO:
 		message(r, MHD_HTTP_CONFLICT, "Not ours",
 			"This session belongs to another program.");
@@ -186,8 +191,10 @@ static void answer_login(struct soj_demo_request *r)
 		return;
 	}
 	rc = soj_demo_session_login(r, user, device, ttl_ms);
-	if (rc == 0)
-		rc = soj_demo_remember_login(r);
+	/* The login holds without it. */
+	if (rc == 0 && soj_demo_remember_login(r) < 0)
+		soj_args_complain("demo: a login is not remembered: %s",
+				  sojourn_error_text());
 	see_profile(r, rc);
 }
 

@@ -99,6 +99,44 @@ test_lost_answer() {
 	equal "its id" "$id" "$(id_of "$jar.older")"
 }
 
+test_over_cap() {
+	local name=demo-cap-$$ reply
+
+	section "as many devices as there may be"
+	"$demo_bin/sojourn" create "$name" --helper none --entries 100 \
+		--bytes 8MiB --per-subject-max 1 --when-over reject \
+		--collection refresh,per-subject-max=1,when-over=reject \
+		>/dev/null
+	start --segment "$name" --workers 1
+	equal "the first" 200 \
+		"$(code_as "$demo_work/cap1" -d user=kim "$demo_url/login")"
+	reply=$(as "$demo_work/cap2" -i -d user=kim "$demo_url/login")
+	has "the second" "$reply" '^HTTP/1.1 403'
+	has "the second" "$reply" 'as many devices as you may'
+	equal "the first still" 200 \
+		"$(code_as "$demo_work/cap1" "$demo_url/profile")"
+	code_as /dev/null -d user=kim "$demo_url/api/login" >/dev/null
+	equal "by API" 403 \
+		"$(code_as /dev/null -d user=kim "$demo_url/api/login")"
+	demo_stop
+	"$demo_bin/sojourn" destroy "$name"
+}
+
+test_not_remembered() {
+	local jar=$demo_work/only reply
+
+	section "a login that cannot be remembered"
+	start --entries 1 --renewal 0 --helper none --workers 1
+	reply=$(as "$jar" -i -d 'user=ina&remember=1' "$demo_url/login")
+	has "the answer" "$reply" '^HTTP/1.1 200'
+	equal "what remembers" "" "$(token_of "$jar")"
+	equal "logged in" ina "$(as "$jar" "$demo_url/profile" | jq -r .user)"
+	reply=$(as "$jar.other" -i -d user=eva "$demo_url/login")
+	has "another" "$reply" '^HTTP/1.1 503'
+	has_not "another" "$reply" '^Set-Cookie: sid=[^;]'
+	stop
+}
+
 start --workers 2
 test_logout_forgets
 test_proxies
@@ -107,5 +145,8 @@ stop
 start --renewal 1s --grace-window 1ms --helper none --workers 2
 test_lost_answer
 stop
+
+test_over_cap
+test_not_remembered
 
 finish
