@@ -118,8 +118,8 @@ static const struct argp demo_argp = {
 	.options = demo_options,
 	.parser = parse_demo,
 	.doc = "A web site with logins, served by worker processes that share "
-	       "their sessions through one segment. Ends at SIGTERM and "
-	       "SIGINT; a worker that dies is replaced.\v"
+	       "their sessions through one segment. Ends at SIGTERM, SIGINT "
+	       "and SIGHUP; a worker that dies is replaced.\v"
 	       "Pages for browsers; JSON for who asks for it by \"Accept: "
 	       "application/json\" or ?json:\n"
 	       "  GET  / /profile /devices /stat /health\n"

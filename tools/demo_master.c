@@ -3,8 +3,8 @@
 /*
  * The master of `sojourn demo`: forks workers and replaces those that die.
  *
- * It waits for signals only (SIGCHLD, SIGTERM, SIGINT, all blocked), so nothing
- * runs in a signal handler and no signal is lost between two looks.
+ * It waits for signals only (SIGCHLD, SIGTERM, SIGINT, SIGHUP, all blocked), so
+ * nothing runs in a signal handler and no signal is lost between two looks.
  */
 
 #include "demo_server.h"
@@ -175,7 +175,7 @@ static int supervise(struct master *m)
 
 	for (;;) {
 		got = sigwaitinfo(&m->signals, NULL);
-		if (got == SIGTERM || got == SIGINT)
+		if (got == SIGTERM || got == SIGINT || got == SIGHUP)
 			return 0;
 		if (got != SIGCHLD)
 			continue;
@@ -187,10 +187,17 @@ static int supervise(struct master *m)
 
 static void wanted_signals(sigset_t *set)
 {
+	struct sigaction hangup;
+
 	sigemptyset(set);
 	sigaddset(set, SIGCHLD);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
+	/* Who waits for a signal gets it although it is ignored: nohup would
+	 * be of no use. */
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 &&
+	    hangup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
 }
 
 void soj_demo_block_signals(void)

@@ -44,8 +44,8 @@ struct soj_demo {
 void soj_demo_block_signals(void);
 
 /*
- * Runs the workers until SIGTERM or SIGINT, then ends them.  Returns an exit
- * code.  Calls exit() in the workers, never returns in them.
+ * Runs the workers until SIGTERM, SIGINT or SIGHUP, then ends them.  Returns an
+ * exit code.  Calls exit() in the workers, never returns in them.
  */
 int soj_demo_master(const struct soj_demo *demo);
 

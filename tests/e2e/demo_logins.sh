@@ -6,6 +6,14 @@
 
 # shellcheck source=tests/e2e/lib_demo.sh
 . "$(dirname "$0")/lib_demo.sh"
+needs pidwait
+
+# ended PID: soon.
+ended() {
+	echo "$1" >"$demo_work/pid"
+	timeout 30 pidwait -F "$demo_work/pid" >/dev/null
+	[ $? -ne 124 ]
+}
 
 # logged_out WHAT JAR: neither this browser is let in again nor one that has a
 # copy of what it was remembered by.
@@ -137,6 +145,43 @@ test_not_remembered() {
 	stop
 }
 
+# key_of SEGMENT: its default key file.
+key_of() {
+	local dir=$XDG_STATE_HOME/sojourn
+
+	[ "$(id -u)" -ne 0 ] || dir=/var/lib/sojourn
+	echo "$dir/$1.key"
+}
+
+test_hangup() {
+	local segment helper key
+
+	section "the terminal is closed"
+	start --workers 1
+	segment=$(demo_segment)
+	helper=$(pgrep -f "sojournd .*$segment\$")
+	key=$(key_of "$segment")
+	[ -e "$key" ] || equal "the key" "in $key" "not there"
+	kill -HUP "$demo_pid"
+	wait "$demo_pid"
+	equal "exit code at SIGHUP" 0 $?
+	demo_pid=
+	[ ! -e "/dev/shm/sojourn.$segment" ] ||
+		equal "segment after SIGHUP" removed there
+	[ ! -e "$key" ] || equal "key after SIGHUP" removed there
+	ended "$helper" || equal "helper after SIGHUP" ended running
+	"$demo_bin/sojourn" destroy "$segment" 2>/dev/null
+	rm -f "$key"
+
+	# As nohup has it.
+	trap '' HUP
+	start --helper none --workers 1
+	trap - HUP
+	kill -HUP "$demo_pid"
+	equal "SIGHUP that is ignored" 200 "$(code_as /dev/null "$demo_url/")"
+	stop
+}
+
 start --workers 2
 test_logout_forgets
 test_proxies
@@ -148,5 +193,6 @@ stop
 
 test_over_cap
 test_not_remembered
+test_hangup
 
 finish
