@@ -20,6 +20,7 @@
 #include "cmd.h"
 #include "cmd_bench.h"
 #include "lib_args.h"
+#include "lib_options.h"
 #include "lib_size.h"
 #include "shm/segment.h"
 #include "store/store.h"
@@ -131,6 +132,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_JSON:
 		plan->json = true;
 		break;
+	case ARGP_KEY_END:
+		if (plan->key_file != NULL && plan->name == NULL)
+			argp_error(state,
+				   "--key-file goes with NAME: a segment "
+				   "of the run's own has no key file");
+		break;
 	case ARGP_KEY_ARG:
 		return soj_args_name(state, key, arg, &plan->name);
 	default:
@@ -232,7 +239,7 @@ static int make_segment(struct bench *b, const char *key_file)
 		return EX_USAGE;
 	}
 	rc = sojourn_create(b->plan.name, &o, &b->s);
-	if (rc == -ENOENT) {
+	if (soj_options_no_helper(&o, rc)) {
 		soj_args_complain("%s; the run goes without helper",
 				  sojourn_error_text());
 		o.helper = SOJOURN_HELPER_NONE;

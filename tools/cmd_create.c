@@ -158,7 +158,8 @@ static const struct argp create_argp = {
 static int create_failed(int error, const struct create_input *in)
 {
 	const bool memory = error == -ENOSPC || error == -ENOMEM;
-	const bool own = error == -ENOENT || error == -EINVAL;
+	const bool no_helper = soj_options_no_helper(&in->options, error);
+	const bool own = no_helper || error == -EINVAL;
 	char what[300];
 
 	snprintf(what, sizeof(what), "create %s", in->name);

@@ -2,6 +2,7 @@
 
 #include "lib_options.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,15 @@ const char *soj_options_take(int key, char *arg, struct argp_state *state,
 			return table[i].name;
 		}
 	return NULL;
+}
+
+bool soj_options_no_helper(const struct sojourn_options *o, int error)
+{
+	static const char start[] = "cannot start ";
+
+	return error == -ENOENT && o->helper == SOJOURN_HELPER_SPAWN &&
+	       (sojourn_reason() == SOJOURN_INVALID ||
+		strncmp(sojourn_error_text(), start, strlen(start)) == 0);
 }
 
 void soj_options_explain(const char *text)

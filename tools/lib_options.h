@@ -56,6 +56,12 @@ const char *soj_options_take(int key, char *arg, struct argp_state *state,
  */
 void soj_options_explain(const char *text);
 
+/*
+ * Right after sojourn_create() failed: whether that is because there is no
+ * program of the helper.  -ENOENT may also be about the key file.
+ */
+bool soj_options_no_helper(const struct sojourn_options *o, int error);
+
 /* By value of the enums; each list ends with NULL. */
 extern const char *const soj_helper_names[];
 extern const char *const soj_when_over_names[];

@@ -39,6 +39,11 @@ test_bench() {
 	run 64 bench --value 15
 	run 64 bench --workers 0
 	run 64 bench --seconds 0
+	run 64 bench --entries 10 --seconds 1 --key-file "$work/bench.key"
+	says "--key-file" "NAME"
+	run 66 bench "$name" --entries 10 --seconds 1 --key-file /proc/nope/x
+	says "/proc/nope"
+	says_not "helper"
 
 	section bench on a given segment
 	create "$name"

@@ -126,6 +126,32 @@ test_keys() {
 	run 0 destroy "$name"
 }
 
+# That there is no key is no matter of the helper.
+test_no_key() {
+	local name=$prefix-nokey as=() helper key
+
+	section keys that cannot be made
+	for helper in none spawn; do
+		for key in /proc/nope/x ""; do
+			run 66 create "$name" --helper $helper --entries 100 \
+				--bytes 8MiB --key-file "$key"
+			says "key" "--key-file"
+			says_not sojournd
+		done
+	done
+	# Root's default needs no HOME.
+	[ "$(id -u)" -ne 0 ] || as=(setpriv --reuid 65534 --clear-groups)
+	if "${as[@]}" test -x "$bin/sojourn" 2>/dev/null; then
+		"${as[@]}" env -u HOME -u XDG_STATE_HOME "$bin/sojourn" create \
+			"$name" --helper none --entries 100 --bytes 8MiB \
+			>"$out" 2>"$err"
+		equal 66 $?
+		says "HOME" "--key-file"
+		says_not sojournd
+	fi
+	run 66 destroy "$name"
+}
+
 helper_of() {
 	pgrep -f "sojournd( .*)? $1\$"
 }
@@ -165,6 +191,12 @@ test_helper() {
 		--entries 1000 --bytes 16MiB
 	says "helper" "--helper"
 	run 66 destroy "$name"
+	echo "#!$work/nowhere" >"$work/sojournd"
+	chmod +x "$work/sojournd"
+	SOJOURN_HELPER_PATH=$work/sojournd run 69 create "$name" \
+		--entries 1000 --bytes 16MiB
+	says "$work/sojournd" "--helper"
+	run 66 destroy "$name"
 	run 0 create "$name" --entries 1000 --bytes 16MiB --helper external
 	equal "" "$(helper_of "$name")"
 	run 0 destroy "$name"
@@ -203,5 +235,6 @@ test_create
 test_create_refuses
 test_rules
 test_keys
+test_no_key
 test_helper
 finish
