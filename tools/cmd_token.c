@@ -51,8 +51,24 @@ enum {
 
 /* ---- what was asked for ---- */
 
+/* Where the token is; NULL where none is read. */
+static const char *token_path(const struct request *r)
+{
+	if (r->what.subject != NULL)
+		return NULL;
+	return r->token ? r->token : "-";
+}
+
+static bool is_standard(const char *path)
+{
+	return path != NULL && strcmp(path, "-") == 0;
+}
+
 static void check(const struct request *r, struct argp_state *state)
 {
+	const int standard = is_standard(r->keys) + is_standard(r->claims) +
+			     is_standard(token_path(r));
+
 	if (r->name == NULL)
 		argp_error(state, "NAME is missing");
 	if (r->keys == NULL)
@@ -63,6 +79,13 @@ static void check(const struct request *r, struct argp_state *state)
 		argp_error(state, "--subject is missing");
 	if (r->command == REVOKE && r->what.subject && r->token)
 		argp_error(state, "one of --token and --subject is wanted");
+	if (r->no_refresh && r->what.refresh_ttl_ms != 0)
+		argp_error(state, "--refresh-ttl does not go with "
+				  "--no-refresh");
+	if (standard > 1)
+		argp_error(state, "standard input (-) can be one of --keys, "
+				  "--claims and --token only; it is the token "
+				  "if --token is not given");
 }
 
 static void parse_alg(struct request *r, const char *arg,
@@ -101,6 +124,10 @@ static error_t parse_token(int key, char *arg, struct argp_state *state)
 	case OPT_REFRESH_TTL:
 		r->what.refresh_ttl_ms =
 			soj_args_need_duration(state, "--refresh-ttl", arg);
+		/* The library takes 0 for the collection's. */
+		if (r->what.refresh_ttl_ms == 0)
+			argp_error(state, "--refresh-ttl %s: at least 1ms",
+				   arg);
 		return 0;
 	case OPT_NO_REFRESH:
 		r->no_refresh = true;
@@ -212,12 +239,11 @@ static int begin(const struct request *r, struct opened *o)
 }
 
 /* One token of a file or standard input, without the newline. */
-static int read_token(const struct request *r, char **token)
+static int read_token(const char *path, char **token)
 {
 	void *data;
 	size_t bytes;
-	int code = soj_args_data(r->token ? r->token : "-",
-				 SOJOURN_TOKEN_BYTES_MAX, &data, &bytes);
+	int code = soj_args_data(path, SOJOURN_TOKEN_BYTES_MAX, &data, &bytes);
 
 	*token = NULL;
 	if (code != 0)
@@ -445,8 +471,8 @@ static int run(struct request *r)
 	if (r->claims)
 		code = soj_args_data(r->claims, SOJOURN_CLAIMS_BYTES_MAX,
 				     &claims, &r->what.claims_bytes);
-	else if (r->what.subject == NULL)
-		code = read_token(r, &token);
+	else if (token_path(r))
+		code = read_token(token_path(r), &token);
 	r->what.claims = claims;
 	if (code == 0)
 		code = begin(r, &o);

@@ -77,6 +77,26 @@ echo '{"sub":"otto"}' >"$work/claims"
 run 64 token create "$web" "${world[@]}" --subject anna \
 	--claims "$work/claims"
 
+run 64 token create "$web" "${world[@]}" --subject anna --refresh-ttl 0
+says "--refresh-ttl 0" "at least 1ms"
+run 64 token create "$web" "${world[@]}" --subject anna --no-refresh \
+	--refresh-ttl 1h
+says "--refresh-ttl" "--no-refresh"
+# Of what is read, one can be standard input: the token, if nothing is said.
+given "$(cat "$key")" 64 token create "$web" "${world[@]}" --keys - \
+	--subject anna --claims -
+says "--keys" "--claims" "standard input"
+for word in verify refresh revoke; do
+	given "$access" 64 token $word "$web" "${world[@]}" --keys -
+	says "--keys" "--token" "standard input"
+	given "$access" 64 token $word "$web" "${world[@]}" --keys - --token -
+	says "--keys" "--token" "standard input"
+done
+given "$(cat "$key")" 0 token verify "$web" "${world[@]}" --keys - \
+	--token <(echo "$access")
+given "$(cat "$key")" 0 token create "$web" "${world[@]}" --keys - \
+	--subject anna
+
 section "why a token is refused"
 refused "" parts
 refused "${access%?????}AAAAA" signature
@@ -118,6 +138,9 @@ refused "$access" subject
 run 0 events "$web" --json
 equal '["token_restricted","token_revoked","tokens_revoked","tokens_restricted"]' \
 	"$(jq -sc 'map(.type) | map(select(startswith("token")))' <"$out")"
+# No token is read then: the key may be.
+given "$(cat "$key")" 0 token revoke "$web" "${world[@]}" --keys - \
+	--subject anna
 
 section "an attacker's file"
 head -c 31 /dev/zero | tr '\0' k >"$work/short"
