@@ -149,6 +149,11 @@ int cmd_token_key(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
+	if (argc > 1 &&
+	    (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+		puts(argp_program_version);
+		return 0;
+	}
 	if (!r.show && (argc < 2 || strcmp(argv[1], "new") != 0)) {
 		soj_args_complain("token key: \"new\" or \"show\" is wanted");
 		return EX_USAGE;

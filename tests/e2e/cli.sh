@@ -44,11 +44,59 @@ test_help() {
 		run 64 $command
 		says "sojourn $command: NAME is missing" "--help"
 	done
+	run 0 --help
+	for command in $(sed -n '/^Commands/,/^$/s/^  \([a-z]*\) .*/\1/p' "$out") \
+		"token create" "token verify" "token refresh" "token revoke" "token key" \
+		"token key new" "token key show"; do
+		# shellcheck disable=SC2086 # several words
+		run 0 $command --version
+		prints "$(sojourn --version)"
+		# shellcheck disable=SC2086
+		run 0 $command -V
+		prints "$(sojourn --version)"
+	done
 	run 64 bogus
 	says 'no command "bogus"' "--help"
 	run 64 --bogus
 	run 64 help bogus
 	says '"help"'
+}
+
+# "COMMAND OPTION" for each that the manual page's synopsis names.
+synopsis() {
+	awk '/^\.Sh / { within = $2 == "SYNOPSIS" }
+		!within { next }
+		/^\.Cm / {
+			gsub(/ Ns \| Ns Cm /, "|")
+			words = split(substr($0, 5), word, " ")
+			names = split(word[words], name, "|")
+			before = words > 1 ? word[1] " " : ""
+			if (words > 2)
+				before = before word[2] " "
+		}
+		{
+			while (match($0, /Fl -[a-z0-9-]+/)) {
+				option = substr($0, RSTART + 4, RLENGTH - 4)
+				for (i = 1; i <= names; i++)
+					print before name[i], option
+				$0 = substr($0, RSTART + RLENGTH)
+			}
+		}' "$src/tools/sojourn.1"
+}
+
+test_synopsis() {
+	local line command option
+
+	section synopsis of the manual page
+	equal 27 "$(synopsis | grep -c '^token')"
+	while read -r line; do
+		command=${line% *} option=${line##* }
+		# shellcheck disable=SC2086 # several words
+		sojourn $command --help >"$out"
+		checks=$((checks + 1))
+		grep -qE "^ .* --$option([^a-z0-9-]|$)" "$out" ||
+			fail "$command has no --$option"
+	done < <(synopsis)
 }
 
 test_sessions() {
@@ -498,6 +546,7 @@ test_output() {
 }
 
 test_help
+test_synopsis
 test_sessions
 test_dashed_id
 test_json
