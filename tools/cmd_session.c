@@ -66,34 +66,27 @@ enum {
 static error_t parse_metadata(int key, const char *arg,
 			      struct sojourn_metadata *m)
 {
-	switch (key) {
-	case OPT_IP:
-		m->ip = arg;
+	const struct {
+		int key;
+		const char **field;
+	} fields[] = {
+		{OPT_IP, &m->ip},
+		{OPT_USER_AGENT, &m->user_agent},
+		{OPT_LOCATION, &m->location},
+		{OPT_DEVICE_ID, &m->device_id},
+		{OPT_DEVICE_NAME, &m->device_name},
+		{OPT_DEVICE_TYPE, &m->device_type},
+		{OPT_DEVICE_CLIENT, &m->device_client},
+		{OPT_DEVICE_OS, &m->device_os},
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (fields[i].key != key)
+			continue;
+		*fields[i].field = arg;
 		return 0;
-	case OPT_USER_AGENT:
-		m->user_agent = arg;
-		return 0;
-	case OPT_LOCATION:
-		m->location = arg;
-		return 0;
-	case OPT_DEVICE_ID:
-		m->device_id = arg;
-		return 0;
-	case OPT_DEVICE_NAME:
-		m->device_name = arg;
-		return 0;
-	case OPT_DEVICE_TYPE:
-		m->device_type = arg;
-		return 0;
-	case OPT_DEVICE_CLIENT:
-		m->device_client = arg;
-		return 0;
-	case OPT_DEVICE_OS:
-		m->device_os = arg;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
 	}
+	return ARGP_ERR_UNKNOWN;
 }
 
 static void take_word(struct request *r, char *arg, struct argp_state *state)
@@ -115,6 +108,9 @@ static void check(const struct request *r, struct argp_state *state)
 		argp_error(state, "NAME is missing");
 	if (r->command == NEW && !subject)
 		argp_error(state, "--subject is missing");
+	if (r->command == RM && r->if_version != 0)
+		argp_error(state, "--if-version is for items, which "
+				  "--collection and --key name");
 	if (r->command == RM &&
 	    (r->id != NULL) + (r->handle != NULL) + subject != 1)
 		argp_error(state, "one of ID, --handle, --subject and --key is "
@@ -417,8 +413,8 @@ static int set(const struct request *r, struct sojourn *s, const char *id,
 		soj_args_complain("the data has version %" PRIu64
 				  ", not %" PRIu64 "; nothing was changed",
 				  version, r->if_version);
-		fputs("  Read it again by get --json, and set that version's "
-		      "successor.\n",
+		fputs("  Read it again by get --json: --if-version must be "
+		      "the version that was read.\n",
 		      stderr);
 		return EX_DATAERR;
 	}
@@ -540,7 +536,8 @@ static const struct argp_option rm_options[] = {
 	{"subject", OPT_SUBJECT, "S", 0, "All sessions of this one", 0},
 	{"except", OPT_EXCEPT, "ID", 0, "... but this one", 0},
 	ITEM_OPTIONS,
-	{"if-version", OPT_ITEM, "N", 0, "Only if it has this version", 2},
+	{"if-version", OPT_IF_VERSION, "N", 0, "Only if it has this version",
+	 2},
 	{0},
 };
 

@@ -204,8 +204,13 @@ int soj_args_id(const char *text, char id[SOJOURN_ID_CHARS_MAX + 1])
 					  strerror(errno));
 			return EX_IOERR;
 		}
-		if (chars <= SOJOURN_ID_CHARS_MAX)
+		if (chars <= SOJOURN_ID_CHARS_MAX) {
 			id[chars] = '\0';
+			if (strlen(id) < chars) {
+				soj_args_complain("no id has a NUL byte");
+				return 1;
+			}
+		}
 	}
 	if (chars > 0 && chars <= SOJOURN_ID_CHARS_MAX)
 		return 0;

@@ -163,6 +163,11 @@ test_sessions() {
 	run 64 rm "$name"
 	run 64 rm "$name" "$id" --subject me
 	run 64 rm "$name" "$id" --except "$id"
+	run 64 rm "$name" "$id" --if-version 3
+	says "--if-version" "items" "--collection"
+	run 64 rm "$name" --subject me --if-version 3
+	says "--if-version" "items"
+	run 0 get "$name" "$id"
 
 	section not found
 	for form in x AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA "no id at all" \
@@ -174,6 +179,16 @@ test_sessions() {
 		run 1 renew "$name" "$form"
 		run 1 rm "$name" "$form"
 	done
+	# A NUL does not end it.
+	new "$name" --subject me
+	for form in get touch renew rm; do
+		run 1 $form "$name" - < <(printf '%s\0\n' "$id")
+		says "NUL"
+		if grep -qF -e "$id" "$err"; then fail "it tells the id"; fi
+	done
+	run 1 set "$name" - --data - < <(printf '%s\0\nx' "$id")
+	run 1 get "$name" - < <(printf '\0%s\n' "$id")
+	run 0 get "$name" "$id"
 	run 1 rm "$name" --handle 000000000000000000000000
 	run 1 rm "$name" --handle no-handle
 	# No error of a command tells what an id was.
@@ -263,7 +278,8 @@ test_set() {
 	run 0 set "$name" "$id" --data - --if-version 1 <<<one
 	prints 2
 	run 65 set "$name" "$id" --data - --if-version 1 <<<two
-	says "version 2" "not 1"
+	says "version 2" "not 1" "--if-version"
+	says_not "successor"
 	run 0 get "$name" "$id"
 	prints one
 	# The first line is the id, the rest the data.
