@@ -108,14 +108,14 @@ test_lost_answer() {
 }
 
 test_over_cap() {
-	local name=demo-cap-$$ reply
+	local name=demo-cap-$$ key=$demo_work/cap.key reply
 
 	section "as many devices as there may be"
 	"$demo_bin/sojourn" create "$name" --helper none --entries 100 \
 		--bytes 8MiB --per-subject-max 1 --when-over reject \
 		--collection refresh,per-subject-max=1,when-over=reject \
-		>/dev/null
-	start --segment "$name" --workers 1
+		--key-file "$key" >/dev/null
+	start --segment "$name" --key-file "$key" --workers 1
 	equal "the first" 200 \
 		"$(code_as "$demo_work/cap1" -d user=kim "$demo_url/login")"
 	reply=$(as "$demo_work/cap2" -i -d user=kim "$demo_url/login")
@@ -160,6 +160,7 @@ test_hangup() {
 	start --workers 1
 	segment=$(demo_segment)
 	helper=$(pgrep -f "sojournd .*$segment\$")
+	[ -n "$helper" ] || equal "the helper" running "not there"
 	key=$(key_of "$segment")
 	[ -e "$key" ] || equal "the key" "in $key" "not there"
 	kill -HUP "$demo_pid"
