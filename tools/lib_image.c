@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,29 @@ static bool below(const char *path, const char *folder)
 	return strncmp(path, folder, strlen(folder)) == 0;
 }
 
+/*
+ * By the file and not by the word for it, which may be relative, or a link.
+ * What another mount namespace has below /dev/shm is of another file system
+ * and shows without that folder: whoever names it by /proc means a process.
+ */
+static bool in_use(int fd, const char *path, const struct stat *st)
+{
+	char link[32], file[PATH_MAX];
+	struct stat shm, root;
+	ssize_t got;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	got = readlink(link, file, sizeof(file) - 1);
+	file[got > 0 ? got : 0] = '\0';
+	if (below(file, "/dev/shm/") || below(file, "/memfd:") ||
+	    below(path, "/proc/"))
+		return true;
+	/* Mounted in another place, too.  Where /dev/shm is a mere folder, its
+	 * device says nothing. */
+	return stat("/dev/shm", &shm) == 0 && stat("/", &root) == 0 &&
+	       shm.st_dev != root.st_dev && shm.st_dev == st->st_dev;
+}
+
 int soj_image_open(struct soj_image *img, const char *name_or_path,
 		   struct soj_seg_error *err)
 {
@@ -75,8 +99,7 @@ int soj_image_open(struct soj_image *img, const char *name_or_path,
 	snprintf(img->name, sizeof(img->name), "%s", name_or_path);
 	img->fd = fd;
 	img->bytes = st.st_size > 0 ? (uint64_t)st.st_size : 0;
-	img->live = !is_path || below(name_or_path, "/dev/shm/") ||
-		    below(name_or_path, "/proc/");
+	img->live = !is_path || in_use(fd, name_or_path, &st);
 	img->changed_unix_ms = (uint64_t)st.st_mtim.tv_sec * 1000 +
 			       (uint64_t)st.st_mtim.tv_nsec / 1000000;
 	return 0;

@@ -66,9 +66,10 @@ struct soj_image_flaw {
 /* ---- lib_image.c ---- */
 
 /*
- * Opens a segment by name, or a file by a path (it has a '/').  A path below
- * /dev/shm or /proc is taken for a segment in use, like a name; any other file
- * for one that nobody changes.  0, or -errno with a text.
+ * Opens a segment by name, or a file by a path (it has a '/').  A file that
+ * lies in /dev/shm, by whatever path it is reached, a memfd, and what is named
+ * by a path below /proc are taken for segments in use, like a name; any other
+ * file for one that nobody changes.  0, or -errno with a text.
  */
 int soj_image_open(struct soj_image *img, const char *name_or_path,
 		   struct soj_seg_error *err);

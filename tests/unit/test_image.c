@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib_event.h"
+#include "lib_shm.h"
 #include "lib_violation.h"
 
 static void load(struct soj_image *img, const struct picture *p)
@@ -475,6 +477,51 @@ static void test_opening(void **state)
 	unlink(path);
 }
 
+static bool opens_live(const char *name_or_path)
+{
+	struct soj_image img;
+	struct soj_seg_error err;
+	bool live;
+
+	assert_int_equal(soj_image_open(&img, name_or_path, &err), 0);
+	live = img.live;
+	soj_image_close(&img);
+	return live;
+}
+
+/* Whether others may be at work is the file's, by whatever path. */
+static void test_paths_of_a_segment(void **state)
+{
+	char folder[] = P_tmpdir "/test_image.XXXXXX", path[64], link[64];
+	const char *name = shm_name("path");
+	char cwd[PATH_MAX], relative[64];
+
+	(void)state;
+	shm_make(name);
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/sojourn.%s", folder, name);
+	snprintf(link, sizeof(link), "%s/link", folder);
+	snprintf(relative, sizeof(relative), "./sojourn.%s", name);
+	write_file(path, "copy", 4);
+	assert_int_equal(symlink(shm_path(name), link), 0);
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	assert_true(opens_live(name));
+	assert_true(opens_live(shm_path(name)));
+	assert_true(opens_live(link));
+	assert_false(opens_live(path));
+	assert_int_equal(chdir("/dev/shm"), 0);
+	assert_true(opens_live(relative));
+	assert_int_equal(chdir(folder), 0);
+	assert_false(opens_live(relative));
+	assert_int_equal(chdir(cwd), 0);
+	unlink(link);
+	assert_int_equal(symlink(path, link), 0);
+	assert_false(opens_live(link));
+	unlink(link);
+	unlink(path);
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +538,8 @@ int main(void)
 		cmocka_unit_test(test_overtaken_events),
 		cmocka_unit_test(test_time_of_a_file),
 		cmocka_unit_test(test_opening),
+		cmocka_unit_test_teardown(test_paths_of_a_segment,
+					  shm_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, make_picture, free_picture);
