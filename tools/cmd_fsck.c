@@ -82,7 +82,8 @@ static const struct argp fsck_argp = {
 	       "stopped may leave it: upkeep takes it away. It is \"corrupt\" "
 	       "if nothing of the kind leads there."
 	       "\n\nExit codes: 0 clean, 1 repairable findings, 4 corrupt; "
-	       "64 and more as for all commands.",
+	       "64 and more as for all commands, and where nothing was found, "
+	       "65 for a copy of another segment, 73 for one not saved.",
 };
 
 static const char *severity_name(enum soj_fsck_code code)
@@ -259,21 +260,37 @@ static int save(const struct soj_image *img, const struct fsck_input *in)
 	return rc;
 }
 
+/* The exit code of a check that found nothing: was it compared? */
+static int compared(const struct fsck_input *in,
+		    const struct soj_fsck_report *rep)
+{
+	if (rep->before_rc == 0)
+		return 0;
+	if (rep->before_rc != -EXDEV)
+		return soj_image_failed(rep->before_rc, in->since);
+	soj_args_complain("%s: no copy of %s, and not compared with it. "
+			  "\"--save\" makes one.",
+			  in->since, in->name);
+	return EX_DATAERR;
+}
+
+/* What was found is told first: no other failure hides it. */
 static int finish(const struct soj_image *img, const struct fsck_input *in,
 		  const struct soj_fsck_report *rep)
 {
-	int rc;
+	int rc, code;
 
 	put_report(rep, in);
 	advise(rep, in->name);
+	code = compared(in, rep);
 	/* What is no segment cannot be compared with later. */
-	if (in->save == NULL || img->slots == NULL)
-		return soj_fsck_exit(rep);
-	rc = save(img, in);
-	if (rc == 0)
-		return soj_fsck_exit(rep);
-	soj_args_complain("%s: cannot save: %s", in->save, strerror(-rc));
-	return EX_CANTCREAT;
+	rc = in->save && img->slots ? save(img, in) : 0;
+	if (rc < 0) {
+		soj_args_complain("%s: cannot save: %s", in->save,
+				  strerror(-rc));
+		code = EX_CANTCREAT;
+	}
+	return soj_fsck_exit(rep) != 0 ? soj_fsck_exit(rep) : code;
 }
 
 static int check(struct soj_image *img, struct soj_image *before,
@@ -284,10 +301,6 @@ static int check(struct soj_image *img, struct soj_image *before,
 
 	if (rc == 0) {
 		rc = finish(img, in, &rep);
-	} else if (rc == -EXDEV) {
-		soj_args_complain("%s: no copy of %s. \"--save\" makes one.",
-				  in->since, in->name);
-		rc = EX_DATAERR;
 	} else {
 		soj_args_complain("%s: cannot be checked: %s", in->name,
 				  strerror(-rc));
@@ -297,10 +310,26 @@ static int check(struct soj_image *img, struct soj_image *before,
 	return rc;
 }
 
+static int check_since(struct soj_image *img, const struct fsck_input *in)
+{
+	struct soj_image before;
+	struct soj_seg_error err;
+	int rc = soj_image_open(&before, in->since, &err), code;
+
+	if (rc < 0) {
+		rc = soj_image_refused(rc, in->since, &err);
+		code = check(img, NULL, in);
+		return code != 0 ? code : rc;
+	}
+	code = check(img, &before, in);
+	soj_image_close(&before);
+	return code;
+}
+
 int cmd_fsck(int argc, char **argv)
 {
 	struct fsck_input in = {NULL};
-	struct soj_image img, before;
+	struct soj_image img;
 	struct soj_seg_error err;
 	struct soj_vault vault;
 	int rc;
@@ -310,19 +339,8 @@ int cmd_fsck(int argc, char **argv)
 	if (rc < 0)
 		return soj_image_refused(rc, in.name, &err);
 	rc = unlock(&img, &in, &vault);
-	if (rc > 0 || in.since == NULL) {
-		if (rc == 0)
-			rc = check(&img, NULL, &in);
-		soj_image_close(&img);
-		return rc;
-	}
-	rc = soj_image_open(&before, in.since, &err);
-	if (rc == 0) {
-		rc = check(&img, &before, &in);
-		soj_image_close(&before);
-	} else {
-		rc = soj_image_refused(rc, in.since, &err);
-	}
+	if (rc == 0)
+		rc = in.since ? check_since(&img, &in) : check(&img, NULL, &in);
 	soj_image_close(&img);
 	return rc;
 }

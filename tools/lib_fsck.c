@@ -399,11 +399,20 @@ int soj_fsck(struct soj_image *img, struct soj_fsck_report *rep, bool online)
 	return soj_fsck_after(img, NULL, rep, online);
 }
 
+static int load_before(struct soj_image *before)
+{
+	struct soj_image_flaw flaw;
+	int rc = soj_image_load(before, &flaw);
+
+	if (rc < 0 && flaw_codes[flaw.flaw] != 0)
+		return -EXDEV;
+	return rc;
+}
+
 int soj_fsck_after(struct soj_image *img, struct soj_image *before,
 		   struct soj_fsck_report *rep, bool online)
 {
-	struct soj_fsck f = {
-		.img = img, .rep = rep, .online = online, .before = before};
+	struct soj_fsck f = {.img = img, .rep = rep, .online = online};
 	struct soj_image_flaw flaw;
 	int rc;
 
@@ -413,12 +422,16 @@ int soj_fsck_after(struct soj_image *img, struct soj_image *before,
 	if (!rep->list)
 		return -ENOMEM;
 	/* First: no number in it is then younger than what is read after. */
-	if (before && soj_image_load(before, &flaw) < 0)
-		return -EXDEV;
+	if (before)
+		rep->before_rc = load_before(before);
 	rc = soj_image_load(img, &flaw);
 	f.lay = soj_image_layout(img);
-	if (rc == 0 && before && !soj_fsck_same(img, before))
-		return -EXDEV;
+	if (rc == 0 && before && rep->before_rc == 0) {
+		if (soj_fsck_same(img, before))
+			f.before = before;
+		else
+			rep->before_rc = -EXDEV;
+	}
 	if (rc == 0)
 		rc = run(&f);
 	else if (flaw_codes[flaw.flaw] != 0)

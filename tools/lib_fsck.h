@@ -144,6 +144,10 @@ struct soj_fsck_report {
 	uint64_t unsettled;
 	uint32_t listed;
 	struct soj_fsck_finding *list;
+	/* Of the earlier copy, no finding: 0; -EXDEV (of another segment, or
+	 * of none: nothing was compared); -errno (from some point on it could
+	 * not be read; -ENODATA: it ends there). */
+	int before_rc;
 
 	/* Not findings: what a segment in use looks like. */
 	uint64_t entries[4]; /* by phase; of chunks, those of pages */
@@ -176,8 +180,8 @@ int soj_fsck(struct soj_image *img, struct soj_fsck_report *rep, bool online);
 /*
  * And that no number went back since *before, an earlier copy of the same
  * segment, made at any time and even while others worked on it; its values are
- * not looked at.  NULL: there is none.  -EXDEV: it is of another segment, or of
- * none.
+ * not looked at.  NULL: there is none.  If it is not that, or cannot be read,
+ * rep->before_rc says so, and all else is checked.
  */
 int soj_fsck_after(struct soj_image *img, struct soj_image *before,
 		   struct soj_fsck_report *rep, bool online);

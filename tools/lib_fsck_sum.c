@@ -98,12 +98,16 @@ void soj_fsck_sums(struct soj_fsck *f, uint64_t item)
 bool soj_fsck_same(const struct soj_image *img, const struct soj_image *before)
 {
 	const struct soj_shm_header *a = &img->hdr, *b = &before->hdr;
-	const size_t from = offsetof(struct soj_shm_header, version_major);
-	const size_t to = offsetof(struct soj_shm_header, epoch);
 
-	/* Identity, geometry and policy: all that is constant. */
-	return memcmp((const uint8_t *)a + from, (const uint8_t *)b + from,
-		      to - from) == 0;
+	/* What else is constant may have been overwritten since: a reason to
+	 * compare, not one to let it be. */
+	return a->created_unix_ms == b->created_unix_ms &&
+	       memcmp(a->boot_id, b->boot_id, sizeof(a->boot_id)) == 0 &&
+	       memcmp(a->key_fingerprint, b->key_fingerprint,
+		      sizeof(a->key_fingerprint)) == 0 &&
+	       a->entries_max == b->entries_max && a->units == b->units &&
+	       a->unit_slots == b->unit_slots && a->slots_max == b->slots_max &&
+	       a->events_max == b->events_max;
 }
 
 /* The numbers of words. */
@@ -142,10 +146,19 @@ void soj_fsck_since(struct soj_fsck *f, enum soj_grows kind, uint64_t off,
 {
 	struct soj_window *win = off < f->lay->buckets_off ? &f->before_states
 							   : &f->before_words;
+	const void *at;
+	uint64_t was;
 
-	if (f->before)
-		compare(f, &numbers[kind], 0, soj_fsck_word_at(f, win, off),
-			now);
+	if (f->before == NULL)
+		return;
+	/* Its failure is none of the segment: the rest is checked without. */
+	f->rep->before_rc = soj_window_at(win, off, sizeof(was), &at);
+	if (f->rep->before_rc < 0) {
+		f->before = NULL;
+		return;
+	}
+	memcpy(&was, at, sizeof(was));
+	compare(f, &numbers[kind], 0, was, now);
 }
 
 void soj_fsck_slot_since(struct soj_fsck *f, uint32_t idx)

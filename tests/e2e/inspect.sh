@@ -212,6 +212,40 @@ test_dump() {
 	run 66 dump "$name-no"
 }
 
+# Of a copy that is another segment's, and of one that cannot be kept: both are
+# told, and neither hides what was found.
+test_fsck_of_another() {
+	local name=$1 copy=$2 old=$work/old bad=$work/bad
+
+	section fsck since another segment
+	sojourn create "$name" --entries 100 >/dev/null
+	run 65 fsck "$name" --since "$copy"
+	says "no copy of $name" "--save"
+	has "^clean$"
+	# Each hour, and in between it was made anew.
+	run 0 fsck "$name" --save "$old"
+	sojourn destroy "$name"
+	sojourn create "$name" --entries 100 >/dev/null
+	run 65 fsck "$name" --since "$old" --save "$old"
+	run 0 fsck "$name" --since "$old" --save "$old"
+	cp "/dev/shm/sojourn.$name" "$bad"
+	sojourn destroy "$name"
+	printf 'x' | dd of="$bad" bs=1 conv=notrunc status=none \
+		seek=$(($(stat -c %s "$bad") - 1))
+	run 4 fsck "$bad" --since "$copy"
+	has "unit.dirty"
+	says "no copy of $bad"
+	run 4 fsck "$bad" --since "$copy.none"
+	has "unit.dirty"
+	says "$copy.none"
+	run 4 fsck "$bad" --since "$old" --save "$work/none/words"
+	says "is corrupt" "cannot save"
+	# A byte that is to be zero does not make another segment of it.
+	printf 'x' | dd of="$bad" bs=1 seek=104 conv=notrunc status=none
+	run 4 fsck "$bad" --since "$old" --json
+	sums .codes '{"header.reserved":1,"unit.dirty":1}'
+}
+
 test_fsck() {
 	local name=$prefix-fsck copy=$work/copy at
 
@@ -261,12 +295,10 @@ test_fsck() {
 	run 0 fsck "$name" --json
 	sums '[.sums.made >= .sums.made_counted, .sums.made_counted > 0]' \
 		'[true,true]'
-	sojourn create "$name-2" --entries 100 >/dev/null
-	run 65 fsck "$name-2" --since "$copy"
-	says "no copy of $name-2" "--save"
 	run 66 fsck "$name" --since "$copy.none"
 	run 73 fsck "$name" --save "$work/none/words"
-	sojourn destroy "$name-2"
+	says "$work/none/words: cannot save"
+	test_fsck_of_another "$name-2" "$copy"
 	run 64 fsck
 	run 64 fsck "$name" more
 	run 66 fsck "$name-no"

@@ -103,6 +103,8 @@ static bool check_image(struct soj_image *img, struct soj_fsck_report *rep,
 		if (!open_image(&before, kept))
 			return false;
 		rc = soj_fsck_after(img, &before, rep, online);
+		if (rc == 0)
+			rc = rep->before_rc;
 		soj_image_close(&before);
 	}
 	return rc == 0 && soj_fsck_save(img, kept) == 0;
