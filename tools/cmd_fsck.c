@@ -210,9 +210,31 @@ static void put_report(const struct soj_fsck_report *rep,
 	put_sums(rep);
 }
 
+/* What no new segment in its place would mend: false if it is not that. */
+static bool advise_foreign(const struct soj_fsck_report *rep, const char *name)
+{
+	if (rep->count[SOJ_FSCK_HEADER_MAGIC] > 0)
+		soj_args_complain("%s is no segment of Sojourn, or its first "
+				  "bytes are lost. Look whose it is before "
+				  "you remove it.",
+				  name);
+	else if (rep->count[SOJ_FSCK_HEADER_VERSION] > 0 ||
+		 rep->count[SOJ_FSCK_HEADER_LAYOUT] > 0 ||
+		 rep->count[SOJ_FSCK_HEADER_FLAGS] > 0)
+		soj_args_complain("%s is of another version or build of "
+				  "Sojourn. Check it with the tools of the "
+				  "one that made it.",
+				  name);
+	else
+		return false;
+	return true;
+}
+
 /* What to do about it. */
 static void advise(const struct soj_fsck_report *rep, const char *name)
 {
+	if (advise_foreign(rep, name))
+		return;
 	if (rep->corrupt > 0)
 		soj_args_complain("%s is corrupt. Keep a copy, which is a bug "
 				  "report, and replace it: \"sojourn "

@@ -304,6 +304,30 @@ test_fsck() {
 	run 66 fsck "$name-no"
 }
 
+# advises OFFSET WORD: the byte there is another; fsck says that, and not that
+# making it anew would help.
+advises() {
+	cp "$work/damaged" "$work/foreign"
+	printf '\377' | dd of="$work/foreign" bs=1 seek="$1" conv=notrunc \
+		status=none
+	run 4 fsck "$work/foreign"
+	says "$2"
+	checks=$((checks + 1))
+	! grep -q "destroy" "$err" || fail "to be destroyed: $(cat "$err")"
+}
+
+test_foreign() {
+	local name=$prefix-foreign
+
+	section segments of another kind
+	fill "$name"
+	cp "/dev/shm/sojourn.$name" "$work/damaged"
+	advises 0 "no segment"
+	advises 8 "another version"
+	advises 12 "another version"
+	advises 83 "another version"
+}
+
 # What is no segment: fsck says so, the others refuse, and none of them hangs.
 test_damage() {
 	local file=$work/damaged name=$prefix-damage bytes
@@ -451,6 +475,7 @@ test_top
 test_dump
 test_fsck
 test_damage
+test_foreign
 test_hands_off
 test_killed
 test_manuals
