@@ -81,7 +81,8 @@ static const struct argp fsck_argp = {
 	       "\vA finding is \"repairable\" if a thread that was killed or "
 	       "stopped may leave it: upkeep takes it away. It is \"corrupt\" "
 	       "if nothing of the kind leads there."
-	       "\n\nExit codes: 0 clean, 1 repairable findings, 4 corrupt; "
+	       "\n\nExit codes: 0 clean, 1 repairable findings, or things that "
+	       "looked wrong but could not be looked at again, 4 corrupt; "
 	       "64 and more as for all commands, and where nothing was found, "
 	       "65 for a copy of another segment, 73 for one not saved.",
 };
@@ -130,6 +131,7 @@ static void json_sums(const struct soj_fsck_report *rep, const char *name)
 	soj_json_string(&j, "result",
 			rep->corrupt      ? "corrupt"
 			: rep->repairable ? "repairable"
+			: rep->unsettled  ? "unsettled"
 					  : "clean");
 	soj_json_u64(&j, "corrupt", rep->corrupt);
 	soj_json_u64(&j, "repairable", rep->repairable);
@@ -186,7 +188,7 @@ static void put_sums(const struct soj_fsck_report *rep)
 		printf("%" PRIu64 " things looked wrong, but were too "
 		       "much to look at again\n",
 		       rep->unsettled);
-	if (rep->corrupt + rep->repairable == 0)
+	if (rep->corrupt + rep->repairable + rep->unsettled == 0)
 		puts("clean");
 	else
 		printf("%" PRIu64 " corrupt, %" PRIu64 " repairable\n",
@@ -244,6 +246,10 @@ static void advise(const struct soj_fsck_report *rep, const char *name)
 		soj_args_complain("%s has leftovers of threads that were "
 				  "killed or stopped. A helper clears them "
 				  "away: \"sojournd\".",
+				  name);
+	else if (rep->unsettled > 0)
+		soj_args_complain("%s changed too much to be judged. Look "
+				  "again, or at a copy: \"cp\".",
 				  name);
 }
 

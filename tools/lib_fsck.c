@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define CANDIDATES_MAX 4096u
+#define CANDIDATES_MAX 4096u /* of each severity: leftovers crowd out nothing */
 #define ROUNDS         5
 #define ROUND_MS       20
 
@@ -101,7 +101,8 @@ static void report_list(struct soj_fsck_report *rep,
 static void nominate(struct soj_fsck *f, uint64_t where, uint64_t print,
 		     const struct soj_fsck_finding *finding)
 {
-	if (f->candidates_count == CANDIDATES_MAX) {
+	if (f->nominated[soj_fsck_kinds[finding->code].severity]++ >=
+	    CANDIDATES_MAX) {
 		f->rep->unsettled++;
 		return;
 	}
@@ -114,11 +115,15 @@ static void nominate(struct soj_fsck *f, uint64_t where, uint64_t print,
 	};
 }
 
-static bool is_wanted(const struct soj_fsck *f, enum soj_fsck_code code,
-		      uint64_t where, uint64_t print)
+static void seek(struct soj_fsck *f, enum soj_fsck_code code, uint64_t where,
+		 uint64_t print)
 {
-	return f->want->finding.code == code && f->want->where == where &&
-	       f->want->print == print;
+	for (uint32_t i = 0; i < f->want_count; i++) {
+		struct soj_candidate *c = &f->want[i];
+
+		c->seen |= c->finding.code == code && c->where == where &&
+			   c->print == print;
+	}
 }
 
 void soj_fsck_found(struct soj_fsck *f, enum soj_fsck_code code, uint64_t where,
@@ -132,7 +137,7 @@ void soj_fsck_found(struct soj_fsck *f, enum soj_fsck_code code, uint64_t where,
 		return;
 	f->hits++;
 	if (f->mode == SOJ_FSCK_SEEK)
-		f->seen |= is_wanted(f, code, where, print);
+		seek(f, code, where, print);
 	if (f->mode == SOJ_FSCK_REPORT)
 		report_count(f->rep, code);
 	if (f->mode == SOJ_FSCK_SEEK || f->mode == SOJ_FSCK_COUNT ||
@@ -223,8 +228,11 @@ static void check_item(struct soj_fsck *f, enum soj_fsck_item kind,
 		return;
 	set_fresh(f, true);
 	f->mode = SOJ_FSCK_NOMINATE;
+	f->cut = false;
 	checks[kind](f, item);
 	set_fresh(f, false);
+	if (f->cut && kind == SOJ_ITEM_CHAIN)
+		f->rep->unsettled++;
 }
 
 static void check_items(struct soj_fsck *f, enum soj_fsck_item kind,
@@ -266,27 +274,69 @@ static void pause_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
+static uint64_t *bits_new(uint64_t bits)
+{
+	return calloc(soj_div_up(bits, 64), 8);
+}
+
+static void bits_clear(uint64_t *words, uint64_t bits)
+{
+	memset(words, 0, 8 * soj_div_up(bits, 64));
+}
+
+/* More than all chains together, each once by itself and once for its entries,
+ * and what it takes to see that one comes back to itself. */
 static uint64_t steps_budget(const struct soj_fsck *f)
 {
-	return f->lay->entries_max + UINT64_C(65536);
+	return 4 * (f->lay->entries_max + UINT64_C(65536));
+}
+
+/* It was found for want of steps only, or was not for that reason. */
+static bool in_doubt(const struct soj_fsck *f, const struct soj_candidate *c)
+{
+	if (!f->cut)
+		return false;
+	if (c->finding.code == SOJ_FSCK_ENTRY_UNCHAINED)
+		return c->seen;
+	return c->kind == SOJ_ITEM_CHAIN && !c->seen;
+}
+
+/* Checks the item of a candidate for all that follow it and are of the same. */
+static void look_again(struct soj_fsck *f, uint32_t from)
+{
+	struct soj_candidate *c = &f->candidates[from];
+	uint32_t count = 0;
+
+	for (; from + count < f->candidates_count && c[count].kind == c->kind &&
+	       c[count].item == c->item;
+	     count++)
+		c[count].seen = false;
+	f->kind = c->kind;
+	f->item = c->item;
+	f->want = c;
+	f->want_count = count;
+	f->cut = false;
+	checks[c->kind](f, c->item);
 }
 
 /* Keeps the candidates that are still there. */
 static void settle_round(struct soj_fsck *f)
 {
-	uint32_t kept = 0;
+	uint32_t kept = 0, i = 0;
 
 	f->steps_left = steps_budget(f);
-	for (uint32_t i = 0; i < f->candidates_count && f->rc == 0; i++) {
-		const struct soj_candidate *c = &f->candidates[i];
+	bits_clear(f->chained, f->lay->entries_max + 1ull);
+	bits_clear(f->walked, UINT64_C(1) << f->lay->heads_log2);
+	while (i < f->candidates_count && f->rc == 0) {
+		look_again(f, i);
+		for (uint32_t n = f->want_count; n > 0; n--, i++) {
+			const struct soj_candidate *c = &f->candidates[i];
 
-		f->kind = c->kind;
-		f->item = c->item;
-		f->want = c;
-		f->seen = false;
-		checks[c->kind](f, c->item);
-		if (f->seen)
-			f->candidates[kept++] = *c;
+			if (in_doubt(f, c))
+				f->rep->unsettled++;
+			else if (c->seen)
+				f->candidates[kept++] = *c;
+		}
 	}
 	f->candidates_count = kept;
 }
@@ -307,11 +357,6 @@ static void settle(struct soj_fsck *f)
 }
 
 /* ---- all of it ---- */
-
-static uint64_t *bits_new(uint64_t bits)
-{
-	return calloc(soj_div_up(bits, 64), 8);
-}
 
 static int init(struct soj_fsck *f)
 {
@@ -334,10 +379,11 @@ static int init(struct soj_fsck *f)
 	f->committed = bits_new(lay->entries_max + 1ull);
 	f->chained = bits_new(lay->entries_max + 1ull);
 	f->named = bits_new((uint64_t)lay->units * lay->unit_slots);
-	f->candidates = calloc(f->online ? CANDIDATES_MAX : 1,
+	f->walked = bits_new(UINT64_C(1) << lay->heads_log2);
+	f->candidates = calloc(f->online ? 2 * CANDIDATES_MAX : 1,
 			       sizeof(f->candidates[0]));
-	if (!f->units || !f->committed || !f->chained || !f->named ||
-	    !f->candidates)
+	if (!f->units || !f->committed || !f->chained || !f->walked ||
+	    !f->named || !f->candidates)
 		return -ENOMEM;
 	for (size_t i = 0; rc == 0 && i < sizeof(windows) / sizeof(windows[0]);
 	     i++)
@@ -347,7 +393,7 @@ static int init(struct soj_fsck *f)
 				     lay->buckets_off);
 	if (rc == 0)
 		rc = soj_window_init(&f->before_words, before, lay->events_off);
-	f->steps_left = 4 * steps_budget(f);
+	f->steps_left = steps_budget(f);
 	return rc;
 }
 
@@ -364,6 +410,7 @@ static void deinit(struct soj_fsck *f)
 	free(f->units);
 	free(f->committed);
 	free(f->chained);
+	free(f->walked);
 	free(f->named);
 	free(f->candidates);
 }
@@ -453,5 +500,5 @@ int soj_fsck_exit(const struct soj_fsck_report *rep)
 {
 	if (rep->corrupt > 0)
 		return 4;
-	return rep->repairable > 0 ? 1 : 0;
+	return rep->repairable + rep->unsettled > 0 ? 1 : 0;
 }

@@ -10,8 +10,8 @@
  * no kill leads there.
  *
  * Time is linear in the segment; memory is two bits an entry, one a chunk and
- * one word a unit.  All loops are bounded by the geometry, which is bounded by
- * the format.
+ * a chain, and one word a unit.  All loops are bounded by the geometry, which is
+ * bounded by the format.
  */
 
 #include "lib_image.h"
@@ -140,7 +140,8 @@ struct soj_fsck_report {
 	uint64_t repairable; /* findings */
 	uint64_t corrupt;
 	uint64_t count[SOJ_FSCK_CODES_USED];
-	/* Online: looked wrong, but was too much to look at again. */
+	/* Online: looked wrong, but was too much to look at again; of either
+	 * severity. */
 	uint64_t unsettled;
 	uint32_t listed;
 	struct soj_fsck_finding *list;
@@ -190,7 +191,7 @@ int soj_fsck_after(struct soj_image *img, struct soj_image *before,
 int soj_fsck_save(const struct soj_image *img, int fd);
 void soj_fsck_free(struct soj_fsck_report *rep);
 
-/* 0 clean, 1 repairable, 4 corrupt. */
+/* 0 clean, 1 repairable or unsettled (look again), 4 corrupt. */
 int soj_fsck_exit(const struct soj_fsck_report *rep);
 
 #endif /* SOJ_TOOLS_LIB_FSCK_H */

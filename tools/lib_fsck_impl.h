@@ -19,7 +19,10 @@
  * Online, an item that looks wrong is then checked again "fresh": reading
  * nothing ahead and asking the words themselves instead of the bit arrays.
  * What still looks wrong is a candidate, and after the last pass all
- * candidates are checked several times more.
+ * candidates are checked several times more, in rounds.  In a round an item is
+ * checked once for all its candidates, and a chain is walked once for all its
+ * entries: so the steps suffice, unless somebody ties knots meanwhile, and then
+ * what they left in doubt is counted.
  */
 
 #include "lib_fsck.h"
@@ -45,6 +48,7 @@ struct soj_candidate {
 	uint64_t item;
 	uint64_t where;
 	uint64_t print;
+	bool seen; /* SEEK */
 	struct soj_fsck_finding finding;
 };
 
@@ -65,17 +69,20 @@ struct soj_fsck {
 		SOJ_FSCK_NOMINATE,
 		SOJ_FSCK_SEEK
 	} mode;
-	uint32_t hits;                    /* COUNT */
-	const struct soj_candidate *want; /* SEEK */
-	bool seen;                        /* SEEK */
+	uint32_t hits;              /* COUNT */
+	struct soj_candidate *want; /* SEEK: those of the item */
+	uint32_t want_count;
 	struct soj_candidate *candidates;
 	uint32_t candidates_count;
-	uint64_t steps_left; /* of fresh walks along chains */
+	uint32_t nominated[2]; /* by severity */
+	uint64_t steps_left;   /* of fresh walks along chains */
+	bool cut;              /* the item's walk had none left */
 
 	uint64_t *units;     /* unit words */
 	uint64_t *committed; /* one bit an entry */
-	uint64_t *chained;
-	uint64_t *named; /* one bit a chunk: by an entry's ctl */
+	uint64_t *chained;   /* in a round, by the walks of that round */
+	uint64_t *walked;    /* one bit a chain: in this round, to its end */
+	uint64_t *named;     /* one bit a chunk: by an entry's ctl */
 
 	struct soj_window entry_states;
 	struct soj_window chunk_states;
@@ -160,7 +167,8 @@ uint64_t soj_fsck_unit_word(struct soj_fsck *f, uint32_t unit);
 void soj_fsck_bucket(struct soj_fsck *f, uint64_t bucket);
 void soj_fsck_chain(struct soj_fsck *f, uint64_t head);
 
-/* Is the entry committed in the index, linked in its chain? */
+/* Is the entry committed in the index, linked in its chain?  f->cut: the second
+ * is not known, and the answer is false. */
 bool soj_fsck_committed(struct soj_fsck *f, uint64_t ref,
 			const struct soj_digest *digest);
 bool soj_fsck_chained(struct soj_fsck *f, uint32_t idx,

@@ -247,8 +247,10 @@ static bool may_step(struct soj_fsck *f)
 {
 	if (!f->fresh)
 		return true;
-	if (f->steps_left == 0)
+	if (f->steps_left == 0) {
+		f->cut = true;
 		return false;
+	}
 	f->steps_left--;
 	return true;
 }
@@ -321,25 +323,41 @@ void soj_fsck_chain(struct soj_fsck *f, uint64_t head)
 	}
 }
 
+/* Marks who is on the chain as it is now; until: no further than that one. */
+static void walk(struct soj_fsck *f, uint32_t head, uint32_t until)
+{
+	struct round_trip trip = {.limit = 1};
+	uint32_t idx = soj_link_entry(read_head(f, head));
+
+	while (soj_fsck_entry_ok(f, idx) && may_step(f) && f->rc == 0) {
+		struct node node;
+
+		read_node(f, idx, &node);
+		if (head_of(f, &node.subject) != head || trip_back(&trip, idx))
+			return;
+		soj_bit_set(f->chained, idx);
+		if (idx == until)
+			return;
+		idx = soj_link_entry(node.link);
+	}
+}
+
+/*
+ * A candidate was there before its round began, so that one walk of the round
+ * answers for all of them.  Before that an entry may be younger than the last
+ * walk; and it is near the head then.
+ */
 bool soj_fsck_chained(struct soj_fsck *f, uint32_t idx,
 		      const struct soj_digest *subject)
 {
-	struct round_trip trip = {.limit = 1};
-	uint64_t link;
+	uint32_t head = head_of(f, subject);
+	bool whole = f->mode == SOJ_FSCK_SEEK;
 
-	if (!f->fresh)
-		return soj_bit(f->chained, idx);
-	link = read_head(f, head_of(f, subject));
-	while (may_step(f)) {
-		uint32_t at = soj_link_entry(link);
-		struct node node;
-
-		if (at == idx)
-			return true;
-		if (!soj_fsck_entry_ok(f, at) || trip_back(&trip, at))
-			return false;
-		read_node(f, at, &node);
-		link = node.link;
+	if (f->fresh && !soj_bit(f->chained, idx) &&
+	    !soj_bit(f->walked, head)) {
+		walk(f, head, whole ? 0 : idx);
+		if (whole && !f->cut)
+			soj_bit_set(f->walked, head);
 	}
-	return true; /* in doubt it is: this is no finding then */
+	return soj_bit(f->chained, idx);
 }
