@@ -217,7 +217,7 @@ static int line_lives(struct census *c, const struct soj_snapshot *snap)
 		return 0;
 	if (ref == 0)
 		return 1; /* it changes all the time */
-	soj_line_settle(c->st, ref);
+	/* OWNED yet, it is judged by its last use all the same: lives(). */
 	if (look(c, ref, &cold, &tip) != 0 ||
 	    soj_ctl_status(tip.ctl) != SOJ_ACTIVE)
 		return -EAGAIN;

@@ -161,16 +161,20 @@ static int read_knots(void *arg, void *buf, size_t bytes, uint64_t off)
 {
 	struct knots *k = arg;
 	uint64_t heads = large.st.seg.lay.heads_off;
-	struct soj_shm_entry *e = buf;
+	uint64_t link;
 
 	memcpy(buf, large.base + off, bytes);
 	if (bytes == 8 && off >= heads && off < large.st.seg.lay.entries_off) {
 		k->steps = k->turn = k->reads = 0;
 		k->limit = 1;
 	}
-	if (bytes == sizeof(*e) && off > large.st.seg.lay.entries_off &&
-	    off < large.st.seg.lay.chunks_off)
-		soj_store_relaxed(&e->link, soj_link(next_of(k), 1, false));
+	if (bytes == sizeof(struct soj_shm_entry) &&
+	    off > large.st.seg.lay.entries_off &&
+	    off < large.st.seg.lay.chunks_off) {
+		link = soj_link(next_of(k), 1, false);
+		memcpy((char *)buf + offsetof(struct soj_shm_entry, link),
+		       &link, sizeof(link));
+	}
 	return 0;
 }
 
